@@ -1,0 +1,240 @@
+"""Audio in: any file libsndfile reads, as mono float32 at 16 kHz; a file that is not whole is refused."""
+
+import io
+import math
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+
+from ..backends.errors import InputError
+
+SAMPLE_RATE = 16_000  # Hz; what Whisper hears
+DURATION_TOLERANCE_S = (
+    0.1  # between a stated and a real duration: lossy codecs pad by up to two frames at each end
+)
+
+_BLOCK_FRAMES = 1 << 18  # decoded at a time, so that files of many channels never lie in memory whole
+_RATES_HZ = (1_000, 768_000)  # outside, the header is garbage, and resampling from 1 Hz would fill the memory
+_LOUDEST = 2.0**32  # float files scaled like 32-bit integers stay below; above is garbage
+# A writer into a pipe cannot go back to fill in the length: FFmpeg leaves 0xFFFFFFFF, SoX about 0x7F000000.
+_LENGTH_UNKNOWN = 0x7F000000
+_MP3_SLACK_FRAMES = 2 * 1152  # without a length tag libsndfile's count includes the encoder's padding
+_MP3_TAGS_BYTES = 16_384  # song tags may follow the audio; this much audio is about a second
+_FILTER_BANK_LIMIT = 1 << 22  # taps; rates with few factors in common with 16 kHz would need gigabytes
+
+
+def read_audio(
+    path: str | os.PathLike[str], offset_s: float = 0.0, duration_s: float | None = None
+) -> np.ndarray:
+    """Mono float32 audio at 16 kHz, shape = (samples,): the file, or `duration_s` of it from `offset_s`.
+
+    Channels are averaged. Nothing is clipped: a lossy or float file may exceed 1.
+    Raises `InputError` for a file that is missing, empty, truncated, not audio or in a format libsndfile
+    does not read, for samples that are not finite numbers, and for a segment outside the file.
+    """
+    with _opened(path) as file:
+        start, stop = _segment(file, path, offset_s, duration_s)
+        audio = _read_mono(file, path, start, stop)
+        rate_hz = file.samplerate
+    return _resampled(audio, rate_hz)
+
+
+def audio_duration_s(path: str | os.PathLike[str]) -> float:
+    """Length in seconds by the file's header, without decoding. Raises `InputError` as `read_audio` does."""
+    with _opened(path) as file:
+        return file.frames / file.samplerate
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """The path as one printable line, whatever its name holds."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in os.fspath(path))
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
+    """The open file, checked against what its container promises; libsndfile's errors as `InputError`."""
+    name = shown(path)
+    if not os.path.exists(path):
+        raise InputError(f"{name}: no such file")
+    if not os.path.isfile(path):
+        raise InputError(
+            f"{name}: {'a folder' if os.path.isdir(path) else 'a device or pipe'}; expected an audio file"
+        )
+    try:
+        # By descriptor: the content alone is judged, never the name (`.raw` would be taken as headerless).
+        with open(path, "rb", buffering=0) as raw:
+            _check_size(raw, name)
+            with soundfile.SoundFile(raw.fileno(), closefd=False) as file:
+                _check_header(file, name)
+                yield file
+                _check_read_to_end(file, raw, name)
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror}") from error
+    except soundfile.LibsndfileError as error:
+        # libmpg123 calls everything it cannot decode a missing file or a pipe.
+        reason = (
+            "not decodable"
+            if "does not exist" in error.error_string
+            else error.error_string.strip().rstrip(".")
+        )
+        raise InputError(
+            f"{name}: not readable as audio ({reason}): damaged, truncated, or in a format libsndfile does not "
+            f"know (mp4, m4a, aac, webm); {_conversion(name)}"
+        ) from error
+
+
+def _conversion(name: str) -> str:
+    target = Path(name).with_suffix(".16k.wav" if name.lower().endswith(".wav") else ".wav")
+    return f"to convert: ffmpeg -i {shlex.quote(name)} -ac 1 -ar {SAMPLE_RATE} {shlex.quote(str(target))}"
+
+
+def _check_size(raw: io.FileIO, name: str) -> None:
+    """Refuse a file that ends before its container says so, which libsndfile reads as if it were whole."""
+    size = os.fstat(raw.fileno()).st_size
+    if size == 0:
+        raise InputError(f"{name}: the file is empty (0 bytes)")
+    magic = raw.read(4)
+    if magic in (b"RIFF", b"RIFX", b"FORM"):
+        promised = _iff_end(raw, "little" if magic == b"RIFF" else "big")
+        if promised > size:
+            raise InputError(
+                f"{name}: truncated: {size} of {promised} bytes are there; copy or record it again"
+            )
+    elif magic == b"OggS" and not _ogg_is_whole(raw, size):
+        raise InputError(f"{name}: truncated: it ends without an end-of-stream page; {_conversion(name)}")
+    raw.seek(0)
+
+
+def _iff_end(raw: io.FileIO, order: Literal["little", "big"]) -> int:
+    """Where the samples of a RIFF (WAV) or FORM (AIFF) file end by its chunk headers; 0 if they do not say."""
+    at = 12
+    for _ in range(1000):  # a real file has a few dozen chunks; do not walk gigabytes of zeros in eights
+        raw.seek(at)
+        header = raw.read(8)
+        if len(header) < 8:
+            break
+        length = int.from_bytes(header[4:], order)
+        if header[:4] in (b"data", b"SSND"):
+            return 0 if length >= _LENGTH_UNKNOWN else at + 8 + length
+        at += 8 + length + length % 2
+    return 0
+
+
+def _ogg_is_whole(raw: io.FileIO, size: int) -> bool:
+    """Whether the last page is complete and carries the end-of-stream flag (RFC 3533, section 6)."""
+    raw.seek(max(0, size - 2 * 65_307))  # a page is at most 65,307 bytes
+    tail = raw.read()
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or not page[5] & 4:
+        return False
+    table = page[27 : 27 + page[26]]
+    return len(table) == page[26] and len(page) >= 27 + page[26] + sum(table)
+
+
+def _check_header(file: soundfile.SoundFile, name: str) -> None:
+    low, high = _RATES_HZ
+    if not low <= file.samplerate <= high:
+        raise InputError(f"{name}: sample rate {file.samplerate} Hz; expected {low} to {high} Hz")
+    # For containers other than WAV and AIFF, libsndfile's log says where header and size disagree.
+    short = re.search(r"(?:riff|Riff size|Data Size)\s*: (\d+) \(should be (\d+)\)", file.extra_info)
+    if short and int(short[2]) < int(short[1]) < _LENGTH_UNKNOWN:
+        raise InputError(
+            f"{name}: truncated: {short[2]} of {short[1]} bytes are there; copy or record it again"
+        )
+    if file.frames <= 0:
+        raise InputError(f"{name}: holds no samples")
+
+
+def _check_read_to_end(file: soundfile.SoundFile, raw: io.FileIO, name: str) -> None:
+    """Refuse an MP3 of varying bit rate without a length tag: libsndfile guesses its length and stops."""
+    if file.format == "MP3" and file.tell() >= file.frames:
+        left = os.fstat(raw.fileno()).st_size - os.lseek(raw.fileno(), 0, os.SEEK_CUR)
+        if left > _MP3_TAGS_BYTES:
+            raise InputError(
+                f"{name}: no length tag, {left} bytes at its end are out of reach; {_conversion(name)}"
+            )
+
+
+def _segment(file: soundfile.SoundFile, path, offset_s: float, duration_s: float | None) -> tuple[int, int]:
+    """First frame and the frame after the last of a segment, checked against the file."""
+    rate_hz = file.samplerate
+    start = round(offset_s * rate_hz)
+    stop = file.frames if duration_s is None else start + round(duration_s * rate_hz)
+    if not (0 <= start < file.frames and start < stop <= file.frames + DURATION_TOLERANCE_S * rate_hz):
+        raise InputError(
+            f"{shown(path)}: no segment from {offset_s:g} s to {stop / rate_hz:g} s: "
+            f"the file is {file.frames / rate_hz:.3f} s long"
+        )
+    return start, min(stop, file.frames)
+
+
+def _read_mono(file: soundfile.SoundFile, path, start: int, stop: int) -> np.ndarray:
+    """Frames start..stop with their channels averaged, shape = (frames,), at the file's own rate."""
+    if start:
+        file.seek(start)
+    blocks, at = [], start
+    while at < stop:
+        block = file.read(min(_BLOCK_FRAMES, stop - at), dtype="float32", always_2d=True)
+        if len(block) == 0:
+            break
+        bad = ~(np.abs(block) < _LOUDEST)  # NaN compares false
+        if bad.any():
+            frame, channel = np.argwhere(bad)[0]
+            raise InputError(
+                f"{shown(path)}: the sample at {(at + frame) / file.samplerate:.3f} s is "
+                f"{block[frame, channel]:g}; expected finite numbers"
+            )
+        blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1))
+        at += len(block)
+    slack = _MP3_SLACK_FRAMES if file.format == "MP3" else 0
+    if at < stop - slack:
+        raise InputError(
+            f"{shown(path)}: truncated: the header promises {file.frames / file.samplerate:.2f} s, "
+            f"the audio ends at {at / file.samplerate:.2f} s"
+        )
+    return np.concatenate(blocks)
+
+
+def _resampled(audio: np.ndarray, rate_hz: int) -> np.ndarray:
+    """The same sound at 16 kHz, shape = (ceil(frames * 16000 / rate_hz),)."""
+    if rate_hz == SAMPLE_RATE:
+        return audio
+    common = math.gcd(rate_hz, SAMPLE_RATE)
+    if (rate_hz // common) * (SAMPLE_RATE // common) > _FILTER_BANK_LIMIT:
+        return _resampled_by_spectrum(audio, rate_hz)
+    import torch  # here, not above: it takes seconds to import, and 16 kHz audio does not need it
+
+    return _filter_bank(rate_hz)(torch.from_numpy(audio)).numpy()
+
+
+@cache
+def _filter_bank(rate_hz: int):
+    """The polyphase resampler from one rate to 16 kHz; building it can take longer than using it."""
+    import torchaudio.transforms
+
+    # The Kaiser window that torchaudio's documentation equates with librosa's "kaiser_best".
+    return torchaudio.transforms.Resample(
+        rate_hz,
+        SAMPLE_RATE,
+        resampling_method="sinc_interp_kaiser",
+        lowpass_filter_width=64,
+        rolloff=0.9475937167399596,
+        beta=14.769656459379492,
+    )
+
+
+def _resampled_by_spectrum(audio: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Resampling by cutting or zero-padding the spectrum: any ratio, in memory proportional to the audio."""
+    frames = math.ceil(len(audio) * SAMPLE_RATE / rate_hz)
+    # The input must last a whole number of output samples: it does, to within half an input sample.
+    padded = max(len(audio), round(frames * rate_hz / SAMPLE_RATE))
+    spectrum = np.fft.rfft(audio, padded)[: frames // 2 + 1]
+    return (np.fft.irfft(spectrum, frames) * (frames / padded)).astype(np.float32)

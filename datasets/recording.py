@@ -1,0 +1,121 @@
+"""Recordings, and the datasets they come in: text in memory, audio read only when a recording is loaded."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..backends.errors import InputError
+from .audio import SAMPLE_RATE, read_audio
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A spoken word of the reference; times in seconds from the start of its recording."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """Audio plus its reference text, to be played as a live stream.
+
+    `audio` is mono float32 at 16 kHz, shape = (samples,). `words` is None where there are no word times.
+    """
+
+    id: str
+    audio: np.ndarray
+    text: str
+    words: tuple[Word, ...] | None
+    dataset: str
+    speaker: str | None
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.audio) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A recording of a dataset before its audio is read.
+
+    `offset_s` is None where the recording is the whole file; otherwise `duration_s` of the file from there.
+    `duration_s` is 0 where no manifest states it and the file cannot be opened: `load()` then says why.
+    `origin` is where the entry is defined: `FILE:LINE` of a manifest, or the transcript's path.
+    """
+
+    id: str
+    audio_path: Path
+    text: str
+    words: tuple[Word, ...] | None
+    duration_s: float
+    offset_s: float | None
+    speaker: str | None
+    dataset: str
+    origin: str
+
+    def load(self) -> Recording:
+        """The recording with its audio. Raises `InputError`, naming entry and origin, if it cannot be read."""
+        try:
+            if self.offset_s is None:
+                audio = read_audio(self.audio_path)
+            else:
+                audio = read_audio(self.audio_path, self.offset_s, self.duration_s)
+        except InputError as error:
+            raise InputError(f"{self.origin}: recording {self.id!r}: {error}") from error
+        return Recording(self.id, audio, self.text, self.words, self.dataset, self.speaker)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A named list of entries. `licence` is None where the dataset's folder states none."""
+
+    name: str
+    path: Path
+    entries: tuple[Entry, ...]
+    licence: str | None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    @property
+    def audio_s(self) -> float:
+        """Total length in seconds."""
+        return sum(entry.duration_s for entry in self.entries)
+
+    @property
+    def speakers(self) -> frozenset[str]:
+        """The speakers that are named; entries without one add nothing."""
+        return frozenset(entry.speaker for entry in self.entries if entry.speaker is not None)
+
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of what is scored: ids, texts, segments and the bytes of the audio files.
+
+        Neither name nor folder counts: a copy has the digest of its original. Each file is read once, in blocks.
+        Raises `InputError` for an audio file that cannot be read.
+        """
+        total, of_file = hashlib.sha256(), dict[Path, str]()
+        for entry in self.entries:
+            if entry.audio_path not in of_file:
+                of_file[entry.audio_path] = _file_digest(entry)
+            end_s = None if entry.offset_s is None else entry.offset_s + entry.duration_s
+            for field in (entry.id, entry.text, repr(entry.offset_s), repr(end_s), of_file[entry.audio_path]):
+                encoded = field.encode()
+                # The length keeps "ab" + "c" apart from "a" + "bc".
+                total.update(len(encoded).to_bytes(8, "big") + encoded)
+        return total.hexdigest()
+
+
+def _file_digest(entry: Entry) -> str:
+    try:
+        with open(entry.audio_path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{entry.origin}: recording {entry.id!r}: {error.strerror}") from error
