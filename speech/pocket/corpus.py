@@ -1,0 +1,92 @@
+"""Step 1 of the recipe, `synthesise`: shards of long synthetic recordings with word times, on disk.
+
+A shard is `shard-0007.npy` (int16 samples at 16 kHz, shape = (samples,)) with `shard-0007.json` (its
+recordings: where each begins, its voice, its words). A shard depends on its number and `SEED` alone, so work
+can stop at any time, go on later, and give the same corpus.
+"""
+
+import json
+import os
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...datasets.audio import SAMPLE_RATE
+from ...datasets.synthesis import Voice, speak
+from .text import TextSource
+
+SEED = 20261123
+SHARD_S = 1200.0
+RECORDING_S = 60.0
+
+ACCENTS = ("en-us", "en-gb-x-rp")
+VARIANTS = ("m1", "m2", "m3", "m4", "m7", "m8", "f1", "f2", "f3", "f5")
+FLITE_VOICES = ("slt", "rms", "awb", "kal16")
+FLITE_SHARE = 0.35
+# Kept out of training, so that `talks` can hold voices that `pocket` never heard.
+UNSEEN_VOICES = ("espeak:en-us+f4", "espeak:en-gb-x-rp+m6", "espeak:en-us+m5")
+
+
+def draw_voice(rng: random.Random) -> Voice:
+    """A training voice with its own rate, pitch and size."""
+    if rng.random() < FLITE_SHARE:
+        name = f"flite:{rng.choice(FLITE_VOICES)}"
+    else:
+        name = f"espeak:{rng.choice(ACCENTS)}+{rng.choice(VARIANTS)}"
+    return Voice(name, rate=rng.uniform(0.85, 1.25), pitch=rng.randint(30, 70), size=rng.uniform(0.9, 1.12))
+
+
+def make_recording(rng: random.Random, text: TextSource) -> tuple[np.ndarray, str, list[tuple[str, float, float]]]:
+    """About a minute of one voice. Returns samples (int16), the voice's name, and (word, start_s, end_s)."""
+    voice = draw_voice(rng)
+    pieces, words, at_s = [], [], 0.0
+    while at_s < RECORDING_S:
+        spoken = speak(text.sentence(), voice)
+        words += [(w.text, round(at_s + w.start_s, 3), round(at_s + w.end_s, 3)) for w in spoken.words]
+        pause = np.zeros(int(rng.choice((0.0, 0.1, 0.2, 0.4, 0.8)) * rng.random() * 2 * SAMPLE_RATE), np.float32)
+        pieces += [spoken.audio, pause]
+        at_s += (len(spoken.audio) + len(pause)) / SAMPLE_RATE
+    audio = np.concatenate(pieces)
+    audio *= 0.5 / max(float(np.abs(audio).max()), 1e-3)
+    return np.round(audio * 32767).astype(np.int16), voice.name, words
+
+
+def make_shard(folder: Path, number: int) -> None:
+    """Write one shard, unless it is there already."""
+    done = folder / f"shard-{number:04d}.json"
+    if done.exists():
+        return
+    rng = random.Random(SEED * 1000 + number)
+    text = TextSource(SEED * 1000 + number)
+    pieces, recordings, at = [], [], 0
+    while at < SHARD_S * SAMPLE_RATE:
+        audio, voice, words = make_recording(rng, text)
+        recordings.append({"start": at, "samples": len(audio), "voice": voice, "words": words})
+        pieces.append(audio)
+        at += len(audio)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / f"shard-{number:04d}.npy", np.concatenate(pieces))
+    partial = done.with_suffix(".partial")
+    partial.write_text(json.dumps(recordings))
+    os.replace(partial, done)  # the shard counts as made only now
+
+
+@dataclass(frozen=True, slots=True)
+class LongRecording:
+    """A recording of the corpus: `audio` is an int16 memory map at 16 kHz, shape = (samples,)."""
+
+    audio: np.ndarray
+    voice: str
+    words: list[tuple[str, float, float]]
+
+
+def load_shard(folder: Path, number: int) -> list[LongRecording]:
+    """The recordings of one finished shard. Raises `FileNotFoundError` if it is not made yet."""
+    records = json.loads((folder / f"shard-{number:04d}.json").read_text())
+    samples = np.load(folder / f"shard-{number:04d}.npy", mmap_mode="r")
+    return [
+        LongRecording(samples[r["start"] : r["start"] + r["samples"]], r["voice"], [tuple(w) for w in r["words"]])
+        for r in records
+    ]
