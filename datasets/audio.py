@@ -86,8 +86,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
             else error.error_string.strip().rstrip(".")
         )
         raise InputError(
-            f"{name}: not readable as audio ({reason}): damaged, truncated, or in a format libsndfile does not "
-            f"know (mp4, m4a, aac, webm); {_conversion(name)}"
+            f"{name}: not readable as audio ({reason}): damaged, truncated, or in a format that libsndfile "
+            f"does not know (mp4, m4a, aac, webm); {_conversion(name)}"
         ) from error
 
 
@@ -114,7 +114,7 @@ def _check_size(raw: io.FileIO, name: str) -> None:
 
 
 def _iff_end(raw: io.FileIO, order: Literal["little", "big"]) -> int:
-    """Where the samples of a RIFF (WAV) or FORM (AIFF) file end by its chunk headers; 0 if they do not say."""
+    """Where the samples of a RIFF (WAV) or FORM (AIFF) file end by its headers; 0 if they do not say."""
     at = 12
     for _ in range(1000):  # a real file has a few dozen chunks; do not walk gigabytes of zeros in eights
         raw.seek(at)

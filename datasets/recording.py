@@ -59,7 +59,7 @@ class Entry:
     origin: str
 
     def load(self) -> Recording:
-        """The recording with its audio. Raises `InputError`, naming entry and origin, if it cannot be read."""
+        """The recording with its audio. Raises `InputError`, naming entry and origin, if there is none."""
         try:
             if self.offset_s is None:
                 audio = read_audio(self.audio_path)
@@ -96,9 +96,9 @@ class Dataset:
         return frozenset(entry.speaker for entry in self.entries if entry.speaker is not None)
 
     def digest(self) -> str:
-        """SHA-256, in hexadecimal, of what is scored: ids, texts, segments and the bytes of the audio files.
+        """SHA-256 in hexadecimal of what is scored: ids, texts, segments and the bytes of the audio files.
 
-        Neither name nor folder counts: a copy has the digest of its original. Each file is read once, in blocks.
+        Neither name nor folder counts: a copy has the digest of its original. Each file is read once.
         Raises `InputError` for an audio file that cannot be read.
         """
         total, of_file = hashlib.sha256(), dict[Path, str]()
