@@ -46,7 +46,7 @@ def _list_known(as_json: bool) -> None:
             table.add_row(row["name"], "", "", "", f"no: {row['problem']}", "")
     _print(table)
     print(
-        "A .jsonl manifest, a folder of x.wav + x.txt, or an audio file is a dataset too: earspan datasets PATH"
+        "A .jsonl manifest, a folder of x.wav + x.txt or an audio file is one too: earspan datasets PATH"
     )
 
 

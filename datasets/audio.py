@@ -178,8 +178,9 @@ def _segment(file: soundfile.SoundFile, path, offset_s: float, duration_s: float
 
 def _read_mono(file: soundfile.SoundFile, path, start: int, stop: int) -> np.ndarray:
     """Frames start..stop with their channels averaged, shape = (frames,), at the file's own rate."""
-    if start:
-        file.seek(start)
+    # Even to 0: libsndfile plays the pre-skip of some Opus files (48 kHz, FFmpeg) until a first seek, and
+    # soundfile seeks after each read, so that 6.5 ms would go missing between the first two blocks.
+    file.seek(start)
     blocks, at = [], start
     while at < stop:
         block = file.read(min(_BLOCK_FRAMES, stop - at), dtype="float32", always_2d=True)
@@ -196,9 +197,10 @@ def _read_mono(file: soundfile.SoundFile, path, start: int, stop: int) -> np.nda
         at += len(block)
     slack = _MP3_SLACK_FRAMES if file.format == "MP3" else 0
     if at < stop - slack:
+        promised_s, found_s = file.frames / file.samplerate, at / file.samplerate
         raise InputError(
-            f"{shown(path)}: truncated: the header promises {file.frames / file.samplerate:.2f} s, "
-            f"the audio ends at {at / file.samplerate:.2f} s"
+            f"{shown(path)}: truncated, or its header is wrong: {promised_s:.2f} s promised, "
+            f"{found_s:.2f} s there; {_conversion(shown(path))}"
         )
     return np.concatenate(blocks)
 

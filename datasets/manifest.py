@@ -55,8 +55,9 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
         try:
             line = raw.decode().strip()
         except UnicodeDecodeError as error:
+            column = error.start + 1
             raise InputError(
-                f"{shown(path)}:{number}: byte {raw[error.start]:#04x} at column {error.start + 1} is not UTF-8; "
+                f"{shown(path)}:{number}: byte {raw[column - 1]:#04x} at column {column} is not UTF-8; "
                 "save the file as UTF-8"
             ) from error
         if line:

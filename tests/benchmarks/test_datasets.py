@@ -1,0 +1,70 @@
+"""`earspan datasets`: counts in the table and in the JSON are those of the dataset."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from earspan.backends.errors import InputError
+from earspan.benchmarks import datasets as command
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(arguments))
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000 * 36), 16_000)
+    rows = [
+        {"audio_filepath": "a.wav", "duration": 36, "text": "one two", "speaker": "anna", "license": "CC0"},
+        {"audio_filepath": "a.wav", "duration": 36, "text": "three", "id": "[bold]x[/nonsense]"},
+    ]
+    path = tmp_path / "m.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_known_datasets_are_listed(capsys: pytest.CaptureFixture[str]):
+    assert run("--json") == 0
+    (talks,) = json.loads(capsys.readouterr().out)
+    assert talks["name"] == "talks"
+    assert run() == 0
+    assert ("yes" if talks["present"] else "no: ") in capsys.readouterr().out
+
+
+def test_a_defect_of_a_known_dataset_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def broken(name: str):
+        raise InputError(f"{name}: planted defect")
+
+    monkeypatch.setattr(command, "open_dataset", broken)
+    assert run() == 0
+    assert "no: talks: planted defect" in capsys.readouterr().out
+
+
+def test_recordings_of_one_are_listed(manifest: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(str(manifest)) == 0
+    out = capsys.readouterr().out
+    assert [line.split() for line in out.splitlines()[1:3]] == [
+        ["a.wav", "36.00", "2", "anna", "no"],
+        ["[bold]x[/nonsense]", "36.00", "1", "-", "no"],
+    ]
+    assert out.splitlines()[-1].endswith("m.jsonl: 2 recordings, 0.02 hours, 1 speakers, licence: CC0")
+
+
+def test_json_of_one(manifest: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(str(manifest), "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["recordings"], result["audio_s"], result["licence"]) == (2, 72.0, "CC0")
+    assert [entry["text"] for entry in result["entries"]] == ["one two", "three"]
+
+
+def test_an_unknown_name_is_an_input_error():
+    with pytest.raises(InputError, match="did you mean 'talks'"):
+        run("talk")
