@@ -1,0 +1,214 @@
+"""Scores against a textbook edit distance and planted answers; intervals and latencies against known ones."""
+
+import json
+import statistics
+
+import numpy as np
+import pytest
+from earspan.backends.errors import InputError
+from earspan.datasets.recording import Word
+from earspan.speech.score import (
+    ErrorRate,
+    latency_summary,
+    normalise,
+    regime_names,
+    regime_version,
+    score_text,
+    wer_interval,
+    word_latencies,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+UNTIMED = settings(deadline=None)  # the first call imports torch
+# Few words, so that ties and repeats are common.
+WORDS = st.lists(st.sampled_from(["ant", "bee", "cow", "dog"]), max_size=12)
+RATES = st.builds(ErrorRate, *(st.integers(0, 50) for _ in range(3)), ref_words=st.integers(1, 300))
+
+
+def edit_distance(reference: list[str], hypothesis: list[str]) -> int:
+    """Wagner & Fischer, by the book."""
+    row = list(range(len(hypothesis) + 1))
+    for i, word in enumerate(reference, 1):
+        previous, row = row, [i]
+        for j, other in enumerate(hypothesis, 1):
+            row.append(min(previous[j] + 1, row[-1] + 1, previous[j - 1] + (word != other)))
+    return row[-1]
+
+
+@UNTIMED
+@given(WORDS, WORDS, st.sampled_from(regime_names()))
+def test_totals_equal_a_textbook_edit_distance(reference: list[str], hypothesis: list[str], regime: str):
+    score = score_text(" ".join(reference), " ".join(hypothesis), regime)
+    assert score.errors == edit_distance(reference, hypothesis)
+    assert score.ref_words == len(reference)
+    assert score.insertions - score.deletions == len(hypothesis) - len(reference)
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "regime", "expected"),
+    [
+        ("the cat sat", "the cat sat", "whisper", ErrorRate(0, 0, 0, 3)),
+        ("the cat sat", "the bat sat down", "whisper", ErrorRate(1, 0, 1, 3)),
+        ("the cat sat", "cat sat", "whisper", ErrorRate(0, 1, 0, 3)),
+        ("", "one extra pair", "whisper", ErrorRate(0, 0, 3, 0)),
+        ("some words here", "", "whisper", ErrorRate(0, 3, 0, 3)),
+        ("", "", "whisper", ErrorRate.zero()),
+        # Case, punctuation, fillers, contractions, spelling and numbers are no errors under these rules ...
+        (
+            "It's the colour of 21 cats.",
+            "um, it is the color of twenty-one cats",
+            "whisper",
+            ErrorRate(0, 0, 0, 7),
+        ),
+        # ... and a reference of fillers and notes only is an empty one.
+        ("[applause] uh (laughs)", "yes", "whisper", ErrorRate(0, 0, 1, 0)),
+        ("The  cat\tsat.", "the cat sat.", "none", ErrorRate(1, 0, 0, 3)),
+        ("wide\u00a0space", "wide space", "none", ErrorRate(0, 0, 0, 2)),
+    ],
+)
+def test_planted_errors(reference: str, hypothesis: str, regime: str, expected: ErrorRate):
+    assert score_text(reference, hypothesis, regime) == expected
+
+
+@UNTIMED
+@given(st.text(max_size=40), st.text(max_size=40), st.sampled_from(regime_names()))
+def test_any_text_scores_and_scores_zero_against_itself(reference: str, hypothesis: str, regime: str):
+    score = score_text(reference, hypothesis, regime)
+    assert score.substitutions + score.deletions <= score.ref_words
+    assert score_text(reference, reference, regime).errors == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I can't; won't! Mr. Smith paid $20.50 for two-and-a-half kg.", "colour, 1,000 twenty-four", "", "uh"],
+)
+def test_normalising_twice_changes_nothing(text: str):
+    assert normalise(normalise(text)) == normalise(text)
+
+
+def test_regimes_are_named_and_versioned():
+    assert regime_version().startswith("whisper (openai-whisper 2")
+    assert "sha256" in regime_version()
+    assert regime_version("none") != regime_version()
+    for call in (regime_version, lambda regime: score_text("a", "b", regime)):
+        with pytest.raises(InputError, match="unknown scoring regime 'whispr'; did you mean 'whisper'"):
+            call("whispr")
+
+
+@UNTIMED
+@given(st.lists(RATES, max_size=6))
+def test_sum_pools(rates: list[ErrorRate]):
+    pooled = sum(rates, ErrorRate.zero())
+    assert pooled.errors == sum(rate.errors for rate in rates)
+    assert pooled.ref_words == sum(rate.ref_words for rate in rates)
+    if rates:
+        assert sum(rates) == pooled
+
+
+@UNTIMED
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=5))
+def test_pooled_scores_never_beat_the_whole_text(pairs: list[tuple[list[str], list[str]]]):
+    # One alignment across all recordings may only find a cheaper path than the recordings apart.
+    apart = sum((score_text(" ".join(r), " ".join(h)) for r, h in pairs), ErrorRate.zero())
+    whole = score_text(" ".join(w for r, _ in pairs for w in r), " ".join(w for _, h in pairs for w in h))
+    assert whole.errors <= apart.errors
+    assert whole.ref_words == apart.ref_words
+
+
+def test_rates_cannot_be_averaged_by_accident():
+    short, long = ErrorRate(1, 0, 0, 1), ErrorRate(0, 0, 0, 99)
+    assert (short + long).rate == 0.01
+    with pytest.raises(TypeError):
+        statistics.mean([short, long])  # pyright: ignore[reportArgumentType, reportCallIssue]
+    with pytest.raises(TypeError):
+        _ = sum([short, long]) / 2  # pyright: ignore[reportOperatorIssue]
+    with pytest.raises(TypeError):
+        sum([short, 0.5])  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def test_a_rate_without_reference_is_null():
+    rate = ErrorRate(0, 0, 4, 0)
+    assert rate.rate is None
+    assert json.loads(json.dumps(rate.to_json())) == {
+        "wer": None, "substitutions": 0, "deletions": 0, "insertions": 4, "ref_words": 0
+    }  # fmt: skip
+
+
+@UNTIMED
+@given(st.lists(RATES, min_size=3, max_size=12), st.integers(0, 9))
+def test_the_interval_is_seeded_and_lies_among_the_recordings(rates: list[ErrorRate], seed: int):
+    interval = wer_interval(rates, seed)
+    assert interval is not None
+    assert interval == wer_interval(rates, seed)
+    each = [rate.errors / rate.ref_words for rate in rates]
+    low, high = interval
+    assert min(each) - 1e-12 <= low <= high <= max(each) + 1e-12
+
+
+def test_the_interval_of_equal_recordings_is_normal_theory():
+    # Mean of 400 coin tosses: sd of the mean = sqrt(p (1 - p) / n) = 0.02, so 95 % is 0.2 +- 1.96 * 0.02.
+    rates = [ErrorRate(int(i % 5 == 0), 0, 0, 1) for i in range(400)]
+    assert wer_interval(rates, replicates=20_000) == pytest.approx((0.1608, 0.2392), abs=0.004)
+
+
+def test_the_interval_contains_the_pooled_rate_and_widens_with_the_level():
+    generator = np.random.default_rng(4)
+    rates = [
+        ErrorRate(int(generator.binomial(n, 0.1)), 0, 0, n) for n in generator.integers(50, 500, 20).tolist()
+    ]
+    point = sum(rates, ErrorRate.zero()).rate
+    narrow, wide = wer_interval(rates, level=0.5), wer_interval(rates, level=0.99)
+    assert narrow is not None
+    assert wide is not None
+    assert point is not None
+    assert wide[0] < narrow[0] < point < narrow[1] < wide[1]
+
+
+def test_blocks_do_not_show():
+    # 600 recordings need several blocks at 2,000 replicates; a plain loop over the same stream is the oracle.
+    generator = np.random.default_rng(1)
+    rates = [ErrorRate(int(e), 0, 0, 100) for e in generator.integers(0, 30, 600)]
+    stream, errors = np.random.default_rng(7), np.array([rate.errors for rate in rates])
+    loop = [errors[stream.integers(600, size=600)].sum() / 60_000 for _ in range(2000)]
+    assert wer_interval(rates, seed=7) == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])), rel=1e-12)
+
+
+def test_no_interval_where_none_can_be_had():
+    assert wer_interval([]) is None
+    assert wer_interval([ErrorRate(1, 0, 0, 10)]) is None
+    assert wer_interval([ErrorRate(0, 0, 1, 0), ErrorRate(0, 0, 2, 0)]) is None
+    # Silent recordings among others add their insertions, and a draw of silence only is left out.
+    interval = wer_interval([ErrorRate(0, 0, 1, 0), ErrorRate(1, 0, 0, 10)])
+    assert interval is not None
+    assert interval[0] == pytest.approx(0.1)
+
+
+SPOKEN = tuple(Word(text, i, i + 0.5) for i, text in enumerate(["Well,", "the", "cat", "sat", "-", "down."]))
+
+
+def test_latency_is_emission_minus_the_end_of_the_word():
+    committed = [(" well", 2.0), ("THE", 2.0), ("uh", 2.5), ("bat", 4.0), ("sat", 3.25), ("Down", 7.0)]
+    # well 0.5 -> 2, the 1.5 -> 2, uh inserted, cat substituted, sat 3.5 -> 3.25 (early), down 5.5 -> 7
+    assert word_latencies(SPOKEN, committed).tolist() == [1.5, 0.5, -0.25, 1.5]
+
+
+@UNTIMED
+@given(st.lists(st.floats(0, 100), min_size=5, max_size=5))
+def test_every_word_of_a_perfect_transcript_has_a_latency(delays_s: list[float]):
+    spoken = [word for word in SPOKEN if word.text != "-"]
+    committed = [(word.text, word.end_s + delay_s) for word, delay_s in zip(spoken, delays_s, strict=True)]
+    assert word_latencies(SPOKEN, committed) == pytest.approx(delays_s)
+
+
+def test_latencies_of_nothing():
+    for reference, committed in [((), []), (SPOKEN, []), ((), [("word", 1.0)]), (SPOKEN, [("...", 1.0)])]:
+        latencies = word_latencies(reference, committed)
+        assert latencies.shape == (0,)
+        summary = latency_summary(latencies)
+        assert (summary.p50_s, summary.p95_s, summary.count) == (None, None, 0)
+
+
+def test_latency_summary_of_a_known_range():
+    summary = latency_summary(np.arange(101) / 10)
+    assert (summary.p50_s, summary.p95_s, summary.count) == (pytest.approx(5.0), pytest.approx(9.5), 101)
