@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 
 from .errors import InputError
 from .models import Dimensions
@@ -129,11 +130,15 @@ class Workload:
 
     def ops(self) -> tuple[Op, ...]:
         """The operations with counts: an entry per place in a layer; exact sums; O(1) in layers and steps."""
-        return _aggregated(self)
+        return _before_decode(replace(self, decode_tokens=0)) + self.decode_ops()
+
+    def decode_ops(self) -> tuple[Op, ...]:
+        """The part of `ops()` that depends on the number of decode steps."""
+        return _decode(self)
 
     def each_op(self) -> Iterator[Op]:
         """Every operation of the call, one by one, in the order in which the modules run them."""
-        for block, repeats in _segments(self, mean_step=False):
+        for block, repeats in chain(_encode_and_prefill(self), _each_step(self)):
             for _ in range(repeats):
                 yield from block
 
@@ -143,49 +148,60 @@ def _expect(holds: bool, what: str, given: object, expected: str) -> None:
         raise InputError(f"{what} is {given}; expected {expected}")
 
 
-@lru_cache(maxsize=4096)
-def _aggregated(work: Workload) -> tuple[Op, ...]:
+Segments = Iterator[tuple[list[Op], int]]
+
+
+def _merged(segments: Segments) -> tuple[Op, ...]:
     return tuple(
         op if repeats == 1 else replace(op, count=repeats)
-        for block, repeats in _segments(work, mean_step=True)
+        for block, repeats in segments
         for op in block
         if repeats
     )
 
 
-def _segments(work: Workload, *, mean_step: bool) -> Iterator[tuple[list[Op], int]]:
+@lru_cache(maxsize=4096)
+def _before_decode(work: Workload) -> tuple[Op, ...]:
+    return _merged(_encode_and_prefill(work))
+
+
+@lru_cache(maxsize=4096)
+def _decode(work: Workload) -> tuple[Op, ...]:
+    return _merged(_mean_steps(work))
+
+
+def _encode_and_prefill(work: Workload) -> Segments:
     """Blocks of operations, each with how often it runs in a row."""
-    dims = work.dims
-    yield _mel(work), 1
+    dims, rows, prompt = work.dims, work.positions, work.prompt_tokens
     encoder = _Builder("encode", work, dims.n_audio_state, dims.n_audio_head)
+    yield _mel(work), 1
     yield encoder.stem(dims.n_mels), 1
-    yield (
-        encoder.self_attention(work.positions, work.positions) + encoder.mlp(work.positions),
-        dims.n_audio_layer,
-    )
-    yield encoder.norm(work.positions), 1
+    yield encoder.self_attention(rows, rows) + encoder.mlp(rows), dims.n_audio_layer
+    yield encoder.norm(rows), 1
 
     prefill = _Builder("prefill", work, dims.n_text_state, dims.n_text_head)
-    prompt = work.prompt_tokens
+    attention = prefill.self_attention(prompt, prompt) + prefill.cross_attention(prompt, project=True)
     yield prefill.embed(prompt), 1
-    block = prefill.self_attention(prompt, prompt) + prefill.cross_attention(prompt, project=True)
-    yield block + prefill.mlp(prompt), dims.n_text_layer
+    yield attention + prefill.mlp(prompt), dims.n_text_layer
     yield prefill.norm(prompt) + prefill.logits(prompt), 1
 
-    decode = _Builder("decode", work, dims.n_text_state, dims.n_text_head)
-    head, tail = decode.embed(1), decode.norm(1) + decode.logits(1)
-    rest = decode.cross_attention(1, project=False) + decode.mlp(1)
-    steps = work.decode_tokens
-    if mean_step:
-        mean_keys = prompt + (steps + 1) / 2
-        yield head + tail, steps
-        yield decode.self_attention(1, mean_keys, cached=mean_keys - 1) + rest, steps * dims.n_text_layer
-        return
-    for step in range(1, steps + 1):
-        keys = prompt + step
-        yield head, 1
-        yield decode.self_attention(1, keys, cached=keys - 1) + rest, dims.n_text_layer
-        yield tail, 1
+
+def _each_step(work: Workload) -> Segments:
+    for step in range(1, work.decode_tokens + 1):
+        yield from _steps(work, work.prompt_tokens + step, 1)
+
+
+def _mean_steps(work: Workload) -> Segments:
+    yield from _steps(work, work.prompt_tokens + (work.decode_tokens + 1) / 2, work.decode_tokens)
+
+
+def _steps(work: Workload, keys: Number, times: int) -> Segments:
+    """A decode step that attends to `keys` tokens, itself among them, `times` over."""
+    decode = _Builder("decode", work, work.dims.n_text_state, work.dims.n_text_head)
+    attention = decode.self_attention(1, keys, cached=keys - 1) + decode.cross_attention(1, project=False)
+    yield decode.embed(1), times
+    yield attention + decode.mlp(1), times * work.dims.n_text_layer
+    yield decode.norm(1) + decode.logits(1), times
 
 
 def _mel(work: Workload) -> list[Op]:

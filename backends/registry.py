@@ -1,0 +1,35 @@
+"""Backends by name: `h100`, `h100-eager`, `groq-v1`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path."""
+
+import re
+from functools import lru_cache
+
+from .device import device_names, load_device
+from .errors import InputError, unknown
+from .gpu import gpu_backend
+from .lpu import lpu_backend
+from .timing import Backend
+
+# device or path, for LPUs a number of chips, and how to run it: a GPU's mode or an LPU's weights
+_NAME = re.compile(r"(?P<device>.+?)(?:x(?P<chips>\d+))?(?:-(?P<option>graph|eager|int8|fp16))?")
+
+
+def backend_names() -> list[str]:
+    """Names that can be used as they are; an LPU's takes a number of chips as well, as in `groq-v1x16`."""
+    return device_names()
+
+
+@lru_cache(maxsize=256)
+def get_backend(name: str) -> Backend:
+    """The backend called `name`; `InputError` if there is none, or if its device file is not valid."""
+    match = _NAME.fullmatch(name)
+    base, chips, option = match.group("device", "chips", "option") if match else (name, None, None)
+    if name in device_names() or name.endswith(".toml"):
+        base, chips, option = name, None, None
+    if base not in device_names() and not base.endswith(".toml"):
+        raise unknown("backend", name, [*device_names(), "groq-v1x16"])
+    device = load_device(base)
+    if device.kind == "lpu":
+        return lpu_backend(name, device, int(chips) if chips else None, option or "int8")
+    if chips:
+        raise InputError(f"backend {name!r}: a number of chips is for LPUs; type {base!r}")
+    return gpu_backend(name, device, option or "graph")

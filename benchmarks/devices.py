@@ -1,0 +1,73 @@
+"""`earspan devices`: the devices that can be simulated, and every number that is used for one."""
+
+import argparse
+import json
+from dataclasses import asdict
+
+from ..backends.device import Device, device_names, load_device
+from .tables import show_table
+
+HELP = "list devices, or every figure of one with its source"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan devices`."""
+    parser.add_argument("name", nargs="?", help="a device, or the path of a device file (.toml)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table of devices, or all figures of the one that is named."""
+    if args.name is not None:
+        device = load_device(args.name)
+        _print_json(_record(device)) if args.json else _show(device)
+        return 0
+    devices = [load_device(name) for name in device_names()]
+    if args.json:
+        _print_json([_record(device) for device in devices])
+        return 0
+    columns = (
+        "name",
+        "kind",
+        "device",
+        "fp16 peak (dense)>",
+        "memory>",
+        "bandwidth>",
+        "USD/h>",
+        "timing figures",
+    )
+    show_table("Devices (fp16; bandwidth of the memory that holds the weights)", columns, map(_row, devices))
+    print(
+        "\nAn LPU takes a number of chips: groq-v1x16. For every figure and its source: earspan devices NAME"
+    )
+    return 0
+
+
+def _record(device: Device) -> dict[str, object]:
+    figures = {key: asdict(figure) for key, figure in device.figures.items()}
+    return {"name": device.name, "title": device.title, "kind": device.kind, "figures": figures}
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _row(device: Device) -> list[str]:
+    price = f"{device['price']:.2f}" if "price" in device.figures else "-"
+    if device.kind == "gpu":
+        peak, memory, bandwidth = device["fp16_peak"], device["memory"], device["memory_bandwidth"]
+        basis = device.basis("gemm_floor", "gemm_compute_efficiency", "gemm_memory_efficiency")
+    else:
+        clock = device["clock"]
+        peak = 2 * device["matrix_depth"] * device["matrix_width"] * device["matrix_units"] * clock
+        memory, bandwidth, basis = device["sram_usable"], device["weight_load"] * clock, "estimate"
+    sizes = [f"{peak / 1e12:.0f} TFLOP/s", f"{memory / 1e9:.1f} GB", f"{bandwidth / 1e9:,.0f} GB/s"]
+    return [device.name, device.kind, device.title, *sizes, price, basis]
+
+
+def _show(device: Device) -> None:
+    rows = [
+        [key, f"{figure.value:g}", figure.unit, figure.density, figure.basis, figure.source]
+        for key, figure in device.figures.items()
+    ]
+    show_table(device.title, ("figure", "value>", "unit", "density", "basis", "source"), rows)

@@ -1,0 +1,96 @@
+"""`earspan time`: how long one batch of Whisper calls takes on one backend, and why."""
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from ..backends.models import resolve_dims
+from ..backends.registry import get_backend
+from ..backends.span import TOKENS_PER_S
+from ..backends.timing import Timing
+from ..backends.workload import PADDINGS, Workload
+from .tables import show_table
+
+HELP = "predict the time of one Whisper call on one device"
+FIGURES = ("flops", "weight_bytes", "read_bytes", "write_bytes")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan time`."""
+    parser.add_argument(
+        "--model", default="large-v3", help="Whisper size or checkpoint (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--backend", default="h100", help="device, as `earspan devices` lists them (default: h100)"
+    )
+    parser.add_argument(
+        "--audio", type=float, default=30.0, metavar="S", help="seconds of audio (default: 30)"
+    )
+    parser.add_argument("--padding", default="full", choices=PADDINGS, help="pad audio to 30 s, or fit it")
+    parser.add_argument(
+        "--tokens", type=int, metavar="N", help="decode steps (default: 3.3 per second of audio)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=1, metavar="N", help="calls served together (default: 1)"
+    )
+    parser.add_argument(
+        "--dtype", default="fp16", choices=("fp16", "fp32"), help="arithmetic (default: fp16)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace, read_checkpoint: Callable[[str], Any | None] | None = None) -> int:
+    """Print the prediction. `read_checkpoint` finds the dimensions of models that are no official size."""
+    dims = resolve_dims(args.model, read_checkpoint)
+    backend = get_backend(args.backend)
+    tokens = math.ceil(TOKENS_PER_S * args.audio) if args.tokens is None else args.tokens
+    work = Workload(dims, args.batch, args.audio, args.padding, decode_tokens=tokens, dtype=args.dtype)
+    timing = backend.time(work)
+    totals = _totals(work)
+    if args.json:
+        workload = {**asdict(work), "ops": [{"phase": p, "kind": k, **t} for (p, k), t in totals.items()]}
+        answer = {"model": args.model, "backend": args.backend, "describe": backend.describe()}
+        print(json.dumps({**answer, "timing": asdict(timing), "workload": workload}, indent=2))
+        return 0
+    _report(args.model, backend.describe(), work, timing, totals)
+    return 0
+
+
+def _totals(work: Workload) -> dict[tuple[str, str], dict[str, float]]:
+    """Number of operations, FLOPs and bytes by (phase, kind)."""
+    totals: dict[tuple[str, str], dict[str, float]] = {}
+    for op in work.ops():
+        total = totals.setdefault((op.phase, op.kind), dict.fromkeys(("ops", *FIGURES), 0))
+        total["ops"] += op.count
+        for figure in FIGURES:
+            total[figure] += op.count * getattr(op, figure)
+    return totals
+
+
+def _report(
+    model: str, device: str, work: Workload, timing: Timing, totals: dict[tuple[str, str], Any]
+) -> None:
+    calls = f"{work.batch} calls of" if work.batch > 1 else "one call,"
+    print(f"{model}: {calls} {work.audio_s:g} s, {work.padding} padding, {work.decode_tokens} decode steps")
+    print(f"on {device}\n")
+    factor = work.batch * work.audio_s / timing.seconds
+    print(f"ceiling     {timing.ceiling_s * 1e3:.3f} ms (speed of light: peak arithmetic, nominal bandwidth)")
+    prediction = f"{timing.seconds * 1e3:.3f} ms, {factor:.1f} x real time"
+    print(f"prediction  {prediction} (simulated; {timing.provenance})")
+    if timing.interval_s < timing.seconds:
+        print(
+            f"interval    {timing.interval_s * 1e3:.3f} ms to the next batch: calls are pipelined over chips"
+        )
+    print(f"bound       {timing.bound}\n")
+    parts = [[phase, f"{s * 1e3:.3f}", f"{s / timing.seconds:.0%}"] for phase, s in timing.phases.items()]
+    show_table("Prediction by phase", ("phase", "ms>", "part>"), parts)
+    print()
+    rows = []
+    for (phase, kind), total in totals.items():
+        moved = sum(total[figure] for figure in FIGURES[1:])
+        rows.append([phase, kind, str(total["ops"]), f"{total['flops'] / 1e9:,.2f}", f"{moved / 1e6:,.1f}"])
+    columns = ("phase", "kind", "operations>", "GFLOP>", "MB moved>")
+    show_table("Workload, as the openai-whisper modules run it", columns, rows)

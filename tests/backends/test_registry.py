@@ -1,0 +1,64 @@
+import shutil
+
+import pytest
+from earspan.backends.device import FOLDER
+from earspan.backends.errors import InputError
+from earspan.backends.gpu import Gpu
+from earspan.backends.lpu import Lpu
+from earspan.backends.models import DIMENSIONS
+from earspan.backends.registry import backend_names, get_backend
+from earspan.backends.workload import Workload
+
+
+def test_every_listed_name_is_a_backend_that_times_a_call():
+    for name in backend_names():
+        backend = get_backend(name)
+        assert backend.name == name
+        assert backend.time(Workload(DIMENSIONS["tiny.en"])).seconds > 0
+        assert "\n" not in backend.describe()
+
+
+@pytest.mark.parametrize(
+    ("name", "chips", "weights"),
+    [("groq-v1", None, "int8"), ("groq-v1x16", 16, "int8"), ("groq-v1x18-fp16", 18, "fp16")],
+)
+def test_lpu_names(name, chips, weights):
+    backend = get_backend(name)
+    assert isinstance(backend, Lpu)
+    assert (backend.chips, backend.weights) == (chips, weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("h100", "graph"), ("h100-eager", "eager"), ("h100-graph", "graph")]
+)
+def test_gpu_names(name, mode):
+    backend = get_backend(name)
+    assert isinstance(backend, Gpu)
+    assert backend.mode == mode
+
+
+def test_a_device_file_is_a_backend(tmp_path):
+    path = tmp_path / "mine-fp16x2.toml"
+    shutil.copy(FOLDER / "l4.toml", path)
+    work = Workload(DIMENSIONS["tiny.en"], decode_tokens=5)
+    assert get_backend(str(path)).time(work) == get_backend("l4").time(work)
+    shutil.copy(FOLDER / "groq-v1.toml", path)
+    assert get_backend(f"{path}x16").time(work) == get_backend("groq-v1x16").time(work)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("h1000", "unknown backend 'h1000'; did you mean 'h100'"),
+        ("", "unknown backend"),
+        ("groq-v1x0", "at least 1"),
+        ("groq-v1x16-eager", "int8 or fp16"),
+        ("h100x8", "type 'h100'"),
+        ("h100-int8", "graph or eager"),
+        ("nowhere.toml", "cannot read device file nowhere.toml"),
+    ],
+)
+def test_names_that_are_no_backend(name, says):
+    with pytest.raises(InputError) as caught:
+        get_backend(name)
+    assert says in str(caught.value)

@@ -1,0 +1,154 @@
+import math
+from dataclasses import dataclass, replace
+
+import pytest
+from earspan.backends.errors import InputError
+from earspan.backends.models import DIMENSIONS
+from earspan.backends.registry import get_backend
+from earspan.backends.span import span
+from earspan.backends.timing import CapacityError, Timing
+from earspan.backends.workload import Workload
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+LARGE, TINY = DIMENSIONS["large-v3"], DIMENSIONS["tiny.en"]
+BACKENDS = ("t4", "l4", "l40s", "a100", "h100", "h200", "b200", "groq-v1x16")
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A backend whose service time is known: fixed + per decode token, for each stream."""
+
+    fixed_s: float
+    token_s: float
+    jitter: float = 0.0
+    streams_held: int = 10**9
+    name: str = "planted"
+
+    def time(self, workload):
+        return self.serve(replace(workload, batch=1), workload.batch)
+
+    def serve(self, call, streams):
+        if streams > self.streams_held:
+            raise CapacityError("too many")
+        seconds = streams * (self.fixed_s + self.token_s * call.decode_tokens)
+        return Timing(seconds, seconds, {}, 0.0, "memory", "estimate", self.jitter)
+
+    def describe(self):
+        return self.name
+
+
+def test_sliding_by_hand():
+    # 0.1 + 0.01 per token <= 0.5: 40 tokens, at 3.3 a second 12.1 s (12.2 s round up to 41)
+    answer = span(Planted(0.1, 0.01), LARGE, step_s=0.5)
+    assert (answer.span_s, answer.limited_by, answer.step_s) == (12.1, "memory", 0.5)
+    assert answer.timing is not None
+    assert answer.timing.seconds == pytest.approx(0.5)
+    assert answer.speed_factor == pytest.approx(12.1 / 0.5)
+
+
+def test_disjoint_small_windows_fail_and_large_ones_hold():
+    # padding to 30 s: 5 s a call whatever the window, so only windows of 5 s and more keep up
+    answer = span(Planted(5, 0), LARGE, strategy="disjoint")
+    assert (answer.span_s, answer.limited_by) == (30.0, "nothing")
+    # on time within 12 s: w + 5 <= 12
+    answer = span(Planted(5, 0), LARGE, strategy="disjoint", latency_s=12)
+    assert (answer.span_s, answer.limited_by, answer.step_s) == (7.0, "latency budget", 7.0)
+    # w + 5 <= 9.9 needs w <= 4.9, which does not keep up
+    answer = span(Planted(5, 0), LARGE, strategy="disjoint", latency_s=9.9)
+    assert (answer.span_s, answer.sustainable) == (None, False)
+
+
+def test_sliding_is_on_time_two_steps_and_a_call_after_the_word():
+    # 2 * 1 + 0.01 n <= 2.3: 30 tokens, 9 s
+    answer = span(Planted(0, 0.01), LARGE, step_s=1, latency_s=2.3 + 1e-9)
+    assert (answer.span_s, answer.limited_by) == (9.0, "latency budget")
+
+
+def test_jitter_counts_at_its_99th_percentile():
+    # 0.01 n * 1.25 <= 0.5: 40 tokens
+    assert span(Planted(0, 0.01, jitter=0.25), LARGE, step_s=0.5).span_s == 12.1
+
+
+def test_a_device_that_is_too_small_is_limited_by_capacity():
+    answer = span(Planted(0, 0, streams_held=3), LARGE, step_s=0.5, streams=4)
+    assert (answer.span_s, answer.limited_by, answer.timing, answer.speed_factor) == (
+        None,
+        "capacity",
+        None,
+        None,
+    )
+    assert span(get_backend("groq-v1x4"), LARGE, step_s=1).limited_by == "capacity"
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    backend=st.sampled_from(BACKENDS),
+    dims=st.sampled_from([TINY, LARGE]),
+    strategy=st.sampled_from(["sliding", "disjoint"]),
+    streams=st.sampled_from([1, 3, 16, 64]),
+    step_s=st.sampled_from([0.05, 0.1, 0.25, 0.33, 1.0, 2.0]),
+    latency_s=st.sampled_from([None, 0.6, 2.0, 5.0, 20.0]),
+    padding=st.sampled_from(["full", "fit"]),
+)
+def test_equals_brute_force(backend, dims, strategy, streams, step_s, latency_s, padding):
+    device = get_backend(backend)
+    sliding = strategy == "sliding"
+    best = None
+    for tick in range(1, 301):
+        w = tick / 10
+        h = step_s if sliding else w
+        if w < h:
+            continue
+        tokens = math.ceil(round(3.3 * w, 6))
+        call = Workload(dims, audio_s=w, padding=padding, decode_tokens=tokens)
+        try:
+            # the audio sent to the device is padded too, so a full call does not depend on the window
+            t = device.serve(call, streams).seconds
+        except CapacityError:
+            continue
+        emitted_s = (2 * h if sliding else w) + t
+        if t <= h and (latency_s is None or emitted_s <= latency_s):
+            best = w
+    found = span(
+        device,
+        dims,
+        strategy=strategy,
+        streams=streams,
+        step_s=step_s if sliding else None,
+        latency_s=latency_s,
+        padding=padding,
+    )
+    assert found.span_s == best
+    assert (found.limited_by == "nothing") == (best == 30.0)
+
+
+def test_the_shape_of_the_claim():
+    # at four updates a second a faster device hears more; with two seconds to spare all hear 30 s
+    quick = [span(get_backend(name), LARGE, step_s=0.25).span_s or 0 for name in BACKENDS]
+    assert quick == sorted(quick)
+    assert quick[0] < 5
+    assert quick[-1] == 30
+    slow = [span(get_backend(name), LARGE, step_s=2).span_s for name in BACKENDS]
+    assert slow == [30.0] * len(BACKENDS)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"streams": 0, "step_s": 1},
+        {"step_s": -1},
+        {"step_s": 0},
+        {"step_s": 31},
+        {"step_s": float("nan")},
+        {},
+        {"strategy": "disjoint", "step_s": 1},
+        {"strategy": "silding", "step_s": 1},
+        {"step_s": 1, "latency_s": 0},
+        {"step_s": 1, "tokens_per_s": -1},
+        {"step_s": 1, "padding": "half"},
+    ],
+)
+def test_impossible_settings_are_refused(settings):
+    with pytest.raises(InputError):
+        span(get_backend("h100"), LARGE, **settings)
