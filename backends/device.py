@@ -162,9 +162,7 @@ class _Reader:
     def error(self, key: str, problem: str) -> InputError:
         lines = self.text.splitlines()
         starts = (
-            n
-            for n, line in enumerate(lines, 1)
-            if line.strip(" [").split(" ")[0].split("=")[0].rstrip("]") == key
+            n for n, line in enumerate(lines, 1) if line.strip(" [").split(" ")[0].split("=")[0].rstrip("]") == key
         )
         return InputError(f"{self.path}, line {next(starts, 1)}: {key}: {problem}")
 
@@ -184,9 +182,7 @@ class _Reader:
                 raise self.error(key, str(unknown("figure", key, known.figures)))
         for key in known.figures.keys() - known.optional - figures.keys():
             raise self.error(key, f"missing; a {kind} needs it in [figures]")
-        read = {
-            key: self.figure(key, figures[key], known.figures[key]) for key in known.figures if key in figures
-        }
+        read = {key: self.figure(key, figures[key], known.figures[key]) for key in known.figures if key in figures}
         return Device(self.path.stem, title, kind, MappingProxyType(read))
 
     def figure(self, key: str, entry: Any, quantity: str) -> Figure:
@@ -211,7 +207,5 @@ class _Reader:
         if not isinstance(entry["source"], str) or not entry["source"].strip():
             raise self.error(key, "source is empty; say where the number is from")
         if entry.get("density", "dense") != "dense":
-            raise self.error(
-                key, f'density is {entry["density"]!r}; give the dense peak and density = "dense"'
-            )
+            raise self.error(key, f'density is {entry["density"]!r}; give the dense peak and density = "dense"')
         return Figure(float(value), unit, quantity, entry["basis"], entry["source"], entry.get("density", ""))

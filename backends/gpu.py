@@ -85,9 +85,7 @@ def _time(gpu: Gpu, work: Workload) -> Timing:
     if work.batch > fits:
         need = (work.weights_bytes + work.batch * _bytes_per_call(work)) / _MEMORY_SHARE / 2**30
         given = device["memory"] / 2**30
-        raise CapacityError(
-            f"{gpu.name} has {given:.0f} GiB; batch {work.batch} needs {need:.0f}; at most {fits} fit"
-        )
+        raise CapacityError(f"{gpu.name} has {given:.0f} GiB; batch {work.batch} needs {need:.0f}; at most {fits} fit")
     # only the decode phase knows the number of steps, so the rest is priced once for all of them
     tally = Tally()
     tally.include(_before_decode(gpu, replace(work, decode_tokens=0)))

@@ -57,9 +57,7 @@ class Lpu:
         # with less than one batch in flight per node, it is the SRAM that keeps the pipeline from being full
         starved = batches > 1 and self.in_flight(call, batch) < self.nodes(call)
         bound, ceiling_s = "capacity" if starved else one.bound, one.ceiling_s * streams / batch
-        return replace(
-            one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s
-        )
+        return replace(one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s)
 
     def stored(self, work: Workload) -> Workload:
         """The workload with weights as stored here; `InputError` for fp32, which it does not multiply."""
@@ -107,9 +105,7 @@ def _time(lpu: Lpu, work: Workload) -> Timing:
     needed, chips = lpu.chips_needed(work), lpu.chips_for(work)
     if needed > chips:
         held = f"{chips} chips hold {chips * lpu.device['sram_usable'] / 1e6:.0f} MB"
-        raise CapacityError(
-            f"{lpu.name}: {held} of {lpu.weights} weights and caches; this takes {needed} chips"
-        )
+        raise CapacityError(f"{lpu.name}: {held} of {lpu.weights} weights and caches; this takes {needed} chips")
     nodes = lpu.nodes(work)
     node = _Node(lpu.device, chips // nodes)
     tally = Tally()
@@ -168,9 +164,7 @@ class _Node:
         # every chip sends its best token of the vocabulary rows it holds
         return (*parts, ("link", self.exchange(8 * m))) if op.kind == "logits" else parts
 
-    def matmul(
-        self, m: float, k: float, n: float, *, copies: float, chips: int
-    ) -> tuple[tuple[str, float], ...]:
+    def matmul(self, m: float, k: float, n: float, *, copies: float, chips: int) -> tuple[tuple[str, float], ...]:
         """Cycles of [m x k] x [k x n], `copies` times, spread over `chips`."""
         depth, width, units = (self.device[key] for key in ("matrix_depth", "matrix_width", "matrix_units"))
         tiles = copies * math.ceil(k / depth) * math.ceil(n / width)

@@ -76,9 +76,7 @@ def _mlp(d: int) -> int:
     return 8 * d * d + 5 * d + 2 * d
 
 
-def _size(
-    d: int, heads: int, layers: int, *, n_vocab: int, n_mels: int = 80, text_layers: int = 0
-) -> Dimensions:
+def _size(d: int, heads: int, layers: int, *, n_vocab: int, n_mels: int = 80, text_layers: int = 0) -> Dimensions:
     return Dimensions(n_mels, 1500, d, heads, layers, n_vocab, 448, d, heads, text_layers or layers)
 
 

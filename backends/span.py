@@ -106,9 +106,7 @@ class _Planner:
         if self.latency_s is not None and not self.latency_s > 0:
             raise InputError(f"latency is {self.latency_s} s; expected more than 0")
         if self.strategy == "disjoint" and self.step_s is not None:
-            raise InputError(
-                "disjoint chunks have no step of their own (it is the window); leave the step out"
-            )
+            raise InputError("disjoint chunks have no step of their own (it is the window); leave the step out")
         if self.strategy == "sliding" and not (self.step_s is not None and 0 < self.step_s <= LONGEST_S):
             raise InputError(f"step is {self.step_s} s; expected more than 0 and at most {LONGEST_S:g} s")
 

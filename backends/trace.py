@@ -136,9 +136,7 @@ class _Recorder(TorchDispatchMode):
         else:
             raise NotImplementedError(f"the trace does not know {func}, dispatched in {self.phase}")
 
-    def add(
-        self, kind: str, shape: Any, dtype: Any, reads: Any, weights: Any, writes: Any, flops: int = 0
-    ) -> None:
+    def add(self, kind: str, shape: Any, dtype: Any, reads: Any, weights: Any, writes: Any, flops: int = 0) -> None:
         sizes = [sum(map(_bytes, tensors)) for tensors in (weights, reads, writes)]
         self.ops.append(Op(kind, self.phase, tuple(shape), _DTYPES[dtype], flops, *sizes))
 

@@ -117,9 +117,7 @@ class Workload:
     def weights_bytes(self) -> int:
         """Bytes of all parameters as stored; layer norms stay in fp32, as Whisper computes them in it."""
         d = self.dims
-        norms = 2 * d.n_audio_state * (2 * d.n_audio_layer + 1) + 2 * d.n_text_state * (
-            3 * d.n_text_layer + 1
-        )
+        norms = 2 * d.n_audio_state * (2 * d.n_audio_layer + 1) + 2 * d.n_text_state * (3 * d.n_text_layer + 1)
         return (d.parameters - norms) * ITEM_BYTES[self.weight_dtype] + norms * 4
 
     @property
@@ -153,10 +151,7 @@ Segments = Iterator[tuple[list[Op], int]]
 
 def _merged(segments: Segments) -> tuple[Op, ...]:
     return tuple(
-        op if repeats == 1 else replace(op, count=repeats)
-        for block, repeats in segments
-        for op in block
-        if repeats
+        op if repeats == 1 else replace(op, count=repeats) for block, repeats in segments for op in block if repeats
     )
 
 
@@ -252,9 +247,7 @@ class _Builder:
     width: int
     heads: int
 
-    def op(
-        self, kind: str, shape: Shape, read: Number, write: Number, flops: Number = 0, weights: Number = 0
-    ) -> Op:
+    def op(self, kind: str, shape: Shape, read: Number, write: Number, flops: Number = 0, weights: Number = 0) -> Op:
         return Op(kind, self.phase, shape, self.work.dtype, flops, weights, read, write)
 
     @property

@@ -45,9 +45,7 @@ def _list_known(as_json: bool) -> None:
         else:
             table.add_row(row["name"], "", "", "", f"no: {row['problem']}", "")
     _print(table)
-    print(
-        "A .jsonl manifest, a folder of x.wav + x.txt or an audio file is one too: earspan datasets PATH"
-    )
+    print("A .jsonl manifest, a folder of x.wav + x.txt or an audio file is one too: earspan datasets PATH")
 
 
 def _table(name: str, counts: tuple[str, ...], *texts: str) -> Table:
@@ -64,9 +62,7 @@ def _table(name: str, counts: tuple[str, ...], *texts: str) -> Table:
 def _print(table: Table) -> None:
     console = Console()
     if not console.is_terminal:
-        console.width = (
-            200  # in a pipe or a file nothing is that narrow, and a folded name cannot be searched
-        )
+        console.width = 200  # in a pipe or a file nothing is that narrow, and a folded name cannot be searched
     console.print(table, markup=False)
 
 

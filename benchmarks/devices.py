@@ -37,9 +37,7 @@ def run(args: argparse.Namespace) -> int:
         "timing figures",
     )
     show_table("Devices (fp16; bandwidth of the memory that holds the weights)", columns, map(_row, devices))
-    print(
-        "\nAn LPU takes a number of chips: groq-v1x16. For every figure and its source: earspan devices NAME"
-    )
+    print("\nAn LPU takes a number of chips: groq-v1x16. For every figure and its source: earspan devices NAME")
     return 0
 
 

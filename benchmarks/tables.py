@@ -14,9 +14,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
         console.width = 240  # a folded line cannot be searched
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None)
     for column in columns:
-        table.add_column(
-            column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold"
-        )
+        table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(title)

@@ -20,25 +20,13 @@ FIGURES = ("flops", "weight_bytes", "read_bytes", "write_bytes")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan time`."""
-    parser.add_argument(
-        "--model", default="large-v3", help="Whisper size or checkpoint (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--backend", default="h100", help="device, as `earspan devices` lists them (default: h100)"
-    )
-    parser.add_argument(
-        "--audio", type=float, default=30.0, metavar="S", help="seconds of audio (default: 30)"
-    )
+    parser.add_argument("--model", default="large-v3", help="Whisper size or checkpoint (default: %(default)s)")
+    parser.add_argument("--backend", default="h100", help="device, as `earspan devices` lists them (default: h100)")
+    parser.add_argument("--audio", type=float, default=30.0, metavar="S", help="seconds of audio (default: 30)")
     parser.add_argument("--padding", default="full", choices=PADDINGS, help="pad audio to 30 s, or fit it")
-    parser.add_argument(
-        "--tokens", type=int, metavar="N", help="decode steps (default: 3.3 per second of audio)"
-    )
-    parser.add_argument(
-        "--batch", type=int, default=1, metavar="N", help="calls served together (default: 1)"
-    )
-    parser.add_argument(
-        "--dtype", default="fp16", choices=("fp16", "fp32"), help="arithmetic (default: fp16)"
-    )
+    parser.add_argument("--tokens", type=int, metavar="N", help="decode steps (default: 3.3 per second of audio)")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="calls served together (default: 1)")
+    parser.add_argument("--dtype", default="fp16", choices=("fp16", "fp32"), help="arithmetic (default: fp16)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -70,9 +58,7 @@ def _totals(work: Workload) -> dict[tuple[str, str], dict[str, float]]:
     return totals
 
 
-def _report(
-    model: str, device: str, work: Workload, timing: Timing, totals: dict[tuple[str, str], Any]
-) -> None:
+def _report(model: str, device: str, work: Workload, timing: Timing, totals: dict[tuple[str, str], Any]) -> None:
     calls = f"{work.batch} calls of" if work.batch > 1 else "one call,"
     print(f"{model}: {calls} {work.audio_s:g} s, {work.padding} padding, {work.decode_tokens} decode steps")
     print(f"on {device}\n")
@@ -81,9 +67,7 @@ def _report(
     prediction = f"{timing.seconds * 1e3:.3f} ms, {factor:.1f} x real time"
     print(f"prediction  {prediction} (simulated; {timing.provenance})")
     if timing.interval_s < timing.seconds:
-        print(
-            f"interval    {timing.interval_s * 1e3:.3f} ms to the next batch: calls are pipelined over chips"
-        )
+        print(f"interval    {timing.interval_s * 1e3:.3f} ms to the next batch: calls are pipelined over chips")
     print(f"bound       {timing.bound}\n")
     parts = [[phase, f"{s * 1e3:.3f}", f"{s / timing.seconds:.0%}"] for phase, s in timing.phases.items()]
     show_table("Prediction by phase", ("phase", "ms>", "part>"), parts)

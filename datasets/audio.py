@@ -17,9 +17,7 @@ import soundfile
 from ..backends.errors import InputError
 
 SAMPLE_RATE = 16_000  # Hz; what Whisper hears
-DURATION_TOLERANCE_S = (
-    0.1  # between a stated and a real duration: lossy codecs pad by up to two frames at each end
-)
+DURATION_TOLERANCE_S = 0.1  # between a stated and a real duration: lossy codecs pad by up to two frames at each end
 
 _BLOCK_FRAMES = 1 << 18  # decoded at a time, so that files of many channels never lie in memory whole
 _RATES_HZ = (1_000, 768_000)  # outside, the header is garbage, and resampling from 1 Hz would fill the memory
@@ -31,9 +29,7 @@ _MP3_TAGS_BYTES = 16_384  # song tags may follow the audio; this much audio is a
 _FILTER_BANK_LIMIT = 1 << 22  # taps; rates with few factors in common with 16 kHz would need gigabytes
 
 
-def read_audio(
-    path: str | os.PathLike[str], offset_s: float = 0.0, duration_s: float | None = None
-) -> np.ndarray:
+def read_audio(path: str | os.PathLike[str], offset_s: float = 0.0, duration_s: float | None = None) -> np.ndarray:
     """Mono float32 audio at 16 kHz, shape = (samples,): the file, or `duration_s` of it from `offset_s`.
 
     Channels are averaged. Nothing is clipped: a lossy or float file may exceed 1.
@@ -65,9 +61,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
     if not os.path.exists(path):
         raise InputError(f"{name}: no such file")
     if not os.path.isfile(path):
-        raise InputError(
-            f"{name}: {'a folder' if os.path.isdir(path) else 'a device or pipe'}; expected an audio file"
-        )
+        raise InputError(f"{name}: {'a folder' if os.path.isdir(path) else 'a device or pipe'}; expected an audio file")
     try:
         # By descriptor: the content alone is judged, never the name (`.raw` would be taken as headerless).
         with open(path, "rb", buffering=0) as raw:
@@ -80,11 +74,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
         raise InputError(f"{name}: {error.strerror}") from error
     except soundfile.LibsndfileError as error:
         # libmpg123 calls everything it cannot decode a missing file or a pipe.
-        reason = (
-            "not decodable"
-            if "does not exist" in error.error_string
-            else error.error_string.strip().rstrip(".")
-        )
+        reason = "not decodable" if "does not exist" in error.error_string else error.error_string.strip().rstrip(".")
         raise InputError(
             f"{name}: not readable as audio ({reason}): damaged, truncated, or in a format that libsndfile "
             f"does not know (mp4, m4a, aac, webm); {_conversion(name)}"
@@ -105,9 +95,7 @@ def _check_size(raw: io.FileIO, name: str) -> None:
     if magic in (b"RIFF", b"RIFX", b"FORM"):
         promised = _iff_end(raw, "little" if magic == b"RIFF" else "big")
         if promised > size:
-            raise InputError(
-                f"{name}: truncated: {size} of {promised} bytes are there; copy or record it again"
-            )
+            raise InputError(f"{name}: truncated: {size} of {promised} bytes are there; copy or record it again")
     elif magic == b"OggS" and not _ogg_is_whole(raw, size):
         raise InputError(f"{name}: truncated: it ends without an end-of-stream page; {_conversion(name)}")
     raw.seek(0)
@@ -146,9 +134,7 @@ def _check_header(file: soundfile.SoundFile, name: str) -> None:
     # For containers other than WAV and AIFF, libsndfile's log says where header and size disagree.
     short = re.search(r"(?:riff|Riff size|Data Size)\s*: (\d+) \(should be (\d+)\)", file.extra_info)
     if short and int(short[2]) < int(short[1]) < _LENGTH_UNKNOWN:
-        raise InputError(
-            f"{name}: truncated: {short[2]} of {short[1]} bytes are there; copy or record it again"
-        )
+        raise InputError(f"{name}: truncated: {short[2]} of {short[1]} bytes are there; copy or record it again")
     if file.frames <= 0:
         raise InputError(f"{name}: holds no samples")
 
@@ -158,9 +144,7 @@ def _check_read_to_end(file: soundfile.SoundFile, raw: io.FileIO, name: str) -> 
     if file.format == "MP3" and file.tell() >= file.frames:
         left = os.fstat(raw.fileno()).st_size - os.lseek(raw.fileno(), 0, os.SEEK_CUR)
         if left > _MP3_TAGS_BYTES:
-            raise InputError(
-                f"{name}: no length tag, {left} bytes at its end are out of reach; {_conversion(name)}"
-            )
+            raise InputError(f"{name}: no length tag, {left} bytes at its end are out of reach; {_conversion(name)}")
 
 
 def _segment(file: soundfile.SoundFile, path, offset_s: float, duration_s: float | None) -> tuple[int, int]:

@@ -31,22 +31,17 @@ def open_folder(path: str | os.PathLike[str], name: str | None = None) -> Datase
         suffix, stem = found.suffix.lower(), found.with_suffix("")
         if suffix in AUDIO_SUFFIXES:
             if stem in audio:
-                raise InputError(
-                    f"{shown(found)}: same name as {audio[stem].name!r}; each recording needs its own"
-                )
+                raise InputError(f"{shown(found)}: same name as {audio[stem].name!r}; each recording needs its own")
             audio[stem] = found
         elif suffix == ".txt" and not found.name.upper().startswith(("LICENSE", "LICENCE", "README")):
             texts.add(stem)
     if not audio:
-        raise InputError(
-            f"{shown(root)}: no audio in this folder; expected x.wav + x.txt pairs or manifest.jsonl"
-        )
+        raise InputError(f"{shown(root)}: no audio in this folder; expected x.wav + x.txt pairs or manifest.jsonl")
     _require_none(root, "without a transcript (x.txt beside x.wav)", audio.keys() - texts)
     _require_none(root, "transcripts without a recording", texts - audio.keys())
     dataset = name or shown(root)
     entries = tuple(
-        _entry(stem.relative_to(root).as_posix(), audio[stem], _transcript(stem), dataset)
-        for stem in sorted(audio)
+        _entry(stem.relative_to(root).as_posix(), audio[stem], _transcript(stem), dataset) for stem in sorted(audio)
     )
     return Dataset(dataset, root, entries, stated_licence(root))
 
@@ -55,14 +50,10 @@ def open_recording(path: str | os.PathLike[str], name: str | None = None) -> Dat
     """A dataset of one audio file with its transcript beside it. Raises `InputError` if there is none."""
     audio_path = Path(path)
     if audio_path.suffix.lower() not in AUDIO_SUFFIXES:
-        raise InputError(
-            f"{shown(audio_path)}: expected an audio file, a .jsonl manifest or a folder of either"
-        )
+        raise InputError(f"{shown(audio_path)}: expected an audio file, a .jsonl manifest or a folder of either")
     transcript = _transcript(audio_path.with_suffix(""))
     if not transcript.is_file():
-        raise InputError(
-            f"{shown(audio_path)}: no transcript; write what is said in it to {shown(transcript)}"
-        )
+        raise InputError(f"{shown(audio_path)}: no transcript; write what is said in it to {shown(transcript)}")
     dataset = name or shown(audio_path)
     entry = _entry(audio_path.stem, audio_path, transcript, dataset)
     return Dataset(dataset, audio_path, (entry,), stated_licence(audio_path.parent))

@@ -85,9 +85,7 @@ class _Reader:
         offset_s = None if row.fields.get("offset") is None else row.number("offset")
         entry_id = row.optional_text("id") or (stated if offset_s is None else f"{stated}@{offset_s}")
         if entry_id in self._line_of_id:
-            raise InputError(
-                f"{origin}: duplicate id {entry_id!r}, also on line {self._line_of_id[entry_id]}"
-            )
+            raise InputError(f"{origin}: duplicate id {entry_id!r}, also on line {self._line_of_id[entry_id]}")
         self._line_of_id[entry_id] = number
         duration_s = row.number("duration")
         self._check_duration(origin, audio_path, offset_s, duration_s)
@@ -121,9 +119,7 @@ class _Reader:
         end_s = (offset_s or 0.0) + duration_s
         excess_s = end_s - length_s if offset_s is not None else abs(end_s - length_s)
         if excess_s > DURATION_TOLERANCE_S or (offset_s or 0.0) >= length_s:
-            stated = (
-                f"'duration' is {duration_s:g} s" if offset_s is None else f"the segment ends at {end_s:g} s"
-            )
+            stated = f"'duration' is {duration_s:g} s" if offset_s is None else f"the segment ends at {end_s:g} s"
             raise InputError(f"{origin}: {stated}, but {shown(audio)} is {length_s:.2f} s long")
 
 
@@ -163,9 +159,7 @@ class _Row:
         for position, item in enumerate(listed, start=1):
             where = f"{self.origin}: word {position}"
             if not isinstance(item, dict):
-                raise InputError(
-                    f'{where} is {_excerpt(item)}; expected {{"word": ..., "start": ..., "end": ...}}'
-                )
+                raise InputError(f'{where} is {_excerpt(item)}; expected {{"word": ..., "start": ..., "end": ...}}')
             text = _text(item.get("word", item.get("text")), f"{where}: 'word'")
             start_s = _seconds(item.get("start"), f"{where}: 'start'")
             end_s = _seconds(item.get("end"), f"{where}: 'end'")

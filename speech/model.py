@@ -1,8 +1,82 @@
-"""Whisper models: openai-whisper's classes, run on as much audio as there is instead of always 30 s."""
+"""Whisper models: openai-whisper's own classes and loader, and an encoder pass that needs no padding to 30 s."""
 
-from whisper.model import AudioEncoder, Whisper  # noqa: F401
+import hashlib
+import os
+import urllib.error
+from dataclasses import dataclass
+from pathlib import Path
+
 import torch.nn.functional as F
+import whisper
 from torch import Tensor
+from whisper.model import AudioEncoder, ModelDimensions, Whisper
+
+from ..backends.errors import InputError, unknown
+from .pocket.checkpoint import BUNDLED, expanded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recogniser:
+    """A loaded Whisper. `pads` tells whether it must be given 30 s whatever the length of the audio."""
+
+    name: str
+    whisper: Whisper
+    sha256: str
+    pads: bool
+
+    @property
+    def dims(self) -> ModelDimensions:
+        return self.whisper.dims
+
+
+def model_names() -> list[str]:
+    """Names that `load_recogniser` takes, besides paths of checkpoints in openai-whisper's format."""
+    return ["pocket", *whisper.available_models()]
+
+
+def load_recogniser(name: str, device: str = "cpu") -> Recogniser:
+    """Load `pocket`, an official Whisper by name, or a checkpoint file in openai-whisper's format.
+
+    Official weights come from openai-whisper's own cache or download. Raises `InputError` for an unknown name,
+    for weights that are neither present nor to be had, and for a file that is no Whisper checkpoint.
+    """
+    if name == "pocket":
+        checkpoint = expanded(BUNDLED)
+        model = Whisper(ModelDimensions(**checkpoint["dims"]))
+        model.load_state_dict(checkpoint["model_state_dict"])
+        return Recogniser(name, model.to(device).eval(), _file_sha256(BUNDLED), pads=False)
+    if name in whisper.available_models():
+        return _load_official(name, device)
+    path = Path(name)
+    if not path.is_file():
+        if path.suffix or len(path.parts) > 1:
+            raise InputError(f"{name}: no such checkpoint; known models: {', '.join(model_names())}")
+        raise unknown("model", name, model_names())
+    try:
+        model = whisper.load_model(str(path), device=device)
+    except Exception as error:  # noqa: BLE001 - torch raises a dozen kinds for a file that is no checkpoint
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{name}: not a checkpoint in openai-whisper's format ({reason})") from error
+    return Recogniser(path.stem, model.eval(), _file_sha256(path), pads=True)
+
+
+def _load_official(name: str, device: str) -> Recogniser:
+    cache = Path(os.getenv("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
+    try:
+        model = whisper.load_model(name, device=device, download_root=str(cache))
+    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"the weights of {name!r} are not in {cache} and could not be downloaded ({reason}); "
+            "put the .pt file there, or use --model pocket"
+        ) from error
+    url = whisper._MODELS[name]
+    return Recogniser(name, model.eval(), url.split("/")[-2], pads=True)  # the URL holds the file's SHA-256
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:

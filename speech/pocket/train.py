@@ -54,7 +54,15 @@ class Schedule:
 
     def longest_crop_s(self, step: int) -> float:
         """4 s at first, 30 s from 40 % of the way on."""
-        return 4.0 * (30.0 / 4.0) ** min(1.0, max(0.0, step / self.steps - 0.1) / 0.3)
+        return 4.0 * (30.0 / 4.0) ** min(1.0, max(0.0, step / self.steps - 0.15) / 0.3)
+
+    def shortest_crop_s(self, step: int) -> float:
+        """1.5 s until the encoder has begun to align, 0.5 s from 30 % of the way on."""
+        return 1.5 if step < 0.3 * self.steps else 0.5
+
+    def noise_share(self, step: int) -> float:
+        """The share of noisy crops: from none to 60 % at 40 % of the way. Noise delays the first alignment most."""
+        return 0.6 * min(1.0, step / (0.4 * self.steps))
 
 
 class PocketTrainer(nn.Module):
@@ -103,9 +111,12 @@ def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.
     return audio, " ".join(heard)
 
 
-def draw_crops(rng: np.random.Generator, corpus: list[LongRecording], longest_s: float) -> tuple[Tensor, list[str]]:
+def draw_crops(
+    rng: np.random.Generator, corpus: list[LongRecording], schedule: Schedule, step: int
+) -> tuple[Tensor, list[str]]:
     """Equally long random crops, about `BATCH_S` in all: audio, shape = (batch, samples), and texts."""
-    length_s = longest_s if rng.random() < 0.15 else float(np.exp(rng.uniform(np.log(0.5), np.log(longest_s))))
+    shortest_s, longest_s = schedule.shortest_crop_s(step), schedule.longest_crop_s(step)
+    length_s = longest_s if rng.random() < 0.15 else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
     length_s = round(length_s / 0.02) * 0.02  # an even number of 10 ms frames
     clips, texts = [], []
     for _ in range(min(48, max(2, round(BATCH_S / length_s)))):
@@ -114,18 +125,18 @@ def draw_crops(rng: np.random.Generator, corpus: list[LongRecording], longest_s:
         audio, text = crop(recording, rng.uniform(0, latest_s), length_s)
         if rng.random() < 0.03:  # no speech: no text
             audio, text = np.zeros_like(audio), ""
-        clips.append(augment(rng, audio))
+        clips.append(augment(rng, audio, schedule.noise_share(step)))
         texts.append(text)
     return torch.from_numpy(np.stack(clips)), texts
 
 
-def augment(rng: np.random.Generator, audio: np.ndarray) -> np.ndarray:
+def augment(rng: np.random.Generator, audio: np.ndarray, noise_share: float) -> np.ndarray:
     """Random gain, spectral tilt and noise (white to brown) at 5-40 dB below the speech, float32."""
     audio = audio * np.float32(10 ** rng.uniform(-1.2, 0.3))
     if rng.random() < 0.3:
         tilt = np.float32(rng.uniform(-0.6, 0.6))
         audio = audio - tilt * np.concatenate(([np.float32(0)], audio[:-1]))
-    if rng.random() < 0.6:
+    if rng.random() < noise_share:
         level = max(float(audio.std()), 1e-3) * 10 ** (-rng.uniform(5, 40) / 20)
         spectrum = np.fft.rfft(rng.standard_normal(len(audio), dtype=np.float32))
         spectrum *= (1 + np.arange(len(spectrum))) ** -rng.uniform(0.0, 1.0)
@@ -134,11 +145,12 @@ def augment(rng: np.random.Generator, audio: np.ndarray) -> np.ndarray:
     return np.clip(audio, -1, 1).astype(np.float32)
 
 
-def make_batch(rng: np.random.Generator, corpus: list[LongRecording], longest_s: float) -> Batch:
-    audio, texts = draw_crops(rng, corpus, longest_s)
+def make_batch(rng: np.random.Generator, corpus: list[LongRecording], schedule: Schedule, step: int) -> Batch:
+    """The crops of one training step as spectrograms with their targets."""
+    audio, texts = draw_crops(rng, corpus, schedule, step)
     mel = log_mel(audio, DIMS.n_mels)
     for clip in mel:  # SpecAugment (Park et al. 2019), light: one band, one stretch of up to 0.2 s
-        if rng.random() < 0.5:
+        if rng.random() < schedule.noise_share(step):
             low, high = sorted(rng.integers(0, DIMS.n_mels, 2))
             clip[low : min(high, low + 12)] = clip.mean()
             begin = rng.integers(0, mel.shape[-1])
@@ -204,7 +216,7 @@ def train(corpus_folder: Path, out: Path, schedule: Schedule, shards: int, save_
         while loaded < wanted:
             corpus.extend(load_shard(corpus_folder, loaded))
             loaded += 1
-        return make_batch(np.random.default_rng((SEED, step)), corpus, schedule.longest_crop_s(step))
+        return make_batch(np.random.default_rng((SEED, step)), corpus, schedule, step)
 
     began, recent = time.monotonic(), []
     with ThreadPoolExecutor(1) as pool:

@@ -64,9 +64,7 @@ def test_more_work_never_costs_less(work, gpu, mode, more):
         "tokens": replace(work, decode_tokens=work.decode_tokens + 1),
         "batch": replace(work, batch=work.batch + 1),
         "audio": replace(work, audio_s=min(30.0, work.audio_s + 0.5)),
-        "encoder layers": replace(
-            work, dims=Dimensions(**dims | {"n_audio_layer": dims["n_audio_layer"] + 1})
-        ),
+        "encoder layers": replace(work, dims=Dimensions(**dims | {"n_audio_layer": dims["n_audio_layer"] + 1})),
         "decoder layers": replace(work, dims=Dimensions(**dims | {"n_text_layer": dims["n_text_layer"] + 1})),
         "prompt": replace(work, prompt_tokens=work.prompt_tokens + 1),
     }[more]
@@ -83,9 +81,7 @@ def test_a_device_better_in_every_figure_is_never_slower(work, gains):
     # efficiencies stay at most 1: start from a device that has room
     fractions = {key: 0.3 for key, figure in H100.figures.items() if figure.quantity == "fraction"}
     base = scaled(H100, fractions)
-    better = scaled(
-        base, {key: 1 / gain if key in SMALLER_IS_BETTER else gain for key, gain in gains.items()}
-    )
+    better = scaled(base, {key: 1 / gain if key in SMALLER_IS_BETTER else gain for key, gain in gains.items()})
     slower, faster = gpu_backend("base", base).time(work), gpu_backend("better", better).time(work)
     assert faster.seconds <= slower.seconds * (1 + 1e-12)
 
@@ -129,9 +125,7 @@ def test_encoder_attention_lies_near_the_published_rows(gpu, published_us):
 
 
 def test_eager_mode_is_bound_by_the_host_on_a_fast_gpu():
-    eager, graph = (
-        gpu_backend("h100", H100, mode).time(Workload(LARGE, decode_tokens=50)) for mode in MODES[::-1]
-    )
+    eager, graph = (gpu_backend("h100", H100, mode).time(Workload(LARGE, decode_tokens=50)) for mode in MODES[::-1])
     assert eager.seconds > 2 * graph.seconds
     assert eager.bound == "launch"
     # every dispatched operation costs the host 10 us

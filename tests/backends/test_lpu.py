@@ -110,9 +110,7 @@ def test_more_work_never_costs_less(work, more):
         "tokens": replace(work, decode_tokens=work.decode_tokens + 1),
         "batch": replace(work, batch=work.batch + 1),
         "audio": replace(work, audio_s=min(30.0, work.audio_s + 0.5)),
-        "encoder layers": replace(
-            work, dims=Dimensions(**dims | {"n_audio_layer": dims["n_audio_layer"] + 1})
-        ),
+        "encoder layers": replace(work, dims=Dimensions(**dims | {"n_audio_layer": dims["n_audio_layer"] + 1})),
         "decoder layers": replace(work, dims=Dimensions(**dims | {"n_text_layer": dims["n_text_layer"] + 1})),
     }[more]
     assert lpu(40).time(larger).seconds >= lpu(40).time(work).seconds * (1 - 1e-12)

@@ -28,9 +28,7 @@ def test_lpu_names(name, chips, weights):
     assert (backend.chips, backend.weights) == (chips, weights)
 
 
-@pytest.mark.parametrize(
-    ("name", "mode"), [("h100", "graph"), ("h100-eager", "eager"), ("h100-graph", "graph")]
-)
+@pytest.mark.parametrize(("name", "mode"), [("h100", "graph"), ("h100-eager", "eager"), ("h100-graph", "graph")])
 def test_gpu_names(name, mode):
     backend = get_backend(name)
     assert isinstance(backend, Gpu)

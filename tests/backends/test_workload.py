@@ -29,9 +29,7 @@ def test_closed_form_equals_the_trace_op_by_op_and_torchs_flops(dims):
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "fp32"])
-@pytest.mark.parametrize(
-    ("batch", "audio_s", "prompt", "tokens"), [(1, 0.1, 1, 0), (3, 7.317, 5, 3), (2, 0.3, 2, 1)]
-)
+@pytest.mark.parametrize(("batch", "audio_s", "prompt", "tokens"), [(1, 0.1, 1, 0), (3, 7.317, 5, 3), (2, 0.3, 2, 1)])
 def test_closed_form_equals_the_trace_for_short_audio_and_batches(dtype, batch, audio_s, prompt, tokens):
     work = Workload(POCKET, batch, audio_s, "fit", prompt, tokens, dtype)
     assert trace(work) == list(work.each_op())
@@ -133,9 +131,7 @@ def test_int8_weights_change_only_the_weight_bytes():
         assert byte.weight_bytes == (half.weight_bytes if same else half.weight_bytes / 2)
 
 
-@pytest.mark.parametrize(
-    ("audio_s", "positions"), [(0.01, 1), (0.02, 1), (0.3, 15), (10.0, 500), (29.999, 1500)]
-)
+@pytest.mark.parametrize(("audio_s", "positions"), [(0.01, 1), (0.02, 1), (0.3, 15), (10.0, 500), (29.999, 1500)])
 def test_fit_encodes_fifty_positions_per_second(audio_s, positions):
     assert Workload(POCKET, audio_s=audio_s, padding="fit").positions == positions
     assert Workload(POCKET, audio_s=audio_s).positions == 1500

@@ -54,9 +54,7 @@ def heard_or_refused(path: Path) -> None:
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(
-    "rate_hz", [8_000, 11_025, 11_127, 16_000, 22_050, 24_000, 44_100, 44_101, 48_000, 96_000]
-)
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 11_127, 16_000, 22_050, 24_000, 44_100, 44_101, 48_000, 96_000])
 @pytest.mark.parametrize("frequency_hz", [317.3, 3_300.0])
 def test_resampling_keeps_frequency_and_level(tmp_path: Path, rate_hz: int, frequency_hz: float):
     soundfile.write(tmp_path / "a.wav", sine(rate_hz, frequency_hz), rate_hz, subtype="FLOAT")
@@ -95,9 +93,7 @@ def test_resampling_removes_what_16_khz_cannot_hold(tmp_path: Path, rate_hz: int
     ],
 )
 @pytest.mark.parametrize("channels", [1, 2])
-def test_containers_and_sample_formats(
-    tmp_path: Path, suffix: str, options: dict, noise: float, channels: int
-):
+def test_containers_and_sample_formats(tmp_path: Path, suffix: str, options: dict, noise: float, channels: int):
     path = tmp_path / f"a.{suffix}"
     tone = sine(16_000, 440)
     soundfile.write(path, np.stack([tone] * channels, axis=1), 16_000, **options)
@@ -244,9 +240,7 @@ def test_a_wav_written_into_a_pipe_states_no_length_and_is_read(tmp_path: Path, 
     assert len(read_audio(tmp_path / "a.wav")) == 48_000
 
 
-@pytest.mark.parametrize(
-    ("loud_first", "what"), [(True, "no length tag"), (False, "truncated, or its header")]
-)
+@pytest.mark.parametrize(("loud_first", "what"), [(True, "no length tag"), (False, "truncated, or its header")])
 def test_an_mp3_of_unknown_length_is_refused(tmp_path: Path, loud_first: bool, what: str):
     """Without the tag libsndfile takes the first frame's bit rate for all: too short or too long."""
     loud = np.random.default_rng(4).normal(0, 0.2, 80_000)
@@ -287,9 +281,7 @@ def test_random_bytes_raise_nothing_but_input_errors(tmp_path: Path, magic: byte
     suffix=st.sampled_from(["wav", "flac", "aiff", "ogg"]),
     flips=st.lists(st.tuples(st.integers(0, 199), st.integers(0, 255)), min_size=1, max_size=4),
 )
-def test_damaged_headers_raise_nothing_but_input_errors(
-    tmp_path: Path, suffix: str, flips: list[tuple[int, int]]
-):
+def test_damaged_headers_raise_nothing_but_input_errors(tmp_path: Path, suffix: str, flips: list[tuple[int, int]]):
     path = tmp_path / f"flipped.{suffix}"
     soundfile.write(path, SPEECHLIKE[:2_000], 16_000)
     content = bytearray(path.read_bytes())

@@ -100,9 +100,7 @@ def test_damaged_and_unknown_audio_stops_one_recording_and_not_the_dataset(tmp_p
     assert (empty.duration_s, film.duration_s) == (0, 0)
     with pytest.raises(InputError, match=r"b\.txt: recording 'b': .*b\.wav: the file is empty"):
         empty.load()
-    with pytest.raises(
-        InputError, match=r"c\.txt: recording 'c': .*c\.mp4: not readable as audio.*ffmpeg -i"
-    ):
+    with pytest.raises(InputError, match=r"c\.txt: recording 'c': .*c\.mp4: not readable as audio.*ffmpeg -i"):
         film.load()
 
 
@@ -111,9 +109,7 @@ def test_one_file_with_its_transcript_is_a_dataset(tmp_path: Path):
     (entry,) = open_recording(path)
     assert (entry.id, entry.text, entry.duration_s) == ("my talk", "hello there", 1.0)
     path.with_suffix(".txt").unlink()
-    with pytest.raises(
-        InputError, match=r"my talk\.wav: no transcript; write what is said in it to .*my talk\.txt"
-    ):
+    with pytest.raises(InputError, match=r"my talk\.wav: no transcript; write what is said in it to .*my talk\.txt"):
         open_recording(path)
     with pytest.raises(InputError, match=r"paper\.pdf: expected an audio file, a \.jsonl manifest"):
         open_recording(tmp_path / "paper.pdf")

@@ -161,9 +161,7 @@ def test_damaged_audio_stops_one_recording_and_not_the_dataset(folder: Path):
     rows = [{**GOOD, "audio_filepath": name} for name in ("zero.wav", "cut.wav", "text.wav", "a.wav")]
     *damaged, good = open_manifest(write(folder, *rows))
     assert len(good.load().audio) == 32_000
-    for number, (entry, what) in enumerate(
-        zip(damaged, ("empty", "truncated", "not readable"), strict=True), 1
-    ):
+    for number, (entry, what) in enumerate(zip(damaged, ("empty", "truncated", "not readable"), strict=True), 1):
         with pytest.raises(InputError) as caught:
             entry.load()
         message = str(caught.value)

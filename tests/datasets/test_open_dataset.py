@@ -64,9 +64,7 @@ def test_talks_have_word_times_that_fit_text_and_audio():
     assert recording.duration_s == pytest.approx(dataset.entries[0].duration_s, abs=0.01)
     assert recording.words is not None
     # Planted by the synthesis: there is sound where the words are.
-    spoken = [
-        recording.audio[int(w.start_s * SAMPLE_RATE) : int(w.end_s * SAMPLE_RATE)] for w in recording.words
-    ]
+    spoken = [recording.audio[int(w.start_s * SAMPLE_RATE) : int(w.end_s * SAMPLE_RATE)] for w in recording.words]
     assert np.mean([np.std(part) > 1e-3 for part in spoken]) > 0.98
 
 
@@ -87,9 +85,7 @@ def test_real_formats_decode_or_say_how_to_convert():
     refused = set[str]()
     for entry in open_dataset(SPEECH / "formats.jsonl"):
         if entry.audio_path.suffix in unreadable:
-            with pytest.raises(
-                InputError, match=r"formats\.jsonl:\d+: recording .*ffmpeg -i .* -ac 1 -ar 16000 "
-            ):
+            with pytest.raises(InputError, match=r"formats\.jsonl:\d+: recording .*ffmpeg -i .* -ac 1 -ar 16000 "):
                 entry.load()
             refused.add(entry.audio_path.suffix)
         else:
@@ -139,7 +135,5 @@ def test_a_segment_is_the_same_sound_as_the_sentence_alone():
     part = entry.load().audio
     size = min(len(alone), len(part))
     assert size == pytest.approx(len(alone), abs=16)
-    similarity = max(
-        float(np.corrcoef(part[: size - 32], alone[lag : size - 32 + lag])[0, 1]) for lag in range(0, 17)
-    )
+    similarity = max(float(np.corrcoef(part[: size - 32], alone[lag : size - 32 + lag])[0, 1]) for lag in range(0, 17))
     assert similarity > 0.99

@@ -1,0 +1,338 @@
+"""`earspan bench`: how much audio each backend can afford to hear at once, and what that does to the WER."""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..backends.errors import InputError
+from ..backends.models import Dimensions, resolve_dims
+from ..backends.registry import get_backend
+from ..backends.span import TOKENS_PER_S, Span, span
+from ..backends.timing import Backend
+from ..backends.workload import PADDINGS, Workload
+from ..datasets import Dataset, Entry, Recording, open_dataset
+from ..speech.cache import TranscriptCache, default_cache_path
+from ..speech.engine import WINDOW_LIMIT_S, Engine, Hypothesis
+from ..speech.model import Recogniser, load_recogniser
+from ..speech.score import regime_names
+from ..speech.strategies import Call, make_strategy, strategy_names
+from ..speech.stream import Job, ServiceTime, play
+from .options import check_windows, comma_list, positive_count, positive_seconds, seconds_list, use_all_cores
+from .progress import stage
+from .score import publish
+from .store import Run, environment, track, write_raw
+
+HELP = "the headline: spans of several backends, and the WER that follows"
+BACKENDS = "t4,l4,a100,h100,h200,groq-v1"
+PLANNED_LOADS = (
+    (0.25, 1),
+    (0.25, 16),
+    (1.0, 1),
+    (1.0, 8),
+    (1.0, 16),
+    (1.0, 64),
+    (2.0, 256),
+)  # (step_s, streams)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--model",
+        default="pocket",
+        help="recogniser: pocket, an official Whisper, or a checkpoint (default: pocket)",
+    )
+    add(
+        "--timed-as",
+        metavar="SIZE",
+        help="Whisper size that the backends time (default: the model; large-v3 for pocket)",
+    )
+    add("--dataset", default="talks", metavar="NAME|PATH", help="what is listened to (default: talks)")
+    add("--backends", type=comma_list, default=BACKENDS, metavar="A,B,...", help=f"default: {BACKENDS}")
+    add(
+        "--strategy",
+        default="sliding",
+        choices=sorted(strategy_names()),
+        help="how live audio is cut (default: sliding)",
+    )
+    add("--streams", type=positive_count, default=8, help="live recordings that share a device (default: 8)")
+    add(
+        "--step",
+        type=positive_seconds,
+        default=1.0,
+        metavar="S",
+        help="seconds between calls of a stream (default: 1)",
+    )
+    add(
+        "--latency",
+        type=positive_seconds,
+        metavar="S",
+        help="latency budget a word must keep (default: none)",
+    )
+    add(
+        "--padding",
+        default="full",
+        choices=PADDINGS,
+        help="timed calls are padded to 30 s, or not (default: full)",
+    )
+    add(
+        "--windows",
+        type=seconds_list,
+        default="1,2,3,5,8,12,20,30",
+        metavar="S,S,...",
+        help="windows of the disjoint curve",
+    )
+    add(
+        "--live-windows",
+        type=seconds_list,
+        default="2,5,15,30",
+        metavar="S,S,...",
+        help="windows of the live curve",
+    )
+    add("--live-audio", type=positive_seconds, default=60.0, metavar="S",
+        help="how much of each recording is played live, from its start, where word times allow (default: 60)")  # fmt: skip
+    add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
+    add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
+    add("--out", type=Path, default=Path("runs/bench"), metavar="FOLDER", help="default: runs/bench")
+    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+    add("--json", action="store_true", help="print results.json instead of the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the benchmark. Everything given is checked before the work starts. Exit code 1: some recordings failed."""
+    began = time.monotonic()
+    check_windows([*args.windows, *args.live_windows], WINDOW_LIMIT_S)
+    timed_as = args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
+    backends = [get_backend(name) for name in args.backends]
+    dataset = open_dataset(args.dataset)
+    recogniser = load_recogniser(args.model)
+    dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as)
+    step_s = None if args.strategy == "disjoint" else args.step
+    spans = [_plan(backend, dims, args, args.streams, args.step) for backend in backends]
+    _introduce(args.model, timed_as, dataset)
+
+    recordings, failed = _load(dataset)
+    live = [head(recording, args.live_audio) for recording in recordings]
+    use_all_cores()
+    engine = Engine(recogniser, cache=None if args.no_cache else TranscriptCache(default_cache_path()))
+    tracks = []
+    for strategy, chosen, windows, step in (
+        ("disjoint", recordings, args.windows, None),
+        ("sliding", live, [w for w in args.live_windows if w >= args.step], args.step),
+    ):
+        for window_s in windows:
+            jobs = [Job(r, make_strategy(strategy, window_s, step), _no_time) for r in chosen]
+            with stage(f"hear {strategy} windows of {window_s:g} s") as progress:
+                play(jobs, engine, progress)
+            tracks += [track(job, strategy, window_s, step, None) for job in jobs]
+    for backend, planned in zip(backends, spans, strict=True):
+        if planned.span_s is None:
+            continue
+        service = _service(backend, dims, args)
+        strategy = make_strategy(args.strategy, planned.span_s, step_s)
+        jobs = [Job(recording, strategy, service) for recording in live]
+        with stage(f"play live on {backend.name}, {planned.span_s:g} s at once") as progress:
+            play(jobs, engine, progress)
+        tracks += [track(job, args.strategy, planned.span_s, step_s, backend.name) for job in jobs]
+
+    meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)
+    meta["backends"] = [_planned_row(b, s, args.strategy) for b, s in zip(backends, spans, strict=True)]
+    meta["spans"] = _load_table(backends, dims, args)
+    meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
+    stored = Run(meta, {r.id: r for r in [*recordings, *live]}, tracks)
+    write_raw(args.out, stored)
+    return publish(stored, args.out, args.json)
+
+
+def _introduce(model: str, timed_as: str, dataset: Dataset) -> None:
+    print(
+        f"measured: text and WER of {model} on {dataset.name} ({len(dataset)} recordings, {dataset.audio_s / 60:.1f} min); "
+        f"simulated: service times and spans of {timed_as} on device models",
+        file=sys.stderr,
+    )
+
+
+def _load(dataset: Dataset) -> tuple[list[Recording], list[dict[str, str]]]:
+    """The recordings that can be read, and why the others cannot. Raises `InputError` if none can."""
+    recordings, failed = [], []
+    for entry in dataset:
+        try:
+            recordings.append(entry.load())
+        except InputError as error:
+            failed.append({"recording": entry.id, "reason": str(error)})
+            print(f"skipped: {error}", file=sys.stderr)
+    if not recordings:
+        raise InputError(
+            failed[0]["reason"]
+            if len(failed) == 1
+            else f"{dataset.name}: none of {len(failed)} recordings can be read; the first: {failed[0]['reason']}"
+        )
+    return recordings, failed
+
+
+def head(recording: Recording, limit_s: float) -> Recording:
+    """The start of a recording: the words that end within `limit_s`, and the audio up to the last of them.
+
+    The whole recording where it is no longer, or where without word times nobody knows which words to keep.
+    """
+    if recording.words is None or recording.duration_s <= limit_s:
+        return recording
+    words = tuple(word for word in recording.words if word.end_s <= limit_s)
+    if not words:
+        return recording
+    # Half of the silence that follows, so that the last word is not cut.
+    following_s = recording.words[len(words)].start_s if len(words) < len(recording.words) else recording.duration_s
+    end_s = min(limit_s, (words[-1].end_s + max(words[-1].end_s, following_s)) / 2)
+    samples = round(end_s * len(recording.audio) / recording.duration_s)
+    text = " ".join(word.text for word in words)
+    return replace(
+        recording,
+        id=f"{recording.id} 0-{limit_s:g} s",
+        audio=recording.audio[:samples],
+        text=text,
+        words=words,
+    )
+
+
+def _plan(backend: Backend, dims: Dimensions, args: argparse.Namespace, streams: int, step_s: float) -> Span:
+    return span(
+        backend,
+        dims,
+        strategy=args.strategy,
+        streams=streams,
+        step_s=None if args.strategy == "disjoint" else step_s,
+        latency_s=args.latency,
+        padding=args.padding,
+    )
+
+
+def _service(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> ServiceTime:
+    """Service time of one call of every stream, with the token counts of the call that was heard."""
+
+    def service_s(call: Call, hypothesis: Hypothesis) -> float:
+        work = Workload(
+            dims,
+            audio_s=WINDOW_LIMIT_S if args.padding == "full" else max(call.end_s - call.start_s, 0.02),
+            padding=args.padding,
+            decode_tokens=hypothesis.decode_tokens,
+        )
+        return backend.serve(work, args.streams).seconds
+
+    return service_s
+
+
+def _no_time(call: Call, hypothesis: Hypothesis) -> float:
+    """For curves of WER alone: no backend, so no time."""
+    return 0.0
+
+
+def _planned_row(backend: Backend, planned: Span, strategy: str) -> dict[str, Any]:
+    timing = planned.timing
+    return {
+        "backend": backend.name,
+        "describe": backend.describe(),
+        "streams": planned.streams,
+        "step_s": planned.step_s,
+        "strategy": strategy,
+        "span_s": planned.span_s,
+        "limited_by": planned.limited_by,
+        "sustainable": planned.sustainable,
+        "service_s": timing and timing.seconds,
+        "interval_s": timing and timing.interval_s,
+        "ceiling_s": timing and timing.ceiling_s,
+        "phases": timing and dict(timing.phases),
+        "provenance": timing and timing.provenance,
+        "speed_factor": planned.speed_factor,
+    }
+
+
+def _load_table(backends: Sequence[Backend], dims: Dimensions, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The planner's answer at other loads: the headline is one column of this table."""
+    if args.strategy == "disjoint":
+        return []
+    loads = dict.fromkeys((*PLANNED_LOADS, (args.step, args.streams)))
+    return [
+        {
+            "streams": streams,
+            "step_s": step_s,
+            "backend": b.name,
+            "span_s": s.span_s,
+            "limited_by": s.limited_by,
+        }
+        for step_s, streams in sorted(loads)
+        for b in backends
+        for s in [_plan(b, dims, args, streams, step_s)]
+    ]
+
+
+def _meta(
+    args: argparse.Namespace,
+    timed_as: str,
+    recogniser: Recogniser,
+    dataset: Dataset,
+    recordings: list[Recording],
+    live: list[Recording],
+    failed: list[dict[str, str]],
+) -> dict[str, Any]:
+    described = {"name": dataset.name, "licence": dataset.licence}
+    return {
+        "benchmark": "bench",
+        "command": "earspan " + shlex.join(sys.argv[1:]),
+        "model": recogniser.name,
+        "model_sha256": recogniser.sha256,
+        "timed_as": timed_as,
+        "timed_padding": args.padding,
+        "timed_dtype": "fp16",
+        "dataset": {**described, **_size(recordings), "digest": _digest(dataset, recordings)},
+        "row_dataset": {
+            **described,
+            **_size(live),
+            "name": f"{dataset.name}, the first {args.live_audio:g} s of each",
+        },
+        "settings": {
+            "strategy": args.strategy,
+            "streams": args.streams,
+            "step_s": args.step,
+            "latency_s": args.latency,
+            "tokens_per_s": TOKENS_PER_S,
+            "live_audio_s": args.live_audio,
+            "seed": args.seed,
+            "regime": args.regime,
+        },
+        "failed": failed,
+        "warnings": _doubts(recordings),
+    }
+
+
+def _size(recordings: list[Recording]) -> dict[str, float | int]:
+    return {
+        "recordings": len(recordings),
+        "audio_s": round(sum(r.duration_s for r in recordings), 2),
+        "words": sum(len(r.text.split()) for r in recordings),
+    }
+
+
+def _digest(dataset: Dataset, recordings: list[Recording]) -> str:
+    heard = {recording.id for recording in recordings}
+    entries: tuple[Entry, ...] = tuple(entry for entry in dataset if entry.id in heard)
+    return replace(dataset, entries=entries).digest()
+
+
+def _doubts(recordings: list[Recording]) -> list[str]:
+    """What weakens the result, said by the result itself."""
+    words = [len(r.text.split()) for r in recordings]
+    doubts = []
+    if len(recordings) < 2:
+        doubts.append("one recording: there is no interval, since recordings are what is resampled")
+    elif len(recordings) < 6:
+        doubts.append(f"{len(recordings)} recordings: intervals from so few are too narrow")
+    if sum(words) < 1000:
+        doubts.append(f"{sum(words)} reference words: differences below a few percent are noise")
+    if len(recordings) > 2 and max(words) > sum(words) / 2:
+        doubts.append("one recording holds more than half of the words")
+    return doubts

@@ -1,0 +1,161 @@
+"""Results in words and as a table on the terminal."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from .tables import show_table
+
+
+def print_results(results: dict[str, Any], folder: Path) -> None:
+    """The table, the curves and the closing paragraph on standard output."""
+    settings = results["settings"]
+    title = (
+        f"{settings['strategy']} windows, a call every {settings['step_s']:g} s, {settings['streams']} streams a device; "
+        f"text and WER measured with {results['model']} on {results['row_dataset']['name']}, "
+        f"times simulated for {results['timed_as']}"
+    )
+    columns = (
+        "backend",
+        "span>",
+        "limited by",
+        "ceiling>",
+        "service>",
+        "speed>",
+        "WER",
+        "word latency p50/p95>",
+        "times are",
+    )
+    show_table(title, columns, [_cells(row) for row in results["rows"]])
+    for curve in results["curves"]:
+        step = f", a call every {curve['step_s']:g} s" if curve["step_s"] else ""
+        points = [
+            [f"{p['window_s']:g} s", percent(p["wer"]), interval(p["wer_ci95"]), str(p["ref_words"])]
+            for p in curve["points"]
+        ]
+        show_table(
+            f"WER against window, {curve['strategy']}{step}, {curve['recordings']} recordings",
+            ("window>", "WER>", "95 % interval", "words>"),
+            points,
+        )
+    for warning in results["warnings"]:
+        print(f"warning: {warning}")
+    for failure in results["failed"]:
+        print(f"failed: {failure['recording']}: {failure['reason']}")
+    print()
+    for sentence in results["summary"]:
+        print(sentence)
+    print(
+        f"\nreport: {folder / 'report.html'}   numbers: {folder / 'results.json'}   raw calls: {folder / 'calls.jsonl'}"
+    )
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    if row["service_s"] is None:
+        return [row["backend"], "none", row["limited_by"], "", "", "", "", "", row["provenance"] or ""]
+    heard = row["wer"] is not None
+    return [
+        row["backend"],
+        "none" if row["span_s"] is None else f"{row['span_s']:g} s",
+        row["limited_by"],
+        f"{row['ceiling_s']:.3f} s",
+        f"{row['service_s']:.3f} s",
+        f"{row['speed_factor']:.0f} x",
+        f"{percent(row['wer'])} {interval(row['wer_ci95'])}" if heard else "",
+        f"{row['latency_p50_s']:.1f} / {row['latency_p95_s']:.1f} s" if row["latency_p50_s"] is not None else "",
+        row["provenance"],
+    ]
+
+
+def percent(rate: float | None) -> str:
+    """A rate as `9.1 %`, or `-` where there is none."""
+    return "-" if rate is None else f"{100 * rate:.1f} %"
+
+
+def interval(ends: list[float] | tuple[float, float] | None) -> str:
+    """An interval of rates as `[8.0, 10.2]`, in percent."""
+    return "" if ends is None else f"[{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
+
+
+def summarise(results: dict[str, Any]) -> list[str]:
+    """The closing paragraph, sentence by sentence, as it follows from the numbers."""
+    settings = results["settings"]
+    streams = settings["streams"]
+    opening = f"At {streams} stream{'s' if streams > 1 else ''} per device, a call every {settings['step_s']:g} s: "
+    sentences = [opening + "; ".join(_group_phrases(results["rows"])) + "."]
+    sentences += _gain(results["rows"])
+    sentences += _curve_sentence(results["curves"])
+    sentences.append(
+        f"Text and WER are measured: {results['model']} on {results['dataset']['name']}. Times and spans are simulated: "
+        f"{results['timed_as']}, {results['timed_padding']} padding, {results['timed_dtype']}, on device models. "
+        f"{_recogniser_caveat(results)}".strip()
+    )
+    return sentences
+
+
+def _recogniser_caveat(results: dict[str, Any]) -> str:
+    if results["model"] == results["timed_as"]:
+        return ""
+    return f"Another recogniser than the timed one was heard: the WER of {results['timed_as']} itself will differ."
+
+
+def _group_phrases(rows: list[dict[str, Any]]) -> list[str]:
+    """One phrase for the backends that share a span, shortest span first."""
+    groups: dict[float | None, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["span_s"], []).append(row)
+    phrases = []
+    for span_s, members in sorted(groups.items(), key=lambda item: item[0] or 0.0):
+        names = join_words([row["backend"] for row in members])
+        if span_s is None:
+            phrases.append(f"{names} cannot keep up with any window")
+            continue
+        verb = "hears" if len(members) == 1 else "hear"
+        limit = ", all that Whisper takes" if members[0]["limited_by"] == "nothing" else ""
+        wer = members[0]["wer"]
+        heard = "" if wer is None else f", {percent(wer)} WER {interval(members[0]['wer_ci95'])}".rstrip()
+        phrases.append(f"{names} {verb} {span_s:g} s{limit}{heard}")
+    return phrases
+
+
+def _gain(rows: list[dict[str, Any]]) -> list[str]:
+    """Whether longer spans meant fewer errors, where the intervals allow to say so."""
+    by_span = {row["span_s"]: row for row in rows if row["span_s"] is not None and row["wer_ci95"] is not None}
+    spans = sorted(by_span)
+    sentences = []
+    for shorter, longer in pairwise(spans):
+        low, high = by_span[shorter], by_span[longer]
+        change = f"From {shorter:g} s to {longer:g} s the WER goes from {percent(low['wer'])} to {percent(high['wer'])}"
+        if high["wer_ci95"][1] < low["wer_ci95"][0]:
+            sentences.append(f"{change}: here faster hardware buys fewer errors.")
+        elif high["wer_ci95"][0] > low["wer_ci95"][1]:
+            sentences.append(f"{change}: here the longer window costs errors.")
+        else:
+            sentences.append(
+                f"{change}, but the intervals overlap: on this sample faster hardware buys nothing certain."
+            )
+    tied = [row["backend"] for row in rows if row["limited_by"] == "nothing"]
+    if len(tied) > 1:
+        sentences.append(
+            f"{join_words(tied).capitalize()} all reach 30 s: at this load the faster of them buy no accuracy, "
+            "only room for more streams or more frequent calls."
+        )
+    return sentences
+
+
+def _curve_sentence(curves: list[dict[str, Any]]) -> list[str]:
+    sentences = []
+    for curve in curves:
+        points = curve["points"]
+        if len(points) > 1 and points[0]["wer"] is not None and points[-1]["wer"] is not None:
+            first, last = points[0], points[-1]
+            sentences.append(
+                f"Heard in {curve['strategy']} windows, WER is {percent(first['wer'])} at {first['window_s']:g} s "
+                f"and {percent(last['wer'])} at {last['window_s']:g} s."
+            )
+    return sentences
+
+
+def join_words(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

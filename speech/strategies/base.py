@@ -1,0 +1,41 @@
+"""What a strategy yields, what it is sent, and what it has to offer."""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One Whisper inference over the audio from `start_s` to `end_s`; it can begin when `end_s` has been spoken."""
+
+    start_s: float
+    end_s: float
+    prompt: str = ""
+
+
+@dataclass(slots=True)
+class Heard:
+    """The transcript of a call, and the words that the strategy commits on having it."""
+
+    text: str
+    ready_at_s: float
+    committed: list[str] = field(default_factory=list)
+
+    def commit(self, words: Sequence[str]) -> None:
+        """Show `words` for good, in this order, at `ready_at_s`."""
+        self.committed.extend(words)
+
+
+class Strategy(Protocol):
+    """A way of cutting live audio into calls."""
+
+    def run(self, audio: np.ndarray) -> Generator[Call, Heard, None]:
+        """Yield the calls for `audio`, float32 at 16 kHz, shape = (samples,), in order of `end_s`."""
+        ...
+
+    def fixed_calls(self, duration_s: float) -> Iterator[Call]:
+        """The calls that are made whatever is heard; they may be transcribed ahead, in large batches."""
+        ...

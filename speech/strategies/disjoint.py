@@ -1,0 +1,34 @@
+"""Disjoint chunks: cut every `window_s`, transcribe each alone, concatenate."""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from whisper.audio import SAMPLE_RATE
+
+from ...backends.errors import InputError
+from .base import Call, Heard
+
+
+@dataclass(frozen=True, slots=True)
+class Disjoint:
+    """cut every WINDOW seconds, transcribe each piece alone, concatenate"""
+
+    window_s: float
+
+    @classmethod
+    def of(cls, window_s: float, step_s: float | None) -> "Disjoint":
+        if step_s is not None and step_s != window_s:
+            raise InputError(f"disjoint: the step is the window, {window_s:g} s; got a step of {step_s:g} s")
+        return cls(window_s)
+
+    def fixed_calls(self, duration_s: float) -> Iterator[Call]:
+        count = 0
+        while count * self.window_s < duration_s:
+            yield Call(count * self.window_s, min((count + 1) * self.window_s, duration_s))
+            count += 1
+
+    def run(self, audio: np.ndarray) -> Generator[Call, Heard, None]:
+        for call in self.fixed_calls(len(audio) / SAMPLE_RATE):
+            heard = yield call
+            heard.commit(heard.text.split())
