@@ -4,7 +4,7 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
-from math import log
+from math import ceil, floor, log, log10
 
 
 class Markup(str):
@@ -28,7 +28,7 @@ def escape(text: Child) -> Markup:
     return Markup(html.escape(_NO_TEXT.sub("\ufffd", "" if text is None else str(text))))
 
 
-def el(name: str, *children: Child, **attributes: Attribute) -> Markup:
+def el(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
     """An element. `class_` means class, `stroke_width` stroke-width; attributes that are None are left out."""
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_plain(value))}"'
@@ -64,12 +64,12 @@ def _character_width(character: str) -> float:
 
 
 def shorten(text: str, width: float, size: float) -> str:
-    """`text` cut with an ellipsis where it would be wider than `width`."""
-    if text_width(text, size) <= width:
-        return text
-    while text and text_width(text + "…", size) > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    """`text` without its middle where it would be wider than `width`: names differ at their ends."""
+    short, kept = text, len(text)
+    while kept and text_width(short, size) > width:
+        kept -= 1
+        short = f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+    return short
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,7 @@ class Scale:
 
 
 def ticks(high: float, about: int) -> list[float]:
-    """Round values from 0 to the first at or above `high`, some `about` of them, 1, 2 or 5 times a power of ten apart."""
-    power = 10.0**-12
-    while high / (power * 10) > about:
-        power *= 10
-    step = next(power * factor for factor in (1, 2, 5, 10) if high / (power * factor) <= about)
-    count = -int(-high / step + 1e-9)
-    return [round(step * i, 12) for i in range(count + 1)]
+    """Round values from 0 to the first at or above `high`, at most `about` steps of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** floor(log10(high / about))
+    step = next(power * factor for factor in (1, 2, 5, 10) if high / (power * factor) <= about + 1e-9)
+    return [round(step * i, 12) for i in range(ceil(high / step - 1e-9) + 1)]

@@ -1,4 +1,4 @@
-"""What the report shows, read from results.json and checked field by field: a page of wrong figures is worse than none."""
+"""What the report shows, read from results.json and checked field by field: no page is better than a wrong one."""
 
 import math
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ from typing import Any
 from ..backends.errors import InputError
 
 SCHEMA = 1
+PHASES = ("mel", "encode", "prefill", "decode", "transfer")
+LONGEST_S = 30.0  # Whisper's window
 Interval = tuple[float, float]
 
 
@@ -93,9 +95,7 @@ class Node:
 
     def _wrong(self, key: str, expected: str) -> InputError:
         given = repr(self.value.get(key))
-        return InputError(
-            f"{self.path}{key} is {given if len(given) <= 40 else given[:37] + '...'}; {expected}"
-        )
+        return InputError(f"{self.path}{key} is {given if len(given) <= 40 else given[:37] + '...'}; {expected}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +146,25 @@ class Row:
         backend = node.text("backend")
         if not backend:
             raise InputError(f"{node.path}backend is missing; expected a name")
-        texts = (node.text(key) or "" for key in ("describe", "provenance", "strategy", "limited_by"))
-        numbers = map(node.number, ("streams", "step_s", "span_s", "service_s", "ceiling_s", "speed_factor"))
-        # A word that is guessed early is emitted before its end.
-        latencies = (node.number(key, lowest=-1e300) for key in ("latency_p50_s", "latency_p95_s"))
-        phases, sustainable = node.numbers("phases"), node.flag("sustainable")
-        return cls(backend, *texts, *numbers, *latencies, phases, sustainable, Score.read(node))
+        return cls(
+            backend=backend,
+            describe=node.text("describe") or "",
+            provenance=node.text("provenance") or "",
+            strategy=node.text("strategy") or "",
+            limited_by=node.text("limited_by") or "",
+            streams=node.number("streams"),
+            step_s=node.number("step_s"),
+            span_s=node.number("span_s"),
+            service_s=node.number("service_s"),
+            ceiling_s=node.number("ceiling_s"),
+            speed_factor=node.number("speed_factor"),
+            # below 0 where a word is guessed before its end
+            latency_p50_s=node.number("latency_p50_s", lowest=-1e300),
+            latency_p95_s=node.number("latency_p95_s", lowest=-1e300),
+            phases=node.numbers("phases"),
+            sustainable=node.flag("sustainable"),
+            score=Score.read(node),
+        )
 
     @property
     def due_s(self) -> float | None:
@@ -188,9 +201,7 @@ class Curve:
                 raise InputError(f"{point.path}window_s is missing; expected seconds")
             points.append(Point(window_s, Score.read(point)))
         scored = sorted((p for p in points if p.score.wer is not None), key=lambda point: point.window_s)
-        return cls(
-            node.text("strategy") or "", node.number("step_s"), node.number("recordings"), tuple(scored)
-        )
+        return cls(node.text("strategy") or "", node.number("step_s"), node.number("recordings"), tuple(scored))
 
     def wer_at(self, window_s: float) -> float | None:
         """The rate where the drawn line, straight over log(window), passes `window_s`; None beyond its ends."""
@@ -218,9 +229,7 @@ class Plan:
         streams, step_s = node.number("streams"), node.number("step_s")
         if streams is None or step_s is None:
             raise InputError(f"{node.path}streams and {node.path}step_s are needed; give both")
-        return cls(
-            node.text("backend") or "", streams, step_s, node.number("span_s"), node.text("limited_by") or ""
-        )
+        return cls(node.text("backend") or "", streams, step_s, node.number("span_s"), node.text("limited_by") or "")
 
 
 @dataclass(frozen=True, slots=True)
