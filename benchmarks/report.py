@@ -163,7 +163,8 @@ def _measured(report: Report) -> Markup:
     heard = el("b", _dataset_name(report)), f": {whole}. " if whole else ". "
     notes = []
     if sample and sample != whole:
-        notes.append(f"The backends were scored on a sample of {sample}.")
+        name = report.root.child("row_dataset").text("name")
+        notes.append(f"The backends were scored on {name or 'a sample'}: {sample}.")
     if model and timed_as and model != timed_as:
         notes.append(f"The rates of {timed_as}, which only the times are for, would be others.")
     return el(
@@ -237,7 +238,7 @@ def _span_figure(report: Report) -> Markup:
 def _window_figure(report: Report) -> Markup:
     about = (
         "What a longer window buys. Lines are measured, with their 95 % intervals; flags mark the span of each "
-        "backend on the line of its strategy."
+        "backend on the line of its strategy, or at the backend's own rate where the line does not reach."
     )
     offline_s = report.root.child("offline").number("window_s")
     note = f"windows of {seconds(offline_s)}" if offline_s else ""
@@ -262,6 +263,7 @@ def _origin(report: Report) -> Markup:
         ("Data", root.scalars("dataset")),
         ("Sample of the rows", root.scalars("row_dataset")),
         ("Settings", root.scalars("settings")),
+        ("Scoring", {"rules": root.text("scoring")}),
         ("Environment", root.scalars("environment")),
     ]
     items = []

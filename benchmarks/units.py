@@ -9,8 +9,8 @@ def seconds(value: float | None) -> str:
 
 
 def figures(value: float) -> str:
-    """Three significant digits, all of them before the point, no exponent for everyday sizes."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    """Three significant digits, but the whole of a number above 100."""
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
 
 
 def percent(value: float | None) -> str:

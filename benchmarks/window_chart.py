@@ -23,7 +23,8 @@ def wer_by_window(curves: Sequence[Curve], rows: Sequence[Row], offline: Score, 
     widths = [text_width(f"{name} {seconds(span_s)}", 12) for (span_s, _), name in zip(marks, names, strict=True)]
     levels = flag_levels([(x(span_s), width) for (span_s, _), width in zip(marks, widths, strict=True)])
     top = 40 + FLAG * (max(levels, default=0) + 1)
-    highest = max([point.score.highest for curve in curves for point in curve.points] + [offline.highest, 0.05])
+    scores = [point.score for curve in curves for point in curve.points] + [offline]
+    highest = max([score.highest for score in scores] + [row.score.wer or 0 for _, row in marks] + [0.05])
     steps = ticks(highest * 100, 6)
     y = Scale(0, steps[-1] / 100, top + 350, top)
     parts = [_axes(x, y, steps)]
@@ -92,12 +93,16 @@ def on_curve(row: Row, curves: Sequence[Curve]) -> tuple[int, float] | None:
 
 def _mark(x: float, row: Row, curves: Sequence[Curve], y: Scale, name: str, flag_y: float) -> Markup:
     found = on_curve(row, curves)
-    at = y(found[1]) if found else y.start
-    said = f"{percent(found[1])} on its curve" if found else "no rate measured at this window"
+    if found:
+        wer, said = found[1], f"{percent(found[1])} on its curve"
+    elif row.score.wer is not None:  # beside the curves, but heard all the same
+        wer, said = row.score.wer, f"{percent(row.score.wer)} as scored itself"
+    else:
+        wer, said = 0.0, "no rate measured at this window"
     return el(
         "g",
         el("title", f"{row.backend}: span {seconds(row.span_s)}, {said}"),
-        el("circle", cx=x, cy=at, r=6, class_=f"mark s{found[0] % 4}" if found else "mark"),
+        el("circle", cx=x, cy=y(wer), r=6, class_=f"mark s{found[0] % 4}" if found else "mark"),
         el("text", el("tspan", name, class_="end"), f" {seconds(row.span_s)}", x=x + 5, y=flag_y, class_="flag"),
     )
 

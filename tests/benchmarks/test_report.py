@@ -96,7 +96,7 @@ RESULTS: dict[str, Any] = {
     "timed_padding": "full",
     "timed_dtype": "fp16",
     "dataset": {"name": "talks", "recordings": 9, "audio_s": 1385.0, "words": 4202, "digest": "9f" * 32},
-    "row_dataset": {"name": "talks", "recordings": 3, "audio_s": 461.0, "words": 1386, "digest": "9e" * 32},
+    "row_dataset": {"name": "talks, a part", "recordings": 3, "audio_s": 461.0, "words": 1386, "digest": "9e" * 32},
     "settings": {"strategy": "sliding", "streams": 16, "step_s": 1.0, "latency_s": None, "regime": "whisper"},
     "environment": {"earspan": "0.1.0", "git": "abc1234", "wall_s": 123.5},
     "rows": [
@@ -145,7 +145,8 @@ def test_everything_that_was_found_is_said_as_text():
     text = parse(report.render(RESULTS)).text.replace("\u00a0", " ")
     for said in (
         "The first sentence.", "The second.", "talk-7.flac: truncated", "Few recordings.", "earspan bench --streams 16",
-        "pocket transcribed talks: 9 recordings, 4,202 words, 23.1 minutes", "a sample of 3 recordings, 1,386 words",
+        "pocket transcribed talks: 9 recordings, 4,202 words, 23.1 minutes",
+        "The backends were scored on talks, a part: 3 recordings, 1,386 words",
         "timed as one of large-v3 (fp16, padding full)", "No accelerator ran", "The rates of large-v3",
         "fitted (a model of the device with constants fitted to published measurements): slow, middle",
         "estimate (a first-order estimate from the specification, held against no measurement): fast",
@@ -323,11 +324,15 @@ def test_the_axes_of_the_curve_are_even_and_logarithmic():
 
 
 def test_a_span_outside_the_curve_has_no_rate():
-    found = Report.read(changed(rows=[row("short", 0.5), row("other", 5.0, strategy="unheard")]))
+    rows = [row("short", 0.5, wer=0.6), row("other", 5.0, strategy="unheard", wer=None)]
+    found = Report.read(changed(rows=rows))
     assert [on_curve(one, found.curves) for one in found.rows] == [None, None]
     tree = parse(wer_by_window(found.curves, found.rows, found.offline))
-    axis = max(line.number("y1") for line in tree.all("line", "axis"))
-    assert {mark.number("cy") for mark in tree.all("circle", "mark")} == {axis}
+    up = {
+        name.text: name.number("y") - 4 for name in tree.all("text", "tick") if name.attributes["text-anchor"] == "end"
+    }
+    # At its own rate if it was scored, at the foot of its pole if not.
+    assert [mark.number("cy") for mark in tree.all("circle", "mark")] == pytest.approx([up["60"], up["0"]], abs=0.02)
 
 
 def test_the_curve_of_the_same_step_is_preferred():
@@ -458,3 +463,9 @@ def test_a_broken_run_is_one_line_and_no_page(tmp_path: Path, content: bytes | N
     assert str(error.value).startswith(str(tmp_path / "results.json"))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_word_before_its_end_is_negative_and_the_rules_of_scoring_are_named():
+    text = parse(report.render(changed(rows=[row("early", 3.0, latency_p50_s=-0.2)], scoring="whisper (1.0)"))).text
+    assert "−0.2\u00a0s2.74\u00a0s" in text
+    assert "rules whisper (1.0)" in text
