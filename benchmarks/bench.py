@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,26 @@ from ..backends.workload import PADDINGS, Workload
 from ..datasets import Dataset, Entry, Recording, open_dataset
 from ..speech.cache import TranscriptCache, default_cache_path
 from ..speech.engine import WINDOW_LIMIT_S, Engine, Hypothesis
-from ..speech.model import Recogniser, load_recogniser
+from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.score import regime_names
 from ..speech.strategies import Call, make_strategy, strategy_names
 from ..speech.stream import Job, ServiceTime, play
-from .options import check_windows, comma_list, positive_count, positive_seconds, seconds_list, use_all_cores
+from .options import (
+    check_folder,
+    check_windows,
+    comma_list,
+    positive_count,
+    positive_seconds,
+    seconds_list,
+    use_all_cores,
+)
 from .progress import stage
 from .score import publish
 from .store import Run, environment, track, write_raw
 
 HELP = "the headline: spans of several backends, and the WER that follows"
 BACKENDS = "t4,l4,a100,h100,h200,groq-v1"
+LIVE_WINDOWS_S = (2.0, 5.0, 15.0, 30.0)
 PLANNED_LOADS = (
     (0.25, 1),
     (0.25, 16),
@@ -95,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="windows of the live curve",
     )
     add("--live-audio", type=positive_seconds, default=60.0, metavar="S",
-        help="how much of each recording is played live, from its start, where word times allow (default: 60)")  # fmt: skip
+        help="how much of each recording is played live, if word times tell where to stop (default: 60)")  # fmt: skip
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
     add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/bench"), metavar="FOLDER", help="default: runs/bench")
@@ -106,13 +115,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the benchmark. Everything given is checked before the work starts. Exit code 1: some recordings failed."""
     began = time.monotonic()
-    check_windows([*args.windows, *args.live_windows], WINDOW_LIMIT_S)
+    check_folder(args.out)
+    live_windows = args.live_windows or [w for w in LIVE_WINDOWS_S if w >= args.step]
+    check_windows([*args.windows, *live_windows], WINDOW_LIMIT_S)
+    curves = [("disjoint", None, args.windows), ("sliding", args.step, live_windows)]
+    for name, step_s, windows in curves:
+        for window_s in windows:
+            make_strategy(name, window_s, step_s)
     timed_as = args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
     recogniser = load_recogniser(args.model)
-    dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as)
-    step_s = None if args.strategy == "disjoint" else args.step
+    dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
     spans = [_plan(backend, dims, args, args.streams, args.step) for backend in backends]
     _introduce(args.model, timed_as, dataset)
 
@@ -121,24 +135,23 @@ def run(args: argparse.Namespace) -> int:
     use_all_cores()
     engine = Engine(recogniser, cache=None if args.no_cache else TranscriptCache(default_cache_path()))
     tracks = []
-    for strategy, chosen, windows, step in (
-        ("disjoint", recordings, args.windows, None),
-        ("sliding", live, [w for w in args.live_windows if w >= args.step], args.step),
-    ):
-        for window_s in windows:
-            jobs = [Job(r, make_strategy(strategy, window_s, step), _no_time) for r in chosen]
-            with stage(f"hear {strategy} windows of {window_s:g} s") as progress:
-                play(jobs, engine, progress)
-            tracks += [track(job, strategy, window_s, step, None) for job in jobs]
-    for backend, planned in zip(backends, spans, strict=True):
-        if planned.span_s is None:
-            continue
-        service = _service(backend, dims, args)
-        strategy = make_strategy(args.strategy, planned.span_s, step_s)
-        jobs = [Job(recording, strategy, service) for recording in live]
-        with stage(f"play live on {backend.name}, {planned.span_s:g} s at once") as progress:
+
+    def hear(title: str, chosen: list[Recording], setting: _Setting, service_s: ServiceTime) -> None:
+        strategy = make_strategy(setting.strategy, setting.window_s, setting.step_s)
+        jobs = [Job(recording, strategy, service_s) for recording in chosen]
+        with stage(title) as progress:
             play(jobs, engine, progress)
-        tracks += [track(job, args.strategy, planned.span_s, step_s, backend.name) for job in jobs]
+        tracks.extend(track(job, setting.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs)
+
+    for name, step_s, windows in curves:
+        for window_s in windows:
+            chosen = recordings if name == "disjoint" else live
+            hear(f"{name} windows of {window_s:g} s", chosen, _Setting(name, window_s, step_s, None), _no_time)
+    for backend, planned in zip(backends, spans, strict=True):
+        if planned.span_s is not None:
+            step_s = None if args.strategy == "disjoint" else args.step
+            setting = _Setting(args.strategy, planned.span_s, step_s, backend.name)
+            hear(f"live on {backend.name}, {planned.span_s:g} s", live, setting, _service(backend, dims, args))
 
     meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)
     meta["backends"] = [_planned_row(b, s, args.strategy) for b, s in zip(backends, spans, strict=True)]
@@ -149,9 +162,20 @@ def run(args: argparse.Namespace) -> int:
     return publish(stored, args.out, args.json)
 
 
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What distinguishes one pass over the recordings from another; `backend` is None where nothing is timed."""
+
+    strategy: str
+    window_s: float
+    step_s: float | None
+    backend: str | None
+
+
 def _introduce(model: str, timed_as: str, dataset: Dataset) -> None:
     print(
-        f"measured: text and WER of {model} on {dataset.name} ({len(dataset)} recordings, {dataset.audio_s / 60:.1f} min); "
+        f"measured: text and WER of {model} on {dataset.name} "
+        f"({len(dataset)} recordings, {dataset.audio_s / 60:.1f} min)\n"
         f"simulated: service times and spans of {timed_as} on device models",
         file=sys.stderr,
     )
@@ -165,13 +189,11 @@ def _load(dataset: Dataset) -> tuple[list[Recording], list[dict[str, str]]]:
             recordings.append(entry.load())
         except InputError as error:
             failed.append({"recording": entry.id, "reason": str(error)})
-            print(f"skipped: {error}", file=sys.stderr)
     if not recordings:
-        raise InputError(
-            failed[0]["reason"]
-            if len(failed) == 1
-            else f"{dataset.name}: none of {len(failed)} recordings can be read; the first: {failed[0]['reason']}"
-        )
+        many = f"none of {len(failed)} recordings can be read; the first: " if len(failed) > 1 else ""
+        raise InputError(many + failed[0]["reason"])
+    for failure in failed:
+        print(f"skipped: {failure['reason']}", file=sys.stderr)
     return recordings, failed
 
 

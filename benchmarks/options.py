@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 
 from ..backends.errors import InputError
 
@@ -55,3 +56,12 @@ def check_windows(windows_s: list[float], limit_s: float) -> None:
             raise InputError(
                 f"window is {window_s:g} s; expected at most {limit_s:g} s, which is all Whisper hears at once"
             )
+
+
+def check_folder(path: Path) -> None:
+    """Raise `InputError` if results cannot be written into `path`, made or not."""
+    nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not nearest.is_dir():
+        raise InputError(f"--out {path}: {nearest} is a file; type another folder")
+    if not os.access(nearest, os.W_OK):
+        raise InputError(f"--out {path}: no permission to write into {nearest}; type another folder")

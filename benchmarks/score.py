@@ -17,7 +17,7 @@ from ..speech.score import (
     wer_interval,
     word_latencies,
 )
-from .report import write_report
+from .report import render
 from .store import Run, Track, read_raw, write_whole
 from .summary import print_results, summarise
 
@@ -42,7 +42,7 @@ def publish(stored: Run, folder: Path, as_json: bool) -> int:
     """Write results.json and report.html beside the raw files, and print what they say."""
     results = derive(stored)
     write_whole(folder / "results.json", json.dumps(results, indent=1))
-    write_report(results, folder)
+    write_whole(folder / "report.html", render(results))
     if as_json:
         print(json.dumps(results, indent=1))
     else:
@@ -57,7 +57,8 @@ def derive(stored: Run) -> dict[str, Any]:
 
     def scored(tracks: Iterable[Track]) -> dict[str, Any]:
         rates = [score_text(stored.references[t.recording].text, t.text, regime) for t in tracks]
-        return {**sum(rates, ErrorRate.zero()).to_json(), "wer_ci95": wer_interval(rates, seed)}
+        ends = wer_interval(rates, seed)
+        return {**sum(rates, ErrorRate.zero()).to_json(), "wer_ci95": ends and list(ends)}
 
     by_setting: dict[tuple[str, float | None, float], list[Track]] = {}
     for t in stored.tracks:

@@ -101,14 +101,14 @@ def _recogniser_caveat(results: dict[str, Any]) -> str:
 
 def _group_phrases(rows: list[dict[str, Any]]) -> list[str]:
     """One phrase for the backends that share a span, shortest span first."""
-    groups: dict[float | None, list[dict[str, Any]]] = {}
+    groups: dict[tuple[float, bool], list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault(row["span_s"], []).append(row)
+        groups.setdefault((row["span_s"] or 0.0, row["limited_by"] == "capacity"), []).append(row)
     phrases = []
-    for span_s, members in sorted(groups.items(), key=lambda item: item[0] or 0.0):
+    for (span_s, too_small), members in sorted(groups.items()):
         names = join_words([row["backend"] for row in members])
-        if span_s is None:
-            phrases.append(f"{names} cannot keep up with any window")
+        if not span_s:
+            phrases.append(f"{names} cannot {'hold the model' if too_small else 'keep up with any window'}")
             continue
         verb = "hears" if len(members) == 1 else "hear"
         limit = ", all that Whisper takes" if members[0]["limited_by"] == "nothing" else ""

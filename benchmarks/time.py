@@ -3,10 +3,10 @@
 import argparse
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from ..backends.errors import unknown
 from ..backends.models import resolve_dims
 from ..backends.registry import get_backend
 from ..backends.span import TOKENS_PER_S
@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace, read_checkpoint: Callable[[str], Any | None] | None = None) -> int:
-    """Print the prediction. `read_checkpoint` finds the dimensions of models that are no official size."""
-    dims = resolve_dims(args.model, read_checkpoint)
+def run(args: argparse.Namespace) -> int:
+    """Print the prediction for one batch of calls."""
+    dims = resolve_dims(args.model, _checkpoint_dims)
     backend = get_backend(args.backend)
     tokens = math.ceil(TOKENS_PER_S * args.audio) if args.tokens is None else args.tokens
     work = Workload(dims, args.batch, args.audio, args.padding, decode_tokens=tokens, dtype=args.dtype)
@@ -45,6 +45,18 @@ def run(args: argparse.Namespace, read_checkpoint: Callable[[str], Any | None] |
         return 0
     _report(args.model, backend.describe(), work, timing, totals)
     return 0
+
+
+def _checkpoint_dims(name: str) -> Any:
+    from ..speech.model import (
+        checkpoint_dims,
+        model_names,
+    )  # torch and whisper take seconds that official sizes need not
+
+    dims = checkpoint_dims(name)
+    if dims is None:
+        raise unknown("model", name, model_names())
+    return dims
 
 
 def _totals(work: Workload) -> dict[tuple[str, str], dict[str, float]]:

@@ -60,12 +60,19 @@ def load_recogniser(name: str, device: str = "cpu") -> Recogniser:
     return Recogniser(path.stem, model.eval(), _file_sha256(path), pads=True)
 
 
+def checkpoint_dims(name: str) -> ModelDimensions | None:
+    """The dimensions of `pocket` or of a checkpoint file; None for any other name."""
+    if name == "pocket" or Path(name).is_file():
+        return load_recogniser(name).dims
+    return None
+
+
 def _load_official(name: str, device: str) -> Recogniser:
     cache = Path(os.getenv("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
     try:
         model = whisper.load_model(name, device=device, download_root=str(cache))
     except (urllib.error.URLError, OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(
             f"the weights of {name!r} are not in {cache} and could not be downloaded ({reason}); "
             "put the .pt file there, or use --model pocket"

@@ -5,6 +5,7 @@ recordings: where each begins, its voice, its words). A shard depends on its num
 can stop at any time, go on later, and give the same corpus.
 """
 
+import argparse
 import json
 import os
 import random
@@ -90,3 +91,17 @@ def load_shard(folder: Path, number: int) -> list[LongRecording]:
         LongRecording(samples[r["start"] : r["start"] + r["samples"]], r["voice"], [tuple(w) for w in r["words"]])
         for r in records
     ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("build/pocket/corpus"))
+    parser.add_argument("--shards", type=int, default=120, help="20 minutes each (default: 120, 40 hours)")
+    options = parser.parse_args()
+    for number in range(options.shards):
+        make_shard(options.out, number)
+        print(f"shard {number + 1}/{options.shards}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

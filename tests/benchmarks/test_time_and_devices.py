@@ -50,11 +50,9 @@ def test_time_json_holds_the_timing_and_the_operations(capsys):
     assert sum(ops["ops"] for ops in answer["workload"]["ops"]) == len(list(work.each_op()))
 
 
-def test_time_asks_for_a_checkpoints_dimensions(capsys):
-    assert (
-        call(time, "--model", "mine.pt", "--json", read_checkpoint={"mine.pt": DIMENSIONS["base"]}.get) == 0
-    )
-    assert json.loads(capsys.readouterr().out)["workload"]["dims"]["n_text_state"] == 512
+def test_time_reads_the_dimensions_of_pocket_from_its_checkpoint(capsys):
+    assert call(time, "--model", "pocket", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["workload"]["dims"]["n_text_state"] == 192
 
 
 @pytest.mark.parametrize(

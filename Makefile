@@ -1,0 +1,39 @@
+# Two commands on a fresh machine: `make bench` and `make test`. Each sets up what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: bench test check talks pocket clean
+
+bench: .venv/installed
+	$(BIN)/earspan bench
+
+test: .venv/installed-dev
+	$(BIN)/pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	mkdir -p .venv/typing && ln -sfn ../.. .venv/typing/earspan  # where pyright finds the package `earspan`
+	$(BIN)/pyright
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+.venv/installed-dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@ .venv/installed
+
+# The recipes behind the bundled data. They need eSpeak NG and Flite (Debian: apt-get install espeak-ng flite).
+talks: .venv/installed
+	$(BIN)/python -m earspan.datasets.talks.build
+
+pocket: .venv/installed
+	$(BIN)/python -m earspan.speech.pocket.corpus
+	$(BIN)/python -m earspan.speech.pocket.train
+	$(BIN)/python -m earspan.speech.pocket.export
+
+clean:
+	rm -rf .venv build runs *.egg-info

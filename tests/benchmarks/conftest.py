@@ -1,0 +1,73 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from earspan.benchmarks import cli
+
+
+@pytest.fixture(scope="session")
+def _shared_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def earspan(capsys, monkeypatch, tmp_path, _shared_cache):
+    """Run a command in an empty folder; gives (exit code, stdout, stderr)."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(_shared_cache))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*argv):
+        capsys.readouterr()
+        code = cli.main([str(word) for word in argv])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory):
+    """Two short recordings of the bundled talks as a dataset of their own, with word times."""
+    import json
+
+    from earspan.datasets import open_dataset
+
+    folder = tmp_path_factory.mktemp("small")
+    lines = []
+    for entry in list(open_dataset("talks"))[:2]:
+        recording = entry.load()
+        words = [w for w in recording.words if w.end_s < 7]
+        end_s = words[-1].end_s + 0.2
+        soundfile.write(folder / f"{entry.id}.wav", recording.audio[: round(end_s * 16000)], 16000)
+        lines.append(
+            {
+                "audio_filepath": f"{entry.id}.wav",
+                "duration": end_s,
+                "id": entry.id,
+                "text": " ".join(w.text for w in words),
+                "words": [{"word": w.text, "start": w.start_s, "end": w.end_s} for w in words],
+            }
+        )
+    (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.fixture
+def broken(small_folder, tmp_path):
+    """A function that copies the small dataset and damages the copy: `broken(change)` gives its folder."""
+
+    def copy(change):
+        folder = tmp_path / "broken"
+        shutil.copytree(small_folder, folder)
+        change(folder)
+        return folder
+
+    return copy
+
+
+def put_nan(path: Path) -> None:
+    samples, rate_hz = soundfile.read(path, dtype="float32")
+    samples[100] = np.nan
+    soundfile.write(path, samples, rate_hz, subtype="FLOAT")

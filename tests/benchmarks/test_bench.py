@@ -1,0 +1,223 @@
+"""The main job end to end on two short recordings, and what bad input does to it."""
+
+import json
+import re
+
+import pytest
+from earspan.benchmarks.bench import head
+from earspan.datasets import open_dataset
+from earspan.speech.score import ErrorRate, score_text
+
+from .conftest import put_nan
+
+QUICK = ("--windows", "2,7", "--live-windows", "2", "--backends", "t4,h100", "--live-audio", "5")
+
+
+@pytest.fixture
+def bench(earspan):
+    def run(*argv):
+        return earspan("bench", *QUICK, "--out", "out", *argv)
+
+    return run
+
+
+def test_every_figure_follows_from_the_raw_calls(bench, small_folder, tmp_path):
+    code, out, _ = bench("--dataset", small_folder)
+    assert code == 0
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    raw = json.loads((tmp_path / "out/run.json").read_text())
+    calls = [json.loads(line) for line in (tmp_path / "out/calls.jsonl").read_text().splitlines()]
+    texts = {reference["id"]: reference["text"] for reference in raw["references"]}
+    for curve in results["curves"]:
+        for point in curve["points"]:
+            heard: dict[str, list[str]] = {}
+            for call in calls:
+                if call["strategy"] == curve["strategy"] and call["window_s"] == point["window_s"] and not call["backend"]:
+                    heard.setdefault(call["recording"], []).extend(call["committed"])
+            rate = sum((score_text(texts[i], " ".join(words)) for i, words in heard.items()), ErrorRate.zero())
+            assert (point["wer"], point["ref_words"]) == (rate.rate, rate.ref_words)
+    assert [row["backend"] for row in results["rows"]] == ["t4", "h100"]
+    for row in results["rows"]:
+        assert row["backend"] in out
+        assert f"{row['span_s']:g} s" in out
+        assert row["ceiling_s"] <= row["service_s"] <= row["step_s"]
+    page = (tmp_path / "out/report.html").read_text()
+    assert all(row["backend"] in page for row in results["rows"])
+    for sentence in results["summary"]:
+        assert sentence in out
+    assert "measured" in results["summary"][-1]
+    assert "large-v3" in results["summary"][-1]
+
+
+def test_a_row_plays_the_clock_of_its_own_backend(bench, small_folder, tmp_path):
+    bench("--dataset", small_folder)
+    calls = [json.loads(line) for line in (tmp_path / "out/calls.jsonl").read_text().splitlines()]
+    for backend in ("t4", "h100"):
+        timed = [call for call in calls if call["backend"] == backend]
+        assert timed
+        free_at_s: dict[str, float] = {}
+        for call in timed:
+            start_s = max(call["end_s"], free_at_s.get(call["recording"], 0.0))
+            assert call["start_at_s"] == pytest.approx(start_s, abs=1e-5)
+            assert call["finish_at_s"] > call["start_at_s"]
+            free_at_s[call["recording"]] = call["finish_at_s"]
+    service = {
+        backend: [c["finish_at_s"] - c["start_at_s"] for c in calls if c["backend"] == backend and c["window_s"] > 1]
+        for backend in ("t4", "h100")
+    }
+    assert min(service["t4"]) > max(service["h100"])
+
+
+def test_a_second_run_computes_nothing_and_gives_the_same_results(bench, small_folder, tmp_path):
+    bench("--dataset", small_folder)
+    first = json.loads((tmp_path / "out/results.json").read_text())
+    first_calls = (tmp_path / "out/calls.jsonl").read_text()
+    bench("--dataset", small_folder)
+    second = json.loads((tmp_path / "out/results.json").read_text())
+    assert second["environment"]["calls_computed"] == 0
+    assert (tmp_path / "out/calls.jsonl").read_text() == first_calls
+    assert {k: v for k, v in second.items() if k != "environment"} == {
+        k: v for k, v in first.items() if k != "environment"
+    }
+
+
+def test_score_again_changes_the_rules_and_not_the_words(bench, earspan, small_folder, tmp_path):
+    bench("--dataset", small_folder)
+    before = json.loads((tmp_path / "out/results.json").read_text())
+    calls = (tmp_path / "out/calls.jsonl").read_text()
+    assert earspan("score", "out")[0] == 0
+    assert json.loads((tmp_path / "out/results.json").read_text()) == before
+    assert earspan("score", "out", "--regime", "none")[0] == 0
+    strict = json.loads((tmp_path / "out/results.json").read_text())
+    assert strict["scoring"] != before["scoring"]
+    assert strict["curves"][0]["points"][0]["wer"] >= before["curves"][0]["points"][0]["wer"]
+    assert (tmp_path / "out/calls.jsonl").read_text() == calls
+
+
+def test_disjoint_rows(bench, small_folder, tmp_path):
+    code, *_ = bench("--dataset", small_folder, "--strategy", "disjoint", "--latency", "4")
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert code == 0
+    for row in results["rows"]:
+        assert row["span_s"] + row["service_s"] <= 4
+        assert row["limited_by"] == "latency budget"
+        assert row["step_s"] == row["span_s"]
+
+
+def test_one_bad_recording_among_good_ones_is_skipped_and_the_exit_code_says_so(bench, broken, tmp_path):
+    folder = broken(lambda f: (f / "the-storm.wav").write_bytes((f / "the-storm.wav").read_bytes()[:5000]))
+    code, out, err = bench("--dataset", folder)
+    assert code == 1
+    assert "the-storm" in err
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert [failure["recording"] for failure in results["failed"]] == ["the-storm"]
+    assert results["curves"][0]["recordings"] == 1
+    assert "failed: the-storm" in out
+    assert any("one recording" in warning for warning in results["warnings"])
+
+
+def _keep_one(folder):
+    lines = (folder / "manifest.jsonl").read_text().splitlines()
+    (folder / "manifest.jsonl").write_text(lines[1] + "\n")
+
+
+def _change_line(key, value):
+    def change(folder):
+        lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+        if value is None:
+            del lines[1][key]
+        else:
+            lines[1][key] = value
+        (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    return change
+
+
+def _only_recording(damage):
+    def change(folder):
+        _keep_one(folder)
+        damage(folder / "the-storm.wav")
+
+    return change
+
+
+DAMAGE = {
+    "empty audio": (_only_recording(lambda path: path.write_bytes(b"")), "the-storm"),
+    "truncated audio": (_only_recording(lambda path: path.write_bytes(path.read_bytes()[:9000])), "truncated|cut|end"),
+    "NaN samples": (_only_recording(put_nan), "NaN|not a number|finite"),
+    "missing audio": (lambda folder: (folder / "the-storm.wav").unlink(), "manifest.jsonl:2"),
+    "no JSON": (lambda folder: (folder / "manifest.jsonl").write_text("{nonsense\n"), "manifest.jsonl:1"),
+    "no text field": (_change_line("text", None), "manifest.jsonl:2.*text"),
+    "no duration field": (_change_line("duration", None), "manifest.jsonl:2.*duration"),
+    "points nowhere": (_change_line("audio_filepath", "nowhere.wav"), "manifest.jsonl:2.*nowhere.wav"),
+    "empty manifest": (lambda folder: (folder / "manifest.jsonl").write_text(""), "manifest.jsonl"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_bad_data_is_one_line_and_exit_2_and_nothing_is_written(bench, broken, tmp_path, name):
+    change, expected = DAMAGE[name]
+    code, out, err = bench("--dataset", broken(change))
+    complaint = err.strip().splitlines()[-1]
+    assert code == 2
+    assert complaint.startswith("earspan: ")
+    assert re.search(expected, complaint), complaint
+    assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (("--backends", "h10"), "did you mean 'h100'"),
+        (("--model", "pocke"), "did you mean 'pocket'"),
+        (("--model", "gone.pt"), "gone.pt: no such checkpoint"),
+        (("--timed-as", "large-v4"), "did you mean 'large-v"),
+        (("--dataset", "tallks"), "did you mean 'talks'"),
+        (("--dataset", "no/such/folder"), "no/such/folder"),
+        (("--step", "3"), "step of 3 s"),
+        (("--step", "0"), "--step"),
+        (("--step", "nan"), "--step"),
+        (("--streams", "0"), "at least 1"),
+        (("--streams", "many"), "'many'"),
+        (("--windows", "31"), "at most 30 s"),
+        (("--windows", ""), "--windows"),
+        (("--latency", "-1"), "--latency"),
+        (("--strategy", "slide"), "sliding"),
+        (("--frobnicate",), "--frobnicate"),
+        (("--config", "no.toml"), "no.toml"),
+    ],
+)
+def test_bad_settings_are_one_line_and_exit_2_and_nothing_is_written(bench, tmp_path, argv, expected):
+    code, out, err = bench(*argv)
+    assert code == 2, err
+    assert len(err.strip().splitlines()) == 1
+    assert expected in err
+    assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_must_not_be_a_file(earspan, tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    code, _, err = earspan("bench", *QUICK, "--out", "taken")
+    assert (code, (tmp_path / "taken").read_text()) == (2, "mine")
+    assert "taken" in err
+
+
+def test_head_keeps_whole_words_and_their_audio():
+    recording = next(iter(open_dataset("talks"))).load()
+    start = head(recording, 20.0)
+    assert start.words == recording.words[: len(start.words)]
+    assert start.text == " ".join(word.text for word in start.words)
+    assert start.words[-1].end_s <= start.duration_s <= 20.0
+    assert recording.words[len(start.words)].start_s >= start.duration_s - 1e-3 or start.duration_s == 20.0
+    assert (start.audio == recording.audio[: len(start.audio)]).all()
+    assert head(recording, 1e6) is recording
+
+
+def test_a_device_that_cannot_hold_the_model_is_a_row_without_a_span(bench, small_folder, tmp_path):
+    code, out, _ = bench("--dataset", small_folder, "--backends", "groq-v1x1,h100")
+    rows = json.loads((tmp_path / "out/results.json").read_text())["rows"]
+    assert code == 0
+    assert (rows[0]["span_s"], rows[0]["limited_by"], rows[0]["wer"]) == (None, "capacity", None)
+    assert "groq-v1x1 cannot hold the model" in out
