@@ -46,23 +46,26 @@ class Schedule:
     steps: int
     peak_rate: float = 1.5e-3
     warmup: int = 400
-    decay_share: float = 0.35
+    decay_share: float = 0.75
 
     def rate(self, step: int) -> float:
         decay = (self.steps - step) / max(1.0, self.decay_share * self.steps)
         return self.peak_rate * min(1.0, (step + 1) / self.warmup, max(decay, 0.0))
 
     def longest_crop_s(self, step: int) -> float:
-        """4 s at first, 30 s from 40 % of the way on."""
-        return 4.0 * (30.0 / 4.0) ** min(1.0, max(0.0, step / self.steps - 0.15) / 0.3)
+        """4 s at first, 6 s at a third of the way, 30 s from 70 % on."""
+        progress = step / self.steps
+        if progress < 0.35:
+            return 4.0 + 2.0 * progress / 0.35
+        return 6.0 * 5.0 ** min(1.0, (progress - 0.35) / 0.35)
 
     def shortest_crop_s(self, step: int) -> float:
-        """1.5 s until the encoder has begun to align, 0.5 s from 30 % of the way on."""
-        return 1.5 if step < 0.3 * self.steps else 0.5
+        """1.5 s until the encoder aligns well, 0.5 s in the second half."""
+        return 1.5 if step < 0.5 * self.steps else 0.5
 
     def noise_share(self, step: int) -> float:
-        """The share of noisy crops: from none to 60 % at 40 % of the way. Noise delays the first alignment most."""
-        return 0.6 * min(1.0, step / (0.4 * self.steps))
+        """The share of noisy crops: none at first, as noise delays the alignment most; 40 % from 80 % of the way on."""
+        return 0.4 * min(1.0, max(0.0, step / self.steps - 0.35) / 0.45)
 
 
 class PocketTrainer(nn.Module):
