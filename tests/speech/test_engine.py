@@ -120,13 +120,13 @@ def mixed(tones) -> list[Clip]:
     return clips + [Clip(clip.audio, "as said before") for clip in clips[4:9]]
 
 
-OPTIONS = DecodeOptions(max_tokens=24)
+OPTIONS = DecodeOptions(max_tokens=40)
 
 
 def test_a_clip_has_the_same_text_alone_and_in_any_batch(tiny_recogniser, mixed):
     recogniser = tiny_recogniser()
     alone = [Engine(recogniser, OPTIONS).transcribe([clip])[0] for clip in mixed]
-    assert len({h.decode_tokens for h in alone}) > 3  # rows leave a batch at different steps
+    assert len({h.decode_tokens for h in alone}) > 2  # rows leave a batch at different steps
     for batch_audio_s in (3.0, 1000.0):
         together = Engine(recogniser, OPTIONS, batch_audio_s=batch_audio_s).transcribe(mixed)
         assert all(map(_same, together, alone))
