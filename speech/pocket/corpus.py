@@ -95,7 +95,7 @@ def load_shard(folder: Path, number: int) -> list[LongRecording]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--shards", type=int, default=120, help="20 minutes each (default: 120, 40 hours)")
     options = parser.parse_args()
