@@ -24,31 +24,28 @@ IGNORE = -100
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Learning rate and crop length by step: warm-up, plateau, then linear decay over the last part."""
+    """Learning rate and difficulty by step: warm-up, linear decay; longer crops, then shorter ones and noise."""
 
     steps: int
-    peak_rate: float = 1.5e-3
-    warmup: int = 400
-    decay_share: float = 0.75
+    peak_rate: float = 1.3e-3
+    warmup: int = 200
+    decay_share: float = 0.9
 
     def rate(self, step: int) -> float:
         decay = (self.steps - step) / max(1.0, self.decay_share * self.steps)
         return self.peak_rate * min(1.0, (step + 1) / self.warmup, max(decay, 0.0))
 
     def longest_crop_s(self, step: int) -> float:
-        """4 s at first, 6 s at a third of the way, 30 s from 70 % on."""
-        progress = step / self.steps
-        if progress < 0.35:
-            return 4.0 + 2.0 * progress / 0.35
-        return 6.0 * 5.0 ** min(1.0, (progress - 0.35) / 0.35)
+        """6 s for the first third, 30 s from two thirds of the way on."""
+        return 6.0 * 5.0 ** min(1.0, max(0.0, 3 * step / self.steps - 1))
 
     def shortest_crop_s(self, step: int) -> float:
         """1.5 s until the encoder aligns well, 0.5 s in the second half."""
         return 1.5 if step < 0.5 * self.steps else 0.5
 
     def noise_share(self, step: int) -> float:
-        """The share of noisy crops: none at first, as noise delays the alignment most; 40 % from 80 % of the way on."""
-        return 0.4 * min(1.0, max(0.0, step / self.steps - 0.35) / 0.45)
+        """The share of noisy crops: none in the first half, as noise delays the alignment; 20 % at three quarters."""
+        return 0.2 * min(1.0, max(0.0, 4 * step / self.steps - 2))
 
 
 @dataclass(frozen=True, slots=True)

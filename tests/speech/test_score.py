@@ -154,9 +154,7 @@ def test_the_interval_of_equal_recordings_is_normal_theory():
 
 def test_the_interval_contains_the_pooled_rate_and_widens_with_the_level():
     generator = np.random.default_rng(4)
-    rates = [
-        ErrorRate(int(generator.binomial(n, 0.1)), 0, 0, n) for n in generator.integers(50, 500, 20).tolist()
-    ]
+    rates = [ErrorRate(int(generator.binomial(n, 0.1)), 0, 0, n) for n in generator.integers(50, 500, 20).tolist()]
     point = sum(rates, ErrorRate.zero()).rate
     narrow, wide = wer_interval(rates, level=0.5), wer_interval(rates, level=0.99)
     assert narrow is not None
