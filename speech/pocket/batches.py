@@ -10,7 +10,7 @@ from whisper.model import ModelDimensions
 from ...datasets.audio import SAMPLE_RATE
 from ..mel import log_mel
 from .corpus import SEED, LongRecording
-from .vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer
+from .vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer, used_tokens
 
 DIMS = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=4,
@@ -20,6 +20,9 @@ BATCH_S = 64.0  # audio in one step, all workers together
 MOST_CROPS = 48
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
 IGNORE = -100
+# The share of the decoder's input tokens that are replaced by random ones, so that it learns to listen rather than
+# to go on by the grammar of the training text, which nobody speaks.
+SPOILT_TOKEN_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,13 @@ def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
     letters = [[1 + LETTERS.index(c) for c in t.lower() if c in LETTERS] for t in texts]
     targets = padded[:, 1:].clone()
     targets[:, 0] = IGNORE  # <|notimestamps|> is given, not predicted
+    inputs = padded[:, :-1].clamp(min=0)
+    spoilt = torch.from_numpy(rng.random(inputs.shape) < SPOILT_TOKEN_SHARE)
+    spoilt[:, :2] = False  # the marks that begin every transcript
+    inputs = torch.where(spoilt, torch.from_numpy(rng.integers(0, len(used_tokens()), inputs.shape)), inputs)
     return Batch(
         mel,
-        padded[:, :-1].clamp(min=0),
+        inputs,
         targets,
         torch.tensor([c for line in letters for c in line], dtype=torch.long),
         torch.tensor([len(line) for line in letters]),

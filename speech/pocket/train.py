@@ -184,7 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket"))
-    parser.add_argument("--steps", type=int, default=4800)
+    parser.add_argument("--steps", type=int, default=5300)
     parser.add_argument("--shards", type=int, default=50)
     parser.add_argument("--initial", type=Path, help="begin with the weights of another training's checkpoint")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
