@@ -18,7 +18,7 @@ from .errors import InputError
 from .gpu_kernels import COLUMNS, KERNELS, OTHER, rows_of, soft_maximum
 from .gpu_runtime import MODES, kernels, sampling
 from .timing import CapacityError, Tally, Timing, in_sequence
-from .workload import PHASES, Workload
+from .workload import HOP, PHASES, SAMPLE_RATE, Workload
 
 Array = NDArray[np.float64]
 _AT = {name: index for index, name in enumerate(COLUMNS)}
@@ -99,7 +99,9 @@ def sweep(gpus: Sequence[Gpu], workloads: Sequence[Workload]) -> Array:
 
 def _start(work: Workload) -> Workload:
     """The call up to its first token, which is priced once for all numbers of decode steps."""
-    return replace(work, decode_tokens=0) if work.decode_tokens else work
+    # with full padding, all lengths of audio are one workload
+    full_s = work.dims.n_audio_ctx * 2 * HOP / SAMPLE_RATE if work.padding == "full" else work.audio_s
+    return replace(work, decode_tokens=0, audio_s=full_s) if work.decode_tokens or work.audio_s != full_s else work
 
 
 def _bytes_per_call(call: Workload) -> float:
@@ -128,21 +130,46 @@ def _rows(work: Workload, mode: str, *, decode: bool) -> _Rows:
         steps = work.decode_tokens
         ops = (*work.decode_ops(), sampling(work, mode, "decode", steps)) if steps else ()
     else:
-        ops = (*work.ops(), sampling(work, mode, "prefill", 1))
+        ops = (*_start(work).ops(), sampling(work, mode, "prefill", 1))
     run = list(kernels(work, mode, ops))
     features = rows_of((op, moved) for op, moved, _ in run)
     phase = np.array([PHASES.index(op.phase) for op, _, _ in run], dtype=np.intp)
     return _Rows(features, phase, np.array([own for *_, own in run], dtype=float), np.zeros(len(run), np.intp))
 
 
-@lru_cache(maxsize=4096)
 def _begin_rows(work: Workload, mode: str) -> _Rows:
-    return _rows(work, mode, decode=False)
+    """Operations up to the first token."""
+    rows, more = _by_batch(replace(work, batch=1), mode)
+    return replace(rows, features=rows.features + (work.batch - 1) * more)
 
 
-@lru_cache(maxsize=8192)
 def _decode_rows(work: Workload, mode: str) -> _Rows:
-    return _rows(work, mode, decode=True)
+    """Operations of all decode steps, each at its mean size."""
+    steps = work.decode_tokens
+    if work.prompt_tokens + max(steps, 2) > work.dims.n_text_ctx or not steps:
+        return _rows(work, mode, decode=True)
+    rows, by_batch, by_step, by_both = _by_batch_and_step(replace(_start(work), batch=1, decode_tokens=1), mode)
+    b, t = work.batch - 1, steps - 1
+    return replace(rows, features=rows.features + b * by_batch + t * by_step + b * t * by_both)
+
+
+# Every size is affine in the batch and, at the mean decode step, in the number of steps: a few workloads give them all
+
+
+@lru_cache(maxsize=4096)
+def _by_batch(one: Workload, mode: str) -> tuple[_Rows, Array]:
+    first, second = (_rows(replace(one, batch=batch), mode, decode=False) for batch in (1, 2))
+    return first, second.features - first.features
+
+
+@lru_cache(maxsize=4096)
+def _by_batch_and_step(one: Workload, mode: str) -> tuple[_Rows, Array, Array, Array]:
+    rows = [
+        _rows(replace(one, batch=batch, decode_tokens=steps), mode, decode=True)
+        for batch, steps in ((1, 1), (2, 1), (1, 2), (2, 2))
+    ]
+    first, batch, step, both = (part.features for part in rows)
+    return rows[0], batch - first, step - first, both - batch - step + first
 
 
 def _concatenated(parts: list[_Rows]) -> _Rows:

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from earspan.backends import gpu as gpu_module
 from earspan.backends.device import device_names, load_device
 from earspan.backends.gpu import MODES, gpu_backend, sweep
 from earspan.backends.gpu_kernels import rows_of, soft_maximum
@@ -217,6 +218,18 @@ def test_provenance_follows_the_kernels():
     borrowed = {"t4", "l4", "geforce-4090", "orin"}
     assert by_name == {name: "estimate" if name in borrowed else "fitted" for name in GPUS}
     assert gpu_backend("h100", H100, "eager").time(work).provenance == "estimate"
+
+
+@settings(max_examples=25, deadline=None)
+@given(work=workloads, mode=st.sampled_from(MODES))
+def test_sizes_are_affine_in_batch_and_steps(work, mode):
+    # what timing uses for speed, against the operations of the workload itself
+    for decode, short in ((False, gpu_module._begin_rows), (True, gpu_module._decode_rows)):
+        start = replace(work, decode_tokens=work.decode_tokens if decode else 0)
+        direct, quick = gpu_module._rows(start, mode, decode=decode), short(start, mode)
+        assert quick.features == pytest.approx(direct.features, rel=1e-12)
+        assert quick.phase.tolist() == direct.phase.tolist()
+        assert quick.kernel.tolist() == direct.kernel.tolist()
 
 
 def test_a_sweep_gives_the_times_of_single_calls():
