@@ -56,7 +56,7 @@ def environment(device: str) -> dict[str, Any]:
         properties = torch.cuda.get_device_properties(0)
         found |= {"device": properties.name, "processors": properties.multi_processor_count}
         found |= {"memory_bytes": properties.total_memory, "cuda": torch.version.cuda}
-        found["driver"] = torch.cuda.driver_version() if hasattr(torch.cuda, "driver_version") else _driver()
+        found["driver"] = _driver()
     return found
 
 

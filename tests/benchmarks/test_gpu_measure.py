@@ -28,7 +28,8 @@ def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path):
 def test_the_static_cache_gives_attention_its_keys():
     model = gpu_measure.Whisper(gpu_measure._model_dimensions(DIMENSIONS["tiny"], 16)).eval()
     seen = []
-    attention = model.decoder.blocks[0].attn.qkv_attention
+    first = next(iter(model.decoder.blocks)).attn
+    attention = first.qkv_attention
 
     def spy(q, k, v, mask=None):
         seen.append((tuple(q.shape), tuple(k.shape), tuple(v.shape)))
@@ -36,7 +37,7 @@ def test_the_static_cache_gives_attention_its_keys():
 
     for name, run in gpu_measure.phases(model, 2, 16, "cpu", torch.float32):
         if name == "decode":
-            model.decoder.blocks[0].attn.qkv_attention = spy
+            first.qkv_attention = spy
             run()
     # one query of each of two calls, against the prompt's keys
     assert seen == [((2, 1, 384), (2, 4, 384), (2, 4, 384))]
