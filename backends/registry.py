@@ -1,4 +1,4 @@
-"""Backends by name: `h100`, `h100-eager`, `groq-v1`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path."""
+"""Backends by name: `h100`, `h100-eager`, `h100-fused`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path."""
 
 import re
 from functools import lru_cache
@@ -7,10 +7,11 @@ from .device import device_names, load_device
 from .errors import InputError, unknown
 from .gpu import gpu_backend
 from .lpu import lpu_backend
+from .roofline import Roofline
 from .timing import Backend
 
 # device or path, for LPUs a number of chips, and how to run it: a GPU's mode or an LPU's weights
-_NAME = re.compile(r"(?P<device>.+?)(?:x(?P<chips>\d+))?(?:-(?P<option>graph|eager|int8|fp16))?")
+_NAME = re.compile(r"(?P<device>.+?)(?:x(?P<chips>\d+))?(?:-(?P<option>graph|eager|fused|int8|fp16))?")
 
 
 def backend_names() -> list[str]:
@@ -32,4 +33,6 @@ def get_backend(name: str) -> Backend:
         return lpu_backend(name, device, int(chips) if chips else None, option or "int8")
     if chips:
         raise InputError(f"backend {name!r}: a number of chips is for LPUs; type {base!r}")
+    if device.kind == "roofline":
+        return Roofline(name, device)
     return gpu_backend(name, device, option or "graph")
