@@ -95,9 +95,11 @@ KINDS = {
             "link_bandwidth": "bandwidth",
             "host_bandwidth": "bandwidth",
             "host_latency": "time",
+            "partner_bandwidth": "bandwidth",
+            "partner_latency": "time",
             "price": "price",
         },
-        frozenset({"price", "sram", "sram_bandwidth", "matrix_depth_int8", "matrix_units_int8"}),
+        frozenset({"price", "sram", "partner_bandwidth", "partner_latency", "sram_bandwidth", "matrix_depth_int8", "matrix_units_int8"}),
     ),
 }
 

@@ -46,7 +46,7 @@ class Lpu:
         return _time(self, self.stored(workload))
 
     def serve(self, call: Workload, streams: int) -> Timing:
-        """All streams, in batches of the size (a power of four, or all) and on groups with which they are done first.
+        """All streams, in batches of the size (a power of two, or all) and on groups with which they are done first.
 
         The batches are in flight together, as far as the SRAM holds their caches.
         """
@@ -76,9 +76,9 @@ class Lpu:
         return f"{self.device.title}, {chips}, {self.weights} weights, fp16 arithmetic; static schedule, an estimate"
 
     def groups(self, chips: int) -> list[int]:
-        """Sizes of a group that are tried: all chips of a node, for short calls, and pairs, for many in flight."""
+        """Sizes of a group that are tried: all chips of a node, for short calls; half and pairs, for many in flight."""
         largest = min(chips, round(self.device["chips_per_node"]))
-        return [self.group] if self.group else sorted({largest, min(2, largest)}, reverse=True)
+        return [self.group] if self.group else sorted({largest, -(-largest // 2), min(2, largest)}, reverse=True)
 
 
 @lru_cache(maxsize=256)
@@ -159,7 +159,7 @@ def _wire_s(lpu: Lpu, work: Workload) -> float:
 
 @lru_cache(maxsize=65536)
 def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
-    sizes = sorted({4**power for power in range(streams.bit_length()) if 4**power < streams} | {streams})
+    sizes = sorted({2**power for power in range(streams.bit_length())} | {streams})
     best: tuple[float, Plan, Workload] | None = None
     for size in sizes:
         work, batches = replace(call, batch=size), -(-streams // size)
