@@ -99,7 +99,17 @@ KINDS = {
             "partner_latency": "time",
             "price": "price",
         },
-        frozenset({"price", "sram", "partner_bandwidth", "partner_latency", "sram_bandwidth", "matrix_depth_int8", "matrix_units_int8"}),
+        frozenset(
+            {
+                "price",
+                "sram",
+                "partner_bandwidth",
+                "partner_latency",
+                "sram_bandwidth",
+                "matrix_depth_int8",
+                "matrix_units_int8",
+            }
+        ),
     ),
 }
 

@@ -41,7 +41,8 @@ class Link:
 class Shares:
     """Where the time of one batch goes: seconds on each device and on the link, if nothing overlapped.
 
-    ceiling_s: speed of light of the batch; busiest_ceiling_s: of the device with more to do. seconds: with what overlaps within the batch. interval_s: until the next batch may start.
+    seconds: with what overlaps within the batch. interval_s: until the next batch may start. ceiling_s: speed of
+    light of the batch; busiest_ceiling_s: of the device with more to do.
     """
 
     gpu_s: float

@@ -115,11 +115,18 @@ def _best(lpu: Lpu, work: Workload) -> Plan:
 @lru_cache(maxsize=4096)
 def _chips_needed(lpu: Lpu, work: Workload) -> int:
     least = max(1, int((work.weights_bytes + work.batch * work.kv_bytes) // lpu.device["sram_usable"]))
-    for chips in range(least, _MOST_CHIPS):
-        for group in lpu.groups(chips):
-            if _plan(lpu, chips, group, work).calls_in_flight(work.kv_bytes):
-                return chips
-    raise CapacityError(f"{lpu.name}: more than {_MOST_CHIPS} chips are needed; type a smaller batch or model")
+    node = round(lpu.device["chips_per_node"])
+
+    def fits(chips: int) -> bool:
+        plans = (_plan(lpu, chips, group, work) for group in lpu.groups(chips))
+        return any(plan.calls_in_flight(work.kv_bytes) for plan in plans)
+
+    # whole nodes first, then chip by chip
+    nodes = -(-least // node)
+    enough = next((chips for chips in range(nodes * node, _MOST_CHIPS, node) if fits(chips)), None)
+    if enough is None:
+        raise CapacityError(f"{lpu.name}: more than {_MOST_CHIPS} chips are needed; type a smaller batch or model")
+    return next(chips for chips in range(max(least, enough - node + 1), enough + 1) if fits(chips))
 
 
 def _alone(plan: Plan, work: Workload) -> int:

@@ -61,7 +61,13 @@ def _chip(device: Device) -> list[Check]:
         Check("weights into all planes", load, 40, "cycles", TSP20),
         Check("SRAM bandwidth at 1 GHz", bank, 55, "TB/s", TSP20, "sram_bandwidth (same slices and ports)"),
         Check(
-            f"GEMM 2304x4096xN, worst N ({worst[1]}), at least", worst[0], 0.8, "of peak", TSM22, False, "above the bound"
+            f"GEMM 2304x4096xN, worst N ({worst[1]}), at least",
+            worst[0],
+            0.8,
+            "of peak",
+            TSM22,
+            False,
+            "above the bound",
         ),
         Check("GEMM 2304x4096xN, mean of N = 1376..3500", mean, 0.95, "of peak", f"{TSM22}, figure read as 0.9-1.0"),
     ]
@@ -195,7 +201,5 @@ def _service(device: Device) -> list[Check]:
     checks = []
     for name, published in (("large-v3", 189), ("turbo", 216)):
         seconds = Lpu(name, device).time(Workload(DIMENSIONS[name], decode_tokens=99)).seconds
-        checks.append(
-            Check(f"GroqCloud {name} speed factor", 30 / seconds, published, "x", GROQ_DOCS, False, reason)
-        )
+        checks.append(Check(f"GroqCloud {name} speed factor", 30 / seconds, published, "x", GROQ_DOCS, False, reason))
     return checks

@@ -102,19 +102,26 @@ class MixtureWorkload(Workload):
 
     def _scaled(self, op: Op) -> Op:
         shape = (*op.shape[:-1], op.shape[-1] * self.active)
-        return replace(op, shape=shape, read_bytes=op.read_bytes * self.active, write_bytes=op.write_bytes * self.active)
+        return replace(
+            op, shape=shape, read_bytes=op.read_bytes * self.active, write_bytes=op.write_bytes * self.active
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class RefinedWorkload(Workload):
-    """A decoder that goes over all `decode_tokens` of the text `passes` times, as diffusion decoders do."""
+    """A decoder that goes over all `text_tokens` of the text `decode_tokens` times, as diffusion decoders do."""
 
-    passes: int = 8
+    text_tokens: int = 1
 
     def __post_init__(self) -> None:
         Workload.__post_init__(self)
-        if self.passes < 1:
-            raise InputError(f"{self.passes} passes given; expected at least 1")
+        if not 1 <= self.text_tokens <= self.dims.n_text_ctx:
+            raise InputError(f"{self.text_tokens} text tokens given; expected 1 to {self.dims.n_text_ctx}")
+
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes of keys and values of one stream: of the audio, the prompt and the text."""
+        return replace(_plain(self), prompt_tokens=self.text_tokens, decode_tokens=0).kv_bytes
 
     def ops(self) -> tuple[Op, ...]:
         """The operations: encoder and prefill as ever, then the passes."""
@@ -122,19 +129,21 @@ class RefinedWorkload(Workload):
 
     def decode_ops(self) -> tuple[Op, ...]:
         """All passes."""
-        return self._pass(self.passes) if self.decode_tokens else ()
+        return self._pass(self.decode_tokens) if self.decode_tokens else ()
 
     def key_runs(self, quantum: int) -> tuple[tuple[int, int], ...]:
         """(keys attended to, number of passes)."""
-        return ((self.decode_tokens, self.passes),) if self.decode_tokens else ()
+        return ((self.text_tokens, self.decode_tokens),) if self.decode_tokens else ()
 
     def step_ops(self, keys: int) -> tuple[Op, ...]:
         """The operations of one pass, whatever `keys`."""
         return self._pass(1)
 
     def _pass(self, times: int) -> tuple[Op, ...]:
-        whole = replace(_plain(self), prompt_tokens=self.decode_tokens, decode_tokens=0)
+        whole = replace(_plain(self), prompt_tokens=self.text_tokens, decode_tokens=0)
         audio = self.batch * self.positions
         # keys and values of the audio were computed in the prefill
-        kept = (op for op in whole.ops() if op.phase == "prefill" and not (op.kind == "matmul" and op.shape[0] == audio))
+        kept = (
+            op for op in whole.ops() if op.phase == "prefill" and not (op.kind == "matmul" and op.shape[0] == audio)
+        )
         return tuple(replace(op, phase="decode", count=op.count * times) for op in kept)
