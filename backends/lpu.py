@@ -11,7 +11,7 @@ from functools import lru_cache
 from .device import Device
 from .errors import InputError
 from .lpu_chip import Chip
-from .lpu_plan import Plan, ceiling, finish_cycles, interval_cycles, make_plan
+from .lpu_plan import Pass, Plan, alone_cycles, ceiling, finish_cycles, interval_cycles, make_plan
 from .timing import CapacityError, Tally, Timing
 from .workload import Workload
 
@@ -95,11 +95,13 @@ def _plan(lpu: Lpu, chips: int, group: int, work: Workload) -> Plan:
     return make_plan(lpu.chip, lpu.device["sram_usable"], chips, min(group, chips), _template(work))
 
 
-def _plans(lpu: Lpu, work: Workload) -> list[Plan]:
-    """Every way to place the batch that fits."""
+@lru_cache(maxsize=65536)
+def _plans(lpu: Lpu, work: Workload) -> tuple[tuple[Plan, tuple[Pass, ...], int], ...]:
+    """Every way to place the batch that fits, with its passes and how many batches are in flight."""
     chips = lpu.chips_for(work)
     tried = (_plan(lpu, chips, group, work) for group in lpu.groups(chips))
-    return [plan for plan in tried if plan.calls_in_flight(work.kv_bytes)]
+    held = ((plan, min(len(plan.stages), plan.calls_in_flight(work.kv_bytes))) for plan in tried)
+    return tuple((plan, plan.passes(work), in_flight) for plan, in_flight in held if in_flight)
 
 
 def _best(lpu: Lpu, work: Workload) -> Plan:
@@ -109,7 +111,7 @@ def _best(lpu: Lpu, work: Workload) -> Plan:
         held = f"{chips} chips hold {chips * lpu.device['sram_usable'] / 1e6:.0f} MB"
         need = f"this takes {lpu.chips_needed(work)} chips"
         raise CapacityError(f"{lpu.name}: {held} of {lpu.weights} weights and caches; {need}")
-    return min(plans, key=lambda plan: _alone(plan, work))
+    return min(plans, key=lambda found: alone_cycles(found[1]))[0]
 
 
 @lru_cache(maxsize=4096)
@@ -127,10 +129,6 @@ def _chips_needed(lpu: Lpu, work: Workload) -> int:
     if enough is None:
         raise CapacityError(f"{lpu.name}: more than {_MOST_CHIPS} chips are needed; type a smaller batch or model")
     return next(chips for chips in range(max(least, enough - node + 1), enough + 1) if fits(chips))
-
-
-def _alone(plan: Plan, work: Workload) -> int:
-    return sum(run.times * run.cycles for run in plan.passes(work))
 
 
 def _in_flight(plan: Plan, work: Workload) -> int:
@@ -172,11 +170,11 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
         work, batches = replace(call, batch=size), -(-streams // size)
         if not (plans := _plans(lpu, work)):
             break
-        wires_s = batches * _wire_s(lpu, work)
+        wire_s = _wire_s(lpu, work)
         before = best
-        for plan in plans:
-            cycles = finish_cycles(plan.passes(work), batches, _in_flight(plan, work))
-            seconds = max(wires_s, cycles / plan.chip.clock_hz + _wire_s(lpu, work)) + 2 * lpu.device["host_latency"]
+        for plan, passes, in_flight in plans:
+            cycles = finish_cycles(passes, batches, in_flight)
+            seconds = max(batches * wire_s, cycles / plan.chip.clock_hz + wire_s) + 2 * lpu.device["host_latency"]
             if best is None or seconds < best[0]:
                 best = seconds, plan, work
         if best is before:

@@ -91,11 +91,6 @@ class Plan:
         runs = work.key_runs(self.chip.depth) if work.decode_tokens else ()
         return *self.before, *(replace(_step(self, keys), times=times) for keys, times in runs)
 
-    @property
-    def alone_cycles(self) -> int:
-        """Cycles before the first decode step."""
-        return sum(run.times * run.cycles for run in self.before)
-
 
 @lru_cache(maxsize=4096)
 def make_plan(chip: Chip, usable_bytes: float, chips: int, group: int, work: Workload) -> Plan:
@@ -209,6 +204,11 @@ def _pass(chip: Chip, sizes: list[int], found: tuple[Piece, ...], layers: list[i
     return Pass.of(found[-1].phase, tuple(legs))
 
 
+def alone_cycles(passes: tuple[Pass, ...]) -> int:
+    """Cycles of one batch with nothing else in flight."""
+    return sum(run.times * run.cycles for run in passes)
+
+
 def together_cycles(passes: tuple[Pass, ...], calls: int) -> int:
     """Cycles in which `calls` in flight, each a slot behind the one before, are all served once.
 
@@ -224,7 +224,7 @@ def together_cycles(passes: tuple[Pass, ...], calls: int) -> int:
 
 def finish_cycles(passes: tuple[Pass, ...], batches: int, in_flight: int) -> int:
     """Cycles until the last of `batches` is done, with at most `in_flight` at a time."""
-    alone = sum(run.times * run.cycles for run in passes)
+    alone = alone_cycles(passes)
     if in_flight == 1:
         return batches * alone
     full, last = divmod(batches - 1, in_flight)
@@ -235,7 +235,7 @@ def finish_cycles(passes: tuple[Pass, ...], batches: int, in_flight: int) -> int
 
 def interval_cycles(passes: tuple[Pass, ...], in_flight: int) -> float:
     """Cycles from one batch to the next in a long row of them, on average."""
-    alone = sum(run.times * run.cycles for run in passes)
+    alone = alone_cycles(passes)
     return min([alone, *(together_cycles(passes, calls) / calls for calls in range(2, in_flight + 1))])
 
 
