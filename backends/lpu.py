@@ -5,6 +5,7 @@ of chips share every matmul and the layers go over the groups; how many chips ma
 serves the streams first. Calls in flight take turns on the groups.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ from .errors import InputError
 from .lpu_chip import Chip
 from .lpu_plan import Pass, Plan, alone_cycles, ceiling, finish_cycles, interval_cycles, make_plan
 from .timing import CapacityError, Tally, Timing
-from .workload import Workload
+from .workload import HOP, SAMPLE_RATE, Workload
 
 WEIGHTS = ("int8", "fp16")
 _MOST_CHIPS = 512
@@ -57,10 +58,18 @@ class Lpu:
         return _best(self, self.stored(work))
 
     def stored(self, work: Workload) -> Workload:
-        """The workload with weights as stored here; `InputError` for fp32, which it does not multiply."""
+        """The workload as compiled: weights as stored here, and audio that is not padded to 30 s in whole seconds.
+
+        Every length is a program of its own, so there is not one for each. `InputError` for fp32, which the chips
+        do not multiply.
+        """
         if work.dtype != "fp16":
             raise InputError(f"{self.name} computes in fp16; {work.dtype} given")
-        return replace(work, weight_dtype=self.weights)
+        audio_s = work.audio_s
+        if work.padding == "fit":
+            longest_s = work.dims.n_audio_ctx * 2 * HOP / SAMPLE_RATE
+            audio_s = min(longest_s, math.ceil(round(audio_s, 6)))
+        return replace(work, weight_dtype=self.weights, audio_s=audio_s)
 
     def chips_needed(self, work: Workload) -> int:
         """Least number of chips whose SRAM holds weights, and caches and activations of the batch."""

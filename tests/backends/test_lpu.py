@@ -277,6 +277,12 @@ def test_calls_in_flight_never_share_a_stage():
     assert interval_cycles(passes, 2) * 2 <= two
 
 
+def test_short_audio_is_compiled_in_whole_seconds():
+    one, two, whole = (Workload(TURBO, audio_s=s, padding="fit", decode_tokens=9) for s in (4.2, 4.9, 5.0))
+    assert lpu(16).time(one) == lpu(16).time(two) == lpu(16).time(whole)
+    assert lpu(16).time(replace(whole, audio_s=5.1)).seconds > lpu(16).time(whole).seconds
+
+
 def test_what_the_chip_does_not_do_is_refused():
     with pytest.raises(InputError, match="fp32 given"):
         lpu(16).time(Workload(TURBO, dtype="fp32"))
