@@ -89,16 +89,37 @@ KINDS = {
             "matrix_width": "count",
             "matrix_units": "count",
             "weight_load": "bytes per cycle",
+            "matrix_depth_int8": "count",
+            "matrix_units_int8": "count",
+            "sram_bandwidth": "bytes per cycle",
             "vector_lanes": "count",
-            "fill": "cycles",
+            "vector_alus": "count",
+            "switch_bandwidth": "bytes per cycle",
+            "stagger": "cycles",
+            "hops_matrix": "cycles",
+            "hops_vector": "cycles",
+            "delay_matrix": "cycles",
+            "delay_vector": "cycles",
             "chips_per_node": "count",
             "hop": "time",
             "link_bandwidth": "bandwidth",
             "host_bandwidth": "bandwidth",
             "host_latency": "time",
+            "partner_bandwidth": "bandwidth",
+            "partner_latency": "time",
             "price": "price",
         },
-        frozenset({"price", "sram"}),
+        frozenset(
+            {
+                "price",
+                "sram",
+                "partner_bandwidth",
+                "partner_latency",
+                "sram_bandwidth",
+                "matrix_depth_int8",
+                "matrix_units_int8",
+            }
+        ),
     ),
 }
 
@@ -126,7 +147,10 @@ _PEAK_OVER_CLOCK = (0.5, 1.4)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number as its file gives it: value and unit as written, `quantity` which the unit must measure."""
+    """One number as its file gives it: value and unit as written, `quantity` which the unit must measure.
+
+    range: of an assumption, the least and the largest value that are plausible, in the same unit.
+    """
 
     value: float
     unit: str
@@ -134,6 +158,7 @@ class Figure:
     basis: str
     source: str
     density: str = ""
+    range: tuple[float, float] | None = None
 
     @property
     def base(self) -> float:
@@ -289,7 +314,7 @@ class _Reader:
         if not isinstance(entry, dict):
             raise self.error(key, "expected { value = ..., unit = ..., basis = ..., source = ... }")
         fields = {"value", "unit", "basis", "source"} | ({"density"} if quantity == "arithmetic" else set())
-        for name in sorted(entry.keys() - fields):
+        for name in sorted(entry.keys() - fields - {"range"}):
             raise self.error(key, f"unknown field {name!r}; expected {', '.join(sorted(fields))}")
         for name in sorted(fields - entry.keys()):
             raise self.error(key, f"{name} is missing")
@@ -308,4 +333,10 @@ class _Reader:
             raise self.error(key, "source is empty; say where the number is from")
         if entry.get("density", "dense") != "dense":
             raise self.error(key, f'density is {entry["density"]!r}; give the dense peak and density = "dense"')
-        return Figure(float(value), unit, quantity, entry["basis"], entry["source"], entry.get("density", ""))
+        bounds = entry.get("range")
+        if bounds is not None and not (
+            isinstance(bounds, list) and len(bounds) == 2 and bounds[0] <= value <= bounds[1]
+        ):
+            raise self.error(key, f"range is {bounds!r}; expected [least, largest] around {value:g}")
+        span = (float(bounds[0]), float(bounds[1])) if bounds else None
+        return Figure(float(value), unit, quantity, entry["basis"], entry["source"], entry.get("density", ""), span)

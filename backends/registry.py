@@ -1,4 +1,7 @@
-"""Backends by name: `h100`, `h100-eager`, `h100-fused`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path."""
+"""Backends by name: `h100`, `h100-eager`, `h100-fused`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path.
+
+A GPU and an LPU that share each call: `h100+groq-v1x16`, or `h100+groq-v1x16@operator` for another split.
+"""
 
 import re
 from functools import lru_cache
@@ -6,6 +9,7 @@ from functools import lru_cache
 from .device import device_names, load_device
 from .errors import InputError, unknown
 from .gpu import gpu_backend
+from .hybrid import hybrid_backend
 from .lpu import lpu_backend
 from .roofline import Roofline
 from .timing import Backend
@@ -22,6 +26,10 @@ def backend_names() -> list[str]:
 @lru_cache(maxsize=256)
 def get_backend(name: str) -> Backend:
     """The backend called `name`; `InputError` if there is none, or if its device file is not valid."""
+    if "+" in name and not name.endswith(".toml"):
+        pair, _, mode = name.partition("@")
+        gpu, _, lpu = pair.partition("+")
+        return hybrid_backend(name, get_backend(gpu), get_backend(lpu), mode or "phase")
     match = _NAME.fullmatch(name)
     base, chips, option = match.group("device", "chips", "option") if match else (name, None, None)
     if name in device_names() or name.endswith(".toml"):

@@ -134,6 +134,19 @@ class Workload:
         """The part of `ops()` that depends on the number of decode steps."""
         return _decode(self)
 
+    def key_runs(self, quantum: int) -> tuple[tuple[int, int], ...]:
+        """Decode steps as (keys attended to, rounded up to `quantum`; how many steps in a row)."""
+        first, last, runs = self.prompt_tokens + 1, self.prompt_tokens + self.decode_tokens, []
+        while first <= last:
+            edge = math.ceil(first / quantum) * quantum
+            runs.append((min(edge, self.dims.n_text_ctx), min(edge, last) - first + 1))
+            first = edge + 1
+        return tuple(runs)
+
+    def step_ops(self, keys: int) -> tuple[Op, ...]:
+        """The operations of one decode step that attends to `keys` tokens, at least 2."""
+        return replace(self, prompt_tokens=keys - 1, decode_tokens=1).decode_ops()
+
     def each_op(self) -> Iterator[Op]:
         """Every operation of the call, one by one, in the order in which the modules run them."""
         for block, repeats in chain(_encode_and_prefill(self), _each_step(self)):
