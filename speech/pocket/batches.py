@@ -43,12 +43,12 @@ class Schedule:
         return 6.0 * 5.0 ** min(1.0, max(0.0, 3 * step / self.steps - 1))
 
     def shortest_crop_s(self, step: int) -> float:
-        """1.5 s until the encoder aligns well, 0.5 s in the second half."""
-        return 1.5 if step < 0.5 * self.steps else 0.5
+        """1.5 s until the encoder aligns well, 0.7 s in the second half."""
+        return 1.5 if step < 0.5 * self.steps else 0.7
 
     def noise_share(self, step: int) -> float:
-        """The share of noisy crops: none in the first half, as noise delays the alignment; 20 % at three quarters."""
-        return 0.2 * min(1.0, max(0.0, 4 * step / self.steps - 2))
+        """The share of noisy crops: none in the first half, as noise delays the alignment; 10 % at three quarters."""
+        return 0.1 * min(1.0, max(0.0, 4 * step / self.steps - 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.
 def draw_length_s(rng: np.random.Generator, schedule: Schedule, step: int) -> float:
     """The length of the crops of a step: any within the schedule's bounds, the longest more often."""
     shortest_s, longest_s = schedule.shortest_crop_s(step), schedule.longest_crop_s(step)
-    length_s = longest_s if rng.random() < 0.15 else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
+    length_s = longest_s if rng.random() < 0.35 else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
     return round(length_s / 0.02) * 0.02  # an even number of 10 ms frames
 
 
