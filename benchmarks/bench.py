@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.errors import InputError
+from ..backends.lpu_trace import brief_schedule
 from ..backends.models import Dimensions, resolve_dims
 from ..backends.registry import get_backend
-from ..backends.span import TOKENS_PER_S, Span, span
+from ..backends.span import TOKENS_PER_S, Span, span, window_call
 from ..backends.timing import Backend
 from ..backends.workload import PADDINGS, Workload
 from ..datasets import Dataset, Entry, Recording, open_dataset
@@ -154,7 +155,7 @@ def run(args: argparse.Namespace) -> int:
             hear(f"live on {backend.name}, {planned.span_s:g} s", live, setting, _service(backend, dims, args))
 
     meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)
-    meta["backends"] = [_planned_row(b, s, args.strategy) for b, s in zip(backends, spans, strict=True)]
+    meta["backends"] = [_planned_row(b, s, dims, args) for b, s in zip(backends, spans, strict=True)]
     meta["spans"] = _load_table(backends, dims, args)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
     stored = Run(meta, {r.id: r for r in [*recordings, *live]}, tracks)
@@ -253,14 +254,16 @@ def _no_time(call: Call, hypothesis: Hypothesis) -> float:
     return 0.0
 
 
-def _planned_row(backend: Backend, planned: Span, strategy: str) -> dict[str, Any]:
+def _planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
     timing = planned.timing
+    call = window_call(Workload(dims, padding=args.padding), planned.window_s, TOKENS_PER_S)
+    slots = timing and brief_schedule(backend, call)
     return {
         "backend": backend.name,
         "describe": backend.describe(),
         "streams": planned.streams,
         "step_s": planned.step_s,
-        "strategy": strategy,
+        "strategy": args.strategy,
         "span_s": planned.span_s,
         "limited_by": planned.limited_by,
         "sustainable": planned.sustainable,
@@ -268,6 +271,7 @@ def _planned_row(backend: Backend, planned: Span, strategy: str) -> dict[str, An
         "interval_s": timing and timing.interval_s,
         "ceiling_s": timing and timing.ceiling_s,
         "phases": timing and dict(timing.phases),
+        "schedule": slots and list(map(list, slots)),
         "provenance": timing and timing.provenance,
         "speed_factor": planned.speed_factor,
     }
