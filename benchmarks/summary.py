@@ -11,7 +11,8 @@ def print_results(results: dict[str, Any], folder: Path) -> None:
     """The table, the curves and the closing paragraph on standard output."""
     settings = results["settings"]
     title = (
-        f"{settings['strategy']} windows, a call every {settings['step_s']:g} s, {settings['streams']} streams a device; "
+        f"{settings['strategy']} windows, a call every {settings['step_s']:g} s, "
+        f"{settings['streams']} streams a device; "
         f"text and WER measured with {results['model']} on {results['row_dataset']['name']}, "
         f"times simulated for {results['timed_as']}"
     )
@@ -86,8 +87,9 @@ def summarise(results: dict[str, Any]) -> list[str]:
     sentences += _gain(results["rows"])
     sentences += _curve_sentence(results["curves"])
     sentences.append(
-        f"Text and WER are measured: {results['model']} on {results['dataset']['name']}. Times and spans are simulated: "
-        f"{results['timed_as']}, {results['timed_padding']} padding, {results['timed_dtype']}, on device models. "
+        f"Text and WER are measured: {results['model']} on {results['dataset']['name']}. "
+        f"Times and spans are simulated: {results['timed_as']}, "
+        f"{results['timed_padding']} padding, {results['timed_dtype']}, on device models. "
         f"{_recogniser_caveat(results)}".strip()
     )
     return sentences

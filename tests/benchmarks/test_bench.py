@@ -221,6 +221,8 @@ def test_out_must_not_be_a_file(earspan, tmp_path):
 def test_head_keeps_whole_words_and_their_audio():
     recording = next(iter(open_dataset("talks"))).load()
     start = head(recording, 20.0)
+    assert recording.words
+    assert start.words
     assert start.words == recording.words[: len(start.words)]
     assert start.text == " ".join(word.text for word in start.words)
     assert start.words[-1].end_s <= start.duration_s <= 20.0

@@ -37,9 +37,7 @@ def test_known_datasets_are_listed(capsys: pytest.CaptureFixture[str]):
     assert ("yes" if talks["present"] else "no: ") in capsys.readouterr().out
 
 
-def test_a_defect_of_a_known_dataset_is_shown(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
+def test_a_defect_of_a_known_dataset_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     def broken(name: str):
         raise InputError(f"{name}: planted defect")
 

@@ -44,9 +44,7 @@ def test_time_json_holds_the_timing_and_the_operations(capsys):
     answer = json.loads(capsys.readouterr().out)
     work = Workload(DIMENSIONS["tiny.en"], 2, 4.0, "fit", decode_tokens=14)
     assert answer["timing"]["seconds"] == get_backend("groq-v1").time(work).seconds
-    assert sum(ops["flops"] for ops in answer["workload"]["ops"]) == sum(
-        op.flops * op.count for op in work.ops()
-    )
+    assert sum(ops["flops"] for ops in answer["workload"]["ops"]) == sum(op.flops * op.count for op in work.ops())
     assert sum(ops["ops"] for ops in answer["workload"]["ops"]) == len(list(work.each_op()))
 
 
