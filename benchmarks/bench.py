@@ -19,7 +19,7 @@ from ..datasets import Dataset, Entry, Recording, open_dataset
 from ..speech.cache import TranscriptCache, default_cache_path
 from ..speech.engine import WINDOW_LIMIT_S, Engine, Hypothesis
 from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
-from ..speech.score import regime_names
+from ..speech.regimes import regime_names
 from ..speech.strategies import Call, make_strategy, strategy_names
 from ..speech.stream import Job, ServiceTime, play
 from .options import (

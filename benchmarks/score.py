@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..speech.regimes import regime, regime_version
 from ..speech.score import (
     ErrorRate,
     latency_summary,
-    regime_names,
-    regime_version,
     score_text,
     wer_interval,
     word_latencies,
@@ -26,7 +25,7 @@ HELP = "score a stored run again, without inference"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="folder of a run, for example runs/bench")
-    parser.add_argument("--regime", choices=regime_names(), help="scoring rules (default: those of the run)")
+    parser.add_argument("--regime", help="scoring rules by name, or a .toml file (default: those of the run)")
     parser.add_argument("--json", action="store_true", help="print results.json instead of the table")
 
 
@@ -34,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Derive, write and print the results. Exit code 1 if recordings had failed."""
     stored = read_raw(args.folder)
     if args.regime:
+        regime(args.regime)  # refused before anything is written
         stored.meta["settings"]["regime"] = args.regime
     return publish(stored, args.folder, args.json)
 
@@ -53,10 +53,10 @@ def publish(stored: Run, folder: Path, as_json: bool) -> int:
 def derive(stored: Run) -> dict[str, Any]:
     """The results of a run (schema of results.json) as a pure function of what it stored."""
     settings = stored.meta["settings"]
-    regime, seed = settings["regime"], settings["seed"]
+    rules, seed = settings["regime"], settings["seed"]
 
     def scored(tracks: Iterable[Track]) -> dict[str, Any]:
-        rates = [score_text(stored.references[t.recording].text, t.text, regime) for t in tracks]
+        rates = [score_text(stored.references[t.recording].text, t.text, rules) for t in tracks]
         ends = wer_interval(rates, seed)
         return {**sum(rates, ErrorRate.zero()).to_json(), "wer_ci95": ends and list(ends)}
 
@@ -78,7 +78,7 @@ def derive(stored: Run) -> dict[str, Any]:
     results = {
         "schema": 1,
         **{key: value for key, value in stored.meta.items() if key not in ("schema", "backends")},
-        "scoring": regime_version(regime),
+        "scoring": regime_version(rules),
         "rows": rows,
         "curves": list(curves.values()),
         "offline": disjoint[-1] if disjoint else None,

@@ -3,20 +3,21 @@
 Raw text comes in and is normalised here, at scoring time: an old run can be scored again under other rules.
 """
 
-import hashlib
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import jiwer
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
-from ..backends.errors import unknown
 from ..datasets.recording import Word
+from .align import DELETION, HIT, INSERTION, alignments
+from .regimes import normalise
+from .regimes import regime as rules
+
+_PAIRS = 4096
+_COMPOUND_PARTS = 4  # words that one compound may be written as
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,63 +80,88 @@ def score_text(reference: str, hypothesis: str, regime: str = "whisper") -> Erro
 
     Against an empty reference every word is an insertion. Raises `InputError` for an unknown regime.
     """
-    output = jiwer.process_words(normalise(reference, regime), normalise(hypothesis, regime))
-    ref_words = output.hits + output.substitutions + output.deletions
-    return ErrorRate(output.substitutions, output.deletions, output.insertions, ref_words)
+    return score_texts([reference], [hypothesis], regime)[0]
 
 
-# Whisper's normaliser takes ten times as long as the alignment, and a sweep scores a reference many times.
-@lru_cache(maxsize=16384)
-def normalise(text: str, regime: str = "whisper") -> str:
-    """`text` under the rules of `regime`, its words separated by single spaces."""
-    return " ".join(_regime(regime).normaliser()(text).split())
+def score_texts(references: Sequence[str], hypotheses: Sequence[str], regime: str = "whisper") -> list[ErrorRate]:
+    """The word errors of each raw hypothesis against its raw reference, as `score_text`, many at once."""
+    aligned = aligned_words(references, hypotheses, regime)
+    rates = [ErrorRate.zero()] * len(references)
+    for index, _, _, steps in aligned:
+        hits, substitutions, insertions, deletions = np.bincount(steps, minlength=4).tolist()
+        rates[index] = ErrorRate(substitutions, deletions, insertions, hits + substitutions + deletions)
+    return rates
 
 
-def regime_names() -> tuple[str, ...]:
-    """The scoring regimes: `whisper`, openai-whisper's English normaliser; `none`, cased and punctuated."""
-    return tuple(_REGIMES)
+def aligned_words(
+    references: Sequence[str], hypotheses: Sequence[str], regime: str = "whisper"
+) -> Iterator[tuple[int, list[str], list[str], np.ndarray]]:
+    """Index, normalised words of both sides, and operations (see `speech.align`) of each pair, in no order.
+
+    Under a regime that ignores spaces inside compounds, the hypothesis comes with those of the reference.
+    """
+    ignores_spaces = rules(regime).compounds
+    for start in range(0, len(references), _PAIRS):  # in parts, so that memory does not hold every word at once
+        refs = [normalise(text, regime).split() for text in references[start : start + _PAIRS]]
+        hyps = [normalise(text, regime).split() for text in hypotheses[start : start + _PAIRS]]
+        if ignores_spaces:
+            for index, steps in alignments(refs, hyps):
+                hyps[index] = respaced(refs[index], hyps[index], steps)
+        for index, steps in alignments(refs, hyps):
+            yield start + index, refs[index], hyps[index], steps
 
 
-def regime_version(regime: str = "whisper") -> str:
-    """What a result must name beside its error rate: the rules, their version and digest, and the aligner."""
-    return f"{regime} ({_regime(regime).rules()}), aligned by jiwer {version('jiwer')}"
+def respaced(reference: list[str], hypothesis: list[str], steps: np.ndarray) -> list[str]:
+    """The hypothesis with the spaces of the reference where, within one stretch of errors, only spaces differ.
+
+    "wifi" becomes "wi fi" where the reference says so, and "black board" becomes "blackboard". Nothing else is
+    touched, and words that were right stay as they are.
+    """
+    result: list[str] = []
+    at_ref = at_hyp = begin_ref = begin_hyp = 0
+    for step in [*steps.tolist(), HIT]:
+        if step != HIT:
+            at_ref += step != INSERTION
+            at_hyp += step != DELETION
+            continue
+        result += _joined_alike(reference[begin_ref:at_ref], hypothesis[begin_hyp:at_hyp])
+        result += hypothesis[at_hyp : at_hyp + 1]
+        at_ref, at_hyp = at_ref + 1, at_hyp + 1
+        begin_ref, begin_hyp = at_ref, at_hyp
+    return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Regime:
-    normaliser: Callable[[], Callable[[str], str]]
-    rules: Callable[[], str]
+def _joined_alike(reference: list[str], hypothesis: list[str]) -> list[str]:
+    result: list[str] = []
+    at_ref = at_hyp = 0
+    while at_hyp < len(hypothesis):
+        found = next(
+            (
+                (first, ref_end, hyp_end)
+                for first in range(at_ref, len(reference))
+                for hyp_end in range(at_hyp + 1, min(at_hyp + _COMPOUND_PARTS, len(hypothesis)) + 1)
+                for ref_end in range(first + 1, min(first + _COMPOUND_PARTS, len(reference)) + 1)
+                if (ref_end - first > 1 or hyp_end - at_hyp > 1)
+                and "".join(reference[first:ref_end]) == "".join(hypothesis[at_hyp:hyp_end])
+            ),
+            None,
+        )
+        if found is None:
+            result.append(hypothesis[at_hyp])
+            at_hyp += 1
+        else:
+            first, at_ref, at_hyp = found
+            result += reference[first:at_ref]
+    return result
 
 
-@cache
-def _whisper_normaliser() -> Callable[[str], str]:
-    from whisper.normalizers import EnglishTextNormalizer  # imports torch, which takes seconds
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # it leaves closing english.json to the collector
-        return EnglishTextNormalizer()
-
-
-@cache
-def _whisper_rules() -> str:
-    from whisper import normalizers
-
-    folder, digest = Path(str(normalizers.__file__)).parent, hashlib.sha256()
-    for name in ("basic.py", "english.py", "english.json"):
-        digest.update((folder / name).read_bytes())
-    return f"openai-whisper {version('openai-whisper')}, sha256 {digest.hexdigest()[:16]}"
-
-
-_REGIMES = {
-    "whisper": _Regime(_whisper_normaliser, _whisper_rules),
-    "none": _Regime(lambda: str, lambda: "raw words, cased and punctuated"),
-}
-
-
-def _regime(name: str) -> _Regime:
-    if name not in _REGIMES:
-        raise unknown("scoring regime", name, _REGIMES)
-    return _REGIMES[name]
+def character_errors(
+    references: Sequence[str], hypotheses: Sequence[str], regime: str = "whisper"
+) -> list[tuple[int, int]]:
+    """(edit distance, reference characters) of each pair, normalised, single spaces included."""
+    pairs = zip(references, hypotheses, strict=True)
+    texts = ((normalise(reference, regime), normalise(hypothesis, regime)) for reference, hypothesis in pairs)
+    return [(Levenshtein.distance(reference, hypothesis), len(reference)) for reference, hypothesis in texts]
 
 
 def wer_interval(
