@@ -27,9 +27,8 @@ class TranscriptCache:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("CREATE TABLE IF NOT EXISTS transcript (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
         except (OSError, sqlite3.Error) as error:
-            raise InputError(
-                f"{path}: not usable as a transcript cache ({error}); delete it, or type --no-cache"
-            ) from error
+            raise _unusable(path, error) from error
+        self._path = path
 
     def get(self, keys: Iterable[str]) -> dict[str, Any]:
         """The stored objects of those `keys` that are there."""
@@ -37,16 +36,26 @@ class TranscriptCache:
         for start in range(0, len(wanted), _KEYS_PER_QUERY):
             part = wanted[start : start + _KEYS_PER_QUERY]
             marks = ",".join("?" * len(part))
-            rows = self._database.execute(f"SELECT key, value FROM transcript WHERE key IN ({marks})", part)
-            found.update((key, json.loads(value)) for key, value in rows)
+            query = f"SELECT key, value FROM transcript WHERE key IN ({marks})"
+            try:
+                found.update((key, json.loads(value)) for key, value in self._database.execute(query, part))
+            except (sqlite3.Error, ValueError) as error:
+                raise _unusable(self._path, error) from error
         return found
 
     def put(self, values: dict[str, Any]) -> None:
         """Store objects by key, all or none."""
         rows = [(key, json.dumps(value)) for key, value in values.items()]
-        with self._database:
-            self._database.execute("BEGIN")
-            self._database.executemany("INSERT OR REPLACE INTO transcript VALUES (?, ?)", rows)
+        try:
+            with self._database:
+                self._database.execute("BEGIN")
+                self._database.executemany("INSERT OR REPLACE INTO transcript VALUES (?, ?)", rows)
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from error
 
     def close(self) -> None:
         self._database.close()
+
+
+def _unusable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: not usable as a transcript cache ({error}); delete it, or type --no-cache")

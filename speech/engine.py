@@ -15,6 +15,7 @@ from torch import Tensor
 from whisper.audio import SAMPLE_RATE
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
+from ..backends.errors import InputError
 from .cache import TranscriptCache
 from .mel import log_mel, pad_or_trim
 from .model import Recogniser, encode
@@ -90,7 +91,12 @@ class Engine:
         self.computed = 0  # calls that went through the model, for the run's statistics
 
     def transcribe(self, clips: Sequence[Clip], progress: Progress | None = None) -> list[Hypothesis]:
-        """The transcripts of `clips`, in their order. `progress` is told how many of the new ones are done."""
+        """The transcripts of `clips`, in their order. `progress` is told how many of the new ones are done.
+
+        Raises `InputError`, before anything is computed, for a clip that is longer than the model hears.
+        """
+        for clip in clips:
+            self._check_length(clip)
         keys = [self._key(clip) for clip in clips]
         missing = {key: clip for key, clip in zip(keys, clips, strict=True) if key not in self._known}
         if self._cache and missing:
@@ -115,6 +121,14 @@ class Engine:
         digest.update(b"\0" + clip.prompt.encode() + b"\0")
         digest.update(np.ascontiguousarray(clip.audio, np.float32).tobytes())
         return digest.hexdigest()
+
+    def _check_length(self, clip: Clip) -> None:
+        limit = self.recogniser.dims.n_audio_ctx * _SAMPLES_PER_POSITION
+        if len(clip.audio) > limit + 1:  # window edges are rounded to samples, each by itself
+            raise InputError(
+                f"a call of {len(clip.audio) / SAMPLE_RATE:g} s; {self.recogniser.name} hears at most "
+                f"{limit / SAMPLE_RATE:g} s at once; give a shorter window"
+            )
 
     def _positions(self, clip: Clip) -> int:
         """Encoder positions this clip takes: all 1500 where the model pads."""
@@ -169,7 +183,8 @@ class Engine:
         Returns the tokens of each row, ending with end-of-text unless cut off, and the sums of their log-probabilities.
         """
         model, end = self.recogniser.whisper, self._tokenizer.eot
-        budget = min(self.options.max_tokens, model.dims.n_text_ctx - prompts.shape[1])
+        # The last token needs no position of its own, as nothing is decoded after it.
+        budget = min(self.options.max_tokens, model.dims.n_text_ctx - prompts.shape[1] + 1)
         produced: list[list[int]] = [[] for _ in features]
         totals = torch.zeros(len(features))
         active = torch.arange(len(features))

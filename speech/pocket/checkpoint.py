@@ -4,6 +4,7 @@
 `token_ids[i]`, its last row to all others. `expanded` gives the plain openai format back.
 """
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ import torch
 from ...backends.errors import InputError
 
 BUNDLED = Path(__file__).with_name("pocket.pt")
+# What torch.load raises for other files, and what follows where one loads but holds something else.
+_DAMAGED = (
+    pickle.UnpicklingError, RuntimeError, LookupError, TypeError, EOFError, ValueError, AttributeError,
+)  # fmt: skip
 _TABLE = "decoder.token_embedding.weight"
 
 
@@ -34,6 +39,7 @@ def expanded(path: Path = BUNDLED) -> dict[str, Any]:
         table[stored["token_ids"]] = rows[:-1]
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint; make one with: make pocket") from None
-    except (RuntimeError, KeyError, TypeError, EOFError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: not a pocket checkpoint ({str(error).splitlines()[0]})") from error
+    except _DAMAGED as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path}: not a pocket checkpoint ({reason})") from error
     return {"dims": dict(stored["dims"]), "model_state_dict": {**weights, _TABLE: table}}

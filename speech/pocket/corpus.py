@@ -1,8 +1,9 @@
 """Step 1 of the recipe, `synthesise`: shards of long synthetic recordings with word times, on disk.
 
 A shard is `shard-0007.npy` (int16 samples at 16 kHz, shape = (samples,)) with `shard-0007.json` (its
-recordings: where each begins, its voice, its words). A shard depends on its number and `SEED` alone, so work
-can stop at any time, go on later, and give the same corpus.
+recordings: where each begins, its voice, its words). Its texts and voices depend on its number and `SEED`
+alone, so work can stop at any time and go on later. The samples are not the same to the bit: the synthesisers draw
+their breath and flutter from a state of their own, which goes on from call to call.
 """
 
 import argparse

@@ -1,71 +1,37 @@
 """Step 2 of the recipe, `train`: fit a small Whisper to random crops of the synthetic corpus.
 
-    python -m earspan.speech.pocket.train --corpus build/pocket/corpus --out build/pocket --steps 9000
+    python -m earspan.speech.pocket.train --corpus build/pocket/corpus --out build/pocket
 
 Stop it at any time and start it again: it goes on from its last checkpoint, and step `k` sees the same crops
 whether or not it was interrupted. What makes a Whisper this small learn to align in hours on two CPU cores:
 * an auxiliary CTC head over characters on the encoder (CTC over subword tokens hardly helps),
-* short crops first, growing to 30 s,
-* the encoder's sinusoids scaled to 0.1: at full size they drown the features of the untrained convolutions.
+* short clean crops first, growing to 30 s and getting noisier,
+* the encoder's sinusoids scaled to 0.1: at full size they drown the features of the untrained convolutions,
+* one process of one thread a core, gradients averaged once a step: operations this small gain little from threads.
 """
 
 import argparse
 import math
 import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor, nn
-from whisper.model import ModelDimensions, Whisper
+from whisper.model import Whisper
 
-from ...datasets.audio import SAMPLE_RATE
-from ..mel import log_mel
 from ..model import encode
+from .batches import DIMS, IGNORE, Batch, Schedule, make_batch
 from .corpus import SEED, LongRecording, load_shard
-from .vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer, used_tokens
+from .vocabulary import LETTERS, N_VOCAB, used_tokens
 
-DIMS = ModelDimensions(
-    n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=4,
-    n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=2,
-)  # fmt: skip
-BATCH_S = 64.0  # audio in one step
 SINUSOID_SCALE = 0.1
-KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
-IGNORE = -100
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """Learning rate and crop length by step: warm-up, plateau, then linear decay over the last part."""
-
-    steps: int
-    peak_rate: float = 1.5e-3
-    warmup: int = 400
-    decay_share: float = 0.75
-
-    def rate(self, step: int) -> float:
-        decay = (self.steps - step) / max(1.0, self.decay_share * self.steps)
-        return self.peak_rate * min(1.0, (step + 1) / self.warmup, max(decay, 0.0))
-
-    def longest_crop_s(self, step: int) -> float:
-        """4 s at first, 6 s at a third of the way, 30 s from 70 % on."""
-        progress = step / self.steps
-        if progress < 0.35:
-            return 4.0 + 2.0 * progress / 0.35
-        return 6.0 * 5.0 ** min(1.0, (progress - 0.35) / 0.35)
-
-    def shortest_crop_s(self, step: int) -> float:
-        """1.5 s until the encoder aligns well, 0.5 s in the second half."""
-        return 1.5 if step < 0.5 * self.steps else 0.5
-
-    def noise_share(self, step: int) -> float:
-        """The share of noisy crops: none at first, as noise delays the alignment most; 40 % from 80 % of the way on."""
-        return 0.4 * min(1.0, max(0.0, step / self.steps - 0.35) / 0.45)
 
 
 class PocketTrainer(nn.Module):
@@ -92,91 +58,6 @@ class PocketTrainer(nn.Module):
         return logits, self.ctc(features).float()
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    mel: Tensor  # shape = (batch, n_mels, frames)
-    tokens: Tensor  # decoder input, compact ids, shape = (batch, tokens)
-    targets: Tensor  # the same shifted by one, IGNORE where there is no token
-    letters: Tensor  # CTC targets of all clips, one after the other
-    letter_counts: Tensor  # shape = (batch,)
-
-
-def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.ndarray, str]:
-    """A piece of a recording: float32 samples, shape = (length_s * 16000,), and the text that can be heard in it."""
-    first = int(start_s * SAMPLE_RATE)
-    audio = recording.audio[first : first + int(length_s * SAMPLE_RATE)].astype(np.float32) / 32768
-    audio = np.pad(audio, (0, int(length_s * SAMPLE_RATE) - len(audio)))
-    heard = []
-    for word, word_start_s, word_end_s in recording.words:
-        overlap_s = min(word_end_s, start_s + length_s) - max(word_start_s, start_s)
-        if overlap_s > 0 and overlap_s >= KEPT_WORD_SHARE * (word_end_s - word_start_s):
-            heard.append(word)
-    return audio, " ".join(heard)
-
-
-def draw_crops(
-    rng: np.random.Generator, corpus: list[LongRecording], schedule: Schedule, step: int
-) -> tuple[Tensor, list[str]]:
-    """Equally long random crops, about `BATCH_S` in all: audio, shape = (batch, samples), and texts."""
-    shortest_s, longest_s = schedule.shortest_crop_s(step), schedule.longest_crop_s(step)
-    length_s = longest_s if rng.random() < 0.15 else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
-    length_s = round(length_s / 0.02) * 0.02  # an even number of 10 ms frames
-    clips, texts = [], []
-    for _ in range(min(48, max(2, round(BATCH_S / length_s)))):
-        recording = corpus[rng.integers(len(corpus))]
-        latest_s = max(0.0, len(recording.audio) / SAMPLE_RATE - length_s)
-        audio, text = crop(recording, rng.uniform(0, latest_s), length_s)
-        if rng.random() < 0.03:  # no speech: no text
-            audio, text = np.zeros_like(audio), ""
-        clips.append(augment(rng, audio, schedule.noise_share(step)))
-        texts.append(text)
-    return torch.from_numpy(np.stack(clips)), texts
-
-
-def augment(rng: np.random.Generator, audio: np.ndarray, noise_share: float) -> np.ndarray:
-    """Random gain, spectral tilt and noise (white to brown) at 5-40 dB below the speech, float32."""
-    audio = audio * np.float32(10 ** rng.uniform(-1.2, 0.3))
-    if rng.random() < 0.3:
-        tilt = np.float32(rng.uniform(-0.6, 0.6))
-        audio = audio - tilt * np.concatenate(([np.float32(0)], audio[:-1]))
-    if rng.random() < noise_share:
-        level = max(float(audio.std()), 1e-3) * 10 ** (-rng.uniform(5, 40) / 20)
-        spectrum = np.fft.rfft(rng.standard_normal(len(audio), dtype=np.float32))
-        spectrum *= (1 + np.arange(len(spectrum))) ** -rng.uniform(0.0, 1.0)
-        noise = np.fft.irfft(spectrum, len(audio)).astype(np.float32)
-        audio = audio + noise * np.float32(level / max(float(noise.std()), 1e-9))
-    return np.clip(audio, -1, 1).astype(np.float32)
-
-
-def make_batch(rng: np.random.Generator, corpus: list[LongRecording], schedule: Schedule, step: int) -> Batch:
-    """The crops of one training step as spectrograms with their targets."""
-    audio, texts = draw_crops(rng, corpus, schedule, step)
-    mel = log_mel(audio, DIMS.n_mels)
-    for clip in mel:  # SpecAugment (Park et al. 2019), light: one band, one stretch of up to 0.2 s
-        if rng.random() < schedule.noise_share(step):
-            low, high = sorted(rng.integers(0, DIMS.n_mels, 2))
-            clip[low : min(high, low + 12)] = clip.mean()
-            begin = rng.integers(0, mel.shape[-1])
-            clip[:, begin : begin + rng.integers(1, 20)] = clip.mean()
-    rows = compact_index()
-    specials = tokenizer()
-    sequences = [
-        rows[[specials.sot, specials.no_timestamps, *(specials.encode(" " + t) if t else ()), specials.eot]]
-        for t in texts
-    ]
-    padded = nn.utils.rnn.pad_sequence(sequences, batch_first=True, padding_value=IGNORE)
-    letters = [[1 + LETTERS.index(c) for c in t.lower() if c in LETTERS] for t in texts]
-    targets = padded[:, 1:].clone()
-    targets[:, 0] = IGNORE  # <|notimestamps|> is given, not predicted
-    return Batch(
-        mel,
-        padded[:, :-1].clamp(min=0),
-        targets,
-        torch.tensor([c for line in letters for c in line], dtype=torch.long),
-        torch.tensor([len(line) for line in letters]),
-    )
-
-
 def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, float]:
     """Cross-entropy of the decoder, CTC loss a letter of the encoder, and the share of tokens guessed right."""
     with torch.autocast("cpu", torch.bfloat16):
@@ -196,8 +77,29 @@ def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, float]:
     return token_loss, ctc_loss, right
 
 
-def train(corpus_folder: Path, out: Path, schedule: Schedule, shards: int, save_every: int = 250) -> Path:
-    """Train up to `schedule.steps`, from the last checkpoint in `out` if there is one. Returns the checkpoint."""
+def average_gradients(model: nn.Module, workers: int) -> None:
+    """Replace every worker's gradients by their mean, in one message."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    flat /= workers
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def train(
+    corpus_folder: Path,
+    out: Path,
+    schedule: Schedule,
+    shards: int,
+    save_every: int = 250,
+    worker: int = 0,
+    workers: int = 1,
+) -> Path:
+    """Train up to `schedule.steps`, from the last checkpoint in `out` if there is one. Returns the checkpoint.
+
+    With several workers each process calls this, inside a `torch.distributed` group; the first one saves and reports.
+    """
     torch.manual_seed(SEED)
     model = PocketTrainer()
     optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak_rate, betas=(0.9, 0.98), weight_decay=0.02)
@@ -208,7 +110,8 @@ def train(corpus_folder: Path, out: Path, schedule: Schedule, shards: int, save_
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first, heard_s = state["step"], state["heard_s"]
-        print(f"going on from step {first}", flush=True)
+        if worker == 0:
+            print(f"going on from step {first}", flush=True)
     corpus: list[LongRecording] = []
     loaded = 0
 
@@ -219,7 +122,7 @@ def train(corpus_folder: Path, out: Path, schedule: Schedule, shards: int, save_
         while loaded < wanted:
             corpus.extend(load_shard(corpus_folder, loaded))
             loaded += 1
-        return make_batch(np.random.default_rng((SEED, step)), corpus, schedule, step)
+        return make_batch(corpus, schedule, step, worker, workers)
 
     began, recent = time.monotonic(), []
     with ThreadPoolExecutor(1) as pool:
@@ -232,34 +135,51 @@ def train(corpus_folder: Path, out: Path, schedule: Schedule, shards: int, save_
             token_loss, ctc_loss, right = losses(model, batch)
             optimizer.zero_grad(set_to_none=True)
             (token_loss + ctc_loss).backward()
+            if workers > 1:
+                average_gradients(model, workers)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            heard_s += batch.mel.shape[0] * batch.mel.shape[2] / 100
+            heard_s += workers * batch.mel.shape[0] * batch.mel.shape[2] / 100
             recent.append((token_loss.item(), ctc_loss.item(), right))
-            if (step + 1) % 50 == 0:
+            if worker == 0 and (step + 1) % 50 == 0:
                 token, ctc, accuracy = np.mean(recent, axis=0)
                 recent.clear()
                 pace = (time.monotonic() - began) / (step + 1 - first)
                 print(
-                    f"step {step + 1}/{schedule.steps}  token loss {token:.3f}  ctc {ctc:.3f}  tokens right {accuracy:.3f}"
-                    f"  crops to {schedule.longest_crop_s(step):.0f} s  heard {heard_s / 3600:.1f} h  {pace:.2f} s/step",
+                    f"step {step + 1}/{schedule.steps}  token loss {token:.3f}  ctc {ctc:.3f}  "
+                    f"tokens right {accuracy:.3f}  crops to {schedule.longest_crop_s(step):.0f} s  "
+                    f"heard {heard_s / 3600:.1f} h  {pace:.2f} s/step",
                     flush=True,
                 )
-            if (step + 1) % save_every == 0 or step + 1 == schedule.steps:
+            if worker == 0 and ((step + 1) % save_every == 0 or step + 1 == schedule.steps):
                 state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
                 torch.save({**state, "heard_s": heard_s, "dims": asdict(DIMS)}, checkpoint.with_suffix(".partial"))
                 os.replace(checkpoint.with_suffix(".partial"), checkpoint)
     return checkpoint
 
 
+def _work(worker: int, workers: int, port: int, options: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=worker, world_size=workers)
+    train(options.corpus, options.out, Schedule(options.steps), options.shards, worker=worker, workers=workers)
+    torch.distributed.destroy_process_group()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket"))
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=9500)
     parser.add_argument("--shards", type=int, default=120)
+    parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
-    train(options.corpus, options.out, Schedule(options.steps), options.shards)
+    torch.multiprocessing.spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def used_tokens() -> tuple[int, ...]:
     return tuple(sorted(used))
 
 
+@cache
 def compact_index() -> Tensor:
     """For each of the `N_VOCAB` token ids its row in the compact table; the last row is the shared one."""
     rows = torch.full((N_VOCAB,), len(used_tokens()))

@@ -1,10 +1,14 @@
 """What a strategy yields, what it is sent, and what it has to offer."""
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from whisper.audio import SAMPLE_RATE
+
+from ...backends.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +43,18 @@ class Strategy(Protocol):
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
         """The calls that are made whatever is heard; they may be transcribed ahead, in large batches."""
         ...
+
+
+def step_ends(step_s: float, duration_s: float) -> Iterator[float]:
+    """When each step of `step_s` ends; the last, perhaps shorter, at `duration_s`. Nothing for no audio."""
+    # Three steps of 0.7 s end a hair before 2.1 s: half a sample of tolerance keeps an empty step from following.
+    count = math.ceil((duration_s - 0.5 / SAMPLE_RATE) / step_s)
+    yield from (number * step_s for number in range(1, count))
+    if count > 0:
+        yield duration_s
+
+
+def check_window(strategy: str, window_s: float) -> None:
+    """Raise `InputError` unless the window is a length that audio can have."""
+    if not 0 < window_s < math.inf:
+        raise InputError(f"{strategy}: a window of {window_s:g} s; expected more than 0 s, for example --window 5")

@@ -17,7 +17,7 @@ import numpy as np
 from whisper.audio import SAMPLE_RATE
 
 from ...backends.errors import InputError
-from .base import Call, Heard
+from .base import Call, Heard, check_window, step_ends
 
 _MATCH, _MISMATCH, _GAP = 2, -1, -1
 
@@ -31,6 +31,7 @@ class Sliding:
 
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "Sliding":
+        check_window("sliding", window_s)
         if step_s is None:
             raise InputError("sliding: a step is needed; type for example --step 1")
         if not 0 < step_s <= window_s:
@@ -38,33 +39,40 @@ class Sliding:
         return cls(window_s, step_s)
 
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        count = 1
-        while (count - 1) * self.step_s < duration_s:
-            end_s = min(count * self.step_s, duration_s)
+        for end_s in step_ends(self.step_s, duration_s):
             yield Call(max(0.0, end_s - self.window_s), end_s)
-            count += 1
 
     def run(self, audio: np.ndarray) -> Generator[Call, Heard, None]:
         duration_s = len(audio) / SAMPLE_RATE
         committed: list[str] = []
         pending: list[str] = []  # heard last time, not yet confirmed
+        latest, latest_words = Call(0.0, 0.0), 0
         for call in self.fixed_calls(duration_s):
             heard = yield call
-            agreed, pending = agree(committed, pending, heard.text.split())
+            words = heard.text.split()
+            left = latest_words * (call.start_s - latest.start_s) / max(latest.end_s - latest.start_s, self.step_s)
+            leaving = int(left + 0.5) - (latest_words - len(pending))
+            agreed, pending = agree(committed, pending, words, max(0, leaving))
+            latest, latest_words = call, len(words)
             if call.end_s >= duration_s:
                 agreed, pending = agreed + pending, []
             committed += agreed
             heard.commit(agreed)
 
 
-def agree(committed: list[str], pending: list[str], words: list[str]) -> tuple[list[str], list[str]]:
+def agree(committed: list[str], pending: list[str], words: list[str], leaving: int) -> tuple[list[str], list[str]]:
     """LocalAgreement-2 on text. Returns the words to commit now, and those that stay pending.
 
     `committed` and `pending` are what earlier windows held, in order; `words` is the new window's transcript.
+    `leaving` is how many of the pending words have left the window by its time alone, speech taken as even. It
+    decides where no word is heard again: what has not left has been revised. To commit all of it would add a
+    second version of every unsure word; with a poor recogniser that doubles the transcript.
     """
     reach = len(words) + len(words) // 2 + 4  # how many of the committed words can still be in the window
     tail = committed[-reach:]
     left_window, crossing = overlap(_keys(tail + pending), _keys(words), boundary=len(tail))
+    if left_window == len(tail) + len(pending):
+        left_window = len(tail) + leaving
     expired = pending[: max(0, left_window - len(tail))]
     unconfirmed = pending[len(expired) :]
     fresh = words[crossing:]

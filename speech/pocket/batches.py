@@ -1,0 +1,146 @@
+"""What each training step of `pocket` sees: random crops of the synthetic corpus, on a schedule of difficulty."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from whisper.model import ModelDimensions
+
+from ...datasets.audio import SAMPLE_RATE
+from ..mel import log_mel
+from .corpus import SEED, LongRecording
+from .vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer
+
+DIMS = ModelDimensions(
+    n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=4,
+    n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=2,
+)  # fmt: skip
+BATCH_S = 64.0  # audio in one step, all workers together
+MOST_CROPS = 48
+KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
+IGNORE = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Learning rate and crop length by step: warm-up, plateau, then linear decay over the last part."""
+
+    steps: int
+    peak_rate: float = 1.5e-3
+    warmup: int = 400
+    decay_share: float = 0.75
+
+    def rate(self, step: int) -> float:
+        decay = (self.steps - step) / max(1.0, self.decay_share * self.steps)
+        return self.peak_rate * min(1.0, (step + 1) / self.warmup, max(decay, 0.0))
+
+    def longest_crop_s(self, step: int) -> float:
+        """4 s at first, 6 s at a third of the way, 30 s from 70 % on."""
+        progress = step / self.steps
+        if progress < 0.35:
+            return 4.0 + 2.0 * progress / 0.35
+        return 6.0 * 5.0 ** min(1.0, (progress - 0.35) / 0.35)
+
+    def shortest_crop_s(self, step: int) -> float:
+        """1.5 s until the encoder aligns well, 0.5 s in the second half."""
+        return 1.5 if step < 0.5 * self.steps else 0.5
+
+    def noise_share(self, step: int) -> float:
+        """The share of noisy crops: none at first, as noise delays the alignment most; 40 % from 80 % of the way on."""
+        return 0.4 * min(1.0, max(0.0, step / self.steps - 0.35) / 0.45)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    mel: Tensor  # shape = (batch, n_mels, frames)
+    tokens: Tensor  # decoder input, compact ids, shape = (batch, tokens)
+    targets: Tensor  # the same shifted by one, IGNORE where there is no token
+    letters: Tensor  # CTC targets of all clips, one after the other
+    letter_counts: Tensor  # shape = (batch,)
+
+
+def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.ndarray, str]:
+    """A piece of a recording: float32 samples, shape = (length_s * 16000,), and the text that can be heard in it."""
+    first = int(start_s * SAMPLE_RATE)
+    audio = recording.audio[first : first + int(length_s * SAMPLE_RATE)].astype(np.float32) / 32768
+    audio = np.pad(audio, (0, int(length_s * SAMPLE_RATE) - len(audio)))
+    heard = []
+    for word, word_start_s, word_end_s in recording.words:
+        overlap_s = min(word_end_s, start_s + length_s) - max(word_start_s, start_s)
+        if overlap_s > 0 and overlap_s >= KEPT_WORD_SHARE * (word_end_s - word_start_s):
+            heard.append(word)
+    return audio, " ".join(heard)
+
+
+def draw_length_s(rng: np.random.Generator, schedule: Schedule, step: int) -> float:
+    """The length of the crops of a step: any within the schedule's bounds, the longest more often."""
+    shortest_s, longest_s = schedule.shortest_crop_s(step), schedule.longest_crop_s(step)
+    length_s = longest_s if rng.random() < 0.15 else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
+    return round(length_s / 0.02) * 0.02  # an even number of 10 ms frames
+
+
+def draw_crops(
+    rng: np.random.Generator, corpus: list[LongRecording], length_s: float, count: int, noise_share: float
+) -> tuple[Tensor, list[str]]:
+    """Random crops of one length: audio, shape = (count, samples), and texts."""
+    clips, texts = [], []
+    for _ in range(count):
+        recording = corpus[rng.integers(len(corpus))]
+        latest_s = max(0.0, len(recording.audio) / SAMPLE_RATE - length_s)
+        audio, text = crop(recording, rng.uniform(0, latest_s), length_s)
+        if rng.random() < 0.03:  # no speech: no text
+            audio, text = np.zeros_like(audio), ""
+        clips.append(augment(rng, audio, noise_share))
+        texts.append(text)
+    return torch.from_numpy(np.stack(clips)), texts
+
+
+def augment(rng: np.random.Generator, audio: np.ndarray, noise_share: float) -> np.ndarray:
+    """Random gain, spectral tilt and noise (white to brown) at 5-40 dB below the speech, float32."""
+    audio = audio * np.float32(10 ** rng.uniform(-1.2, 0.3))
+    if rng.random() < 0.3:
+        tilt = np.float32(rng.uniform(-0.6, 0.6))
+        audio = audio - tilt * np.concatenate(([np.float32(0)], audio[:-1]))
+    if rng.random() < noise_share:
+        level = max(float(audio.std()), 1e-3) * 10 ** (-rng.uniform(5, 40) / 20)
+        spectrum = np.fft.rfft(rng.standard_normal(len(audio), dtype=np.float32))
+        spectrum *= (1 + np.arange(len(spectrum))) ** -rng.uniform(0.0, 1.0)
+        noise = np.fft.irfft(spectrum, len(audio)).astype(np.float32)
+        audio = audio + noise * np.float32(level / max(float(noise.std()), 1e-9))
+    return np.clip(audio, -1, 1).astype(np.float32)
+
+
+def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worker: int = 0, workers: int = 1) -> Batch:
+    """What `worker` of `workers` sees at one step: crops as spectrograms with their targets.
+
+    A pure function of its arguments: all workers draw the same crop length, so that none waits, and their own crops.
+    """
+    length_s = draw_length_s(np.random.default_rng((SEED, step)), schedule, step)
+    count = min(MOST_CROPS, max(2, round(BATCH_S / length_s))) // workers
+    rng, noise_share = np.random.default_rng((SEED, step, worker)), schedule.noise_share(step)
+    audio, texts = draw_crops(rng, corpus, length_s, max(1, count), noise_share)
+    mel = log_mel(audio, DIMS.n_mels)
+    for clip in mel:  # SpecAugment (Park et al. 2019), light: one band, one stretch of up to 0.2 s
+        if rng.random() < noise_share:
+            low, high = sorted(rng.integers(0, DIMS.n_mels, 2))
+            clip[low : min(high, low + 12)] = clip.mean()
+            begin = rng.integers(0, mel.shape[-1])
+            clip[:, begin : begin + rng.integers(1, 20)] = clip.mean()
+    rows = compact_index()
+    specials = tokenizer()
+    sequences = [
+        rows[[specials.sot, specials.no_timestamps, *(specials.encode(" " + t) if t else ()), specials.eot]]
+        for t in texts
+    ]
+    padded = nn.utils.rnn.pad_sequence(sequences, batch_first=True, padding_value=IGNORE)
+    letters = [[1 + LETTERS.index(c) for c in t.lower() if c in LETTERS] for t in texts]
+    targets = padded[:, 1:].clone()
+    targets[:, 0] = IGNORE  # <|notimestamps|> is given, not predicted
+    return Batch(
+        mel,
+        padded[:, :-1].clamp(min=0),
+        targets,
+        torch.tensor([c for line in letters for c in line], dtype=torch.long),
+        torch.tensor([len(line) for line in letters]),
+    )

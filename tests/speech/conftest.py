@@ -1,0 +1,67 @@
+"""Small Whispers with random weights: real modules and tokenizers, no training, a few milliseconds a call."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from earspan.speech.model import Recogniser
+from whisper.model import ModelDimensions, Whisper
+
+ENGLISH, MULTILINGUAL = 51_864, 51_865
+END_OF_TEXT = {ENGLISH: 50_256, MULTILINGUAL: 50_257}
+
+TinyWhisper = Callable[..., Whisper]
+TinyRecogniser = Callable[..., Recogniser]
+
+
+def _tiny_whisper(n_vocab: int = ENGLISH, n_audio_ctx: int = 1500, n_mels: int = 80, n_text_ctx: int = 448) -> Whisper:
+    torch.manual_seed(5)
+    model = Whisper(
+        ModelDimensions(
+            n_mels=n_mels, n_audio_ctx=n_audio_ctx, n_audio_state=64, n_audio_head=2, n_audio_layer=2,
+            n_vocab=n_vocab, n_text_ctx=n_text_ctx, n_text_state=64, n_text_head=2, n_text_layer=2,
+        )
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        # Positions count for more than the last token, which would otherwise be repeated.
+        torch.nn.init.normal_(model.decoder.positional_embedding)
+        model.decoder.token_embedding.weight *= 0.3
+        for block in model.decoder.blocks:  # look hard at single frames, so that the text depends on the audio
+            cross = block.cross_attn
+            assert cross is not None
+            cross.query.weight *= 8
+            cross.key.weight *= 8
+            cross.out.weight *= 8
+        model.decoder.token_embedding.weight[END_OF_TEXT[n_vocab]] *= 3  # so that texts end, each at its own length
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_whisper() -> TinyWhisper:
+    """Makes a Whisper of the given sizes; the same sizes give the same weights."""
+    return _tiny_whisper
+
+
+@pytest.fixture(scope="session")
+def tiny_recogniser() -> TinyRecogniser:
+    """Makes a recogniser: `tiny_recogniser(pads=False, n_vocab=...)`."""
+
+    def make(pads: bool = False, **sizes: int) -> Recogniser:
+        return Recogniser("tiny-random", _tiny_whisper(**sizes), "0" * 64, pads)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tones() -> Callable[..., np.ndarray]:
+    """Makes `seconds` of a tone sequence in noise, float32 at 16 kHz, another for every seed."""
+
+    def make(seconds: float, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        samples = round(seconds * 16_000)
+        hertz = np.repeat(rng.uniform(100, 4000, samples // 2000 + 1), 2000)[:samples]
+        tone = np.sin(2 * np.pi * np.cumsum(hertz) / 16_000)
+        return (0.3 * tone + 0.03 * rng.standard_normal(samples)).astype(np.float32)
+
+    return make

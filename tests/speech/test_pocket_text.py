@@ -1,0 +1,109 @@
+"""The training text stays inside the lexicon and the token table that the checkpoint stores."""
+
+import itertools
+import random
+import re
+
+import pytest
+import torch
+from earspan.speech.pocket.text import HOMOPHONES, TextSource, grammar, lexicon
+from earspan.speech.pocket.vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer, used_tokens
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SEEDS = st.integers(0, 2**40)
+
+
+def words_of(sentence: str) -> list[str]:
+    return re.findall(r"[a-z]+", sentence.lower())
+
+
+@settings(deadline=None, max_examples=60)
+@given(SEEDS)
+def test_every_word_is_in_the_lexicon(seed: int):
+    source = TextSource(seed)
+    for _ in range(10):
+        sentence = source.sentence()
+        assert re.fullmatch(r"[A-Z][A-Za-z]*(,? [A-Za-z]+)*[.?](?: [A-Z][A-Za-z]*(,? [A-Za-z]+)*[.?])*", sentence)
+        assert set(words_of(sentence)) <= lexicon().vocabulary
+
+
+@settings(deadline=None, max_examples=60)
+@given(SEEDS, st.floats(0, 1))
+def test_every_token_has_its_own_row(seed: int, list_share: float):
+    source = TextSource(seed, list_share)
+    text = " ".join(source.sentence() for _ in range(5))
+    # As a target is encoded, from its first word or from any other on, as a crop begins anywhere.
+    first = random.Random(seed).randrange(len(text.split()))
+    for part in (text, " ".join(text.split()[first:])):
+        assert set(tokenizer().encode(" " + part)) <= set(used_tokens())
+        assert set(tokenizer().encode(part)) <= set(used_tokens())
+
+
+@given(SEEDS)
+def test_a_seed_gives_the_same_sentences_again(seed: int):
+    first, second = TextSource(seed), TextSource(seed)
+    assert [first.sentence() for _ in range(3)] == [second.sentence() for _ in range(3)]
+
+
+def test_different_seeds_give_different_sentences():
+    firsts = {TextSource(seed).sentence() for seed in range(50)}
+    assert len(firsts) > 45
+
+
+@pytest.mark.parametrize(("list_share", "low", "high"), [(0.0, 0, 0), (0.3, 0.2, 0.4), (1.0, 1, 1)])
+def test_lists_without_grammar_hold_no_homophones(list_share: float, low: float, high: float):
+    lists = 0
+    drawn: list[str] = []
+
+    class Watched(TextSource):
+        def _draw(self, name: str) -> str:
+            drawn.append(name)
+            return super()._draw(name)
+
+    source = Watched(4, list_share)
+    for _ in range(300):
+        drawn.clear()
+        sentence = source.sentence()
+        if "any" in drawn:
+            lists += 1
+            assert not HOMOPHONES & set(words_of(sentence))
+    assert low <= lists / 300 <= high
+
+
+def test_names_and_i_are_capitalised():
+    text = " ".join(itertools.islice(iter(TextSource(3).sentence, None), 400))
+    proper = set(lexicon().words["name"] + lexicon().words["proper"]) | {"i"}
+    for word in re.findall(r"[A-Za-z]+", text):
+        assert word[0].isupper() or word not in proper
+
+
+def test_verb_forms_and_plurals():
+    words = lexicon()
+    vocabulary = words.vocabulary
+    forms = {base: others for base, *others in words.verbs}
+    assert forms["stop"] == ["stops", "stopped", "stopping"]
+    assert forms["carry"] == ["carries", "carried", "carrying"]
+    assert forms["teach"] == ["teaches", "taught", "teaching"]
+    assert forms["see"] == ["sees", "saw", "seeing"]
+    assert forms["make"] == ["makes", "made", "making"]
+    assert forms["stay"] == ["stays", "stayed", "staying"]
+    plurals = dict(words.nouns)
+    assert [plurals[noun] for noun in ("city", "boy", "child", "box")] == ["cities", "boys", "children", "boxes"]
+    assert all(re.fullmatch(r"[a-z]+", word) for word in vocabulary)
+    assert {letter for word in vocabulary for letter in word} < set(LETTERS)
+    assert all(grammar().values())
+
+
+def test_the_compact_index_gives_each_used_token_its_row_and_all_others_the_last():
+    rows, used = compact_index(), used_tokens()
+    assert rows.shape == (N_VOCAB,)
+    assert list(used) == sorted(set(used))
+    assert rows[list(used)].tolist() == list(range(len(used)))
+    unused = sorted(set(range(N_VOCAB)) - set(used))
+    assert set(rows[unused].tolist()) == {len(used)}
+    specials = tokenizer()
+    assert {specials.sot, specials.eot, specials.no_timestamps} <= set(used)
+    assert torch.equal(rows.unique(), torch.arange(len(used) + 1))
+    # The table belongs to openai-whisper's English models.
+    assert specials.encoding.n_vocab == N_VOCAB

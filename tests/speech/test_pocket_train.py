@@ -1,0 +1,257 @@
+"""The training recipe on a hand-made corpus: crops, targets, and a resumed run that equals an uninterrupted one."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from earspan.speech.pocket import batches
+from earspan.speech.pocket import train as recipe
+from earspan.speech.pocket.batches import (
+    IGNORE,
+    Schedule,
+    augment,
+    crop,
+    draw_crops,
+    draw_length_s,
+    make_batch,
+)
+from earspan.speech.pocket.corpus import LongRecording, load_shard
+from earspan.speech.pocket.train import PocketTrainer, losses
+from earspan.speech.pocket.vocabulary import LETTERS, N_VOCAB, tokenizer, used_tokens
+
+SCHEDULE = Schedule(steps=4, warmup=2)
+
+
+@pytest.fixture(scope="module")
+def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One shard of two recordings of noise, 8 s and 5 s, with a word in every half second."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(2)
+    records, start = [], 0
+    for seconds, words in (
+        (8, "The storm took seven boats and no one in the city knew why then."),
+        (5, "I see the sea."),
+    ):
+        timed = [(word, 0.5 * n + 0.1, 0.5 * n + 0.5) for n, word in enumerate(words.split())]
+        records.append({"start": start, "samples": seconds * 16_000, "voice": "noise", "words": timed})
+        start += seconds * 16_000
+    np.save(folder / "shard-0000.npy", (3000 * rng.standard_normal(start)).astype(np.int16))
+    (folder / "shard-0000.json").write_text(json.dumps(records))
+    return folder
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same recipe with a smaller model and two crops a step."""
+    sizes = {
+        f"n_{part}_{what}": n for part in ("audio", "text") for what, n in (("state", 32), ("head", 2), ("layer", 1))
+    }
+    for module in (batches, recipe):
+        monkeypatch.setattr(module, "DIMS", dataclasses.replace(batches.DIMS, **sizes))
+    monkeypatch.setattr(batches, "BATCH_S", 3.0)
+
+
+def ramp(words: list[tuple[str, float, float]], seconds: float = 4.0) -> LongRecording:
+    return LongRecording(np.arange(round(seconds * 1000), dtype=np.int16).repeat(16), "ramp", words)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "length_s", "expected"),
+    [
+        (0.0, 4.0, "one two three"),
+        (0.4, 1.2, "one"),
+        (0.88, 3.0, "one two three"),  # 62 % of "one" can be heard
+        (0.92, 3.0, "two three"),  # 58 %
+        (0.0, 2.62, "one two"),  # 62 % of "two"
+        (0.0, 2.58, "one"),
+        (1.25, 0.5, ""),
+        (2.2, 0.55, ""),  # cut on both sides
+        (2.2, 0.65, "two"),
+    ],
+)
+def test_a_crop_keeps_the_words_of_which_enough_can_be_heard(start_s: float, length_s: float, expected: str):
+    recording = ramp([("one", 0.5, 1.5), ("two", 2.0, 3.0), ("three", 3.2, 3.6)])
+    audio, text = crop(recording, start_s, length_s)
+    assert text == expected
+    assert abs(len(audio) - length_s * 16_000) <= 1
+    assert audio.dtype == np.float32
+    first = int(start_s * 16_000)
+    heard = (recording.audio[first : first + len(audio)] / 32768).astype(np.float32)
+    np.testing.assert_array_equal(audio[: len(heard)], heard)
+    assert not audio[len(heard) :].any()
+
+
+def test_a_crop_beyond_the_end_is_padded_with_silence():
+    audio, text = crop(ramp([("one", 0.1, 0.4)], seconds=1.0), 0.0, 2.0)
+    assert text == "one"
+    assert audio.shape == (32_000,)
+    assert audio[16_000 - 1] != 0
+    assert not audio[16_000:].any()
+
+
+@pytest.mark.parametrize("steps", [10, 9000])
+def test_the_schedule_grows_crops_and_noise_and_ends_at_rest(steps: int):
+    schedule = Schedule(steps)
+    longest = [schedule.longest_crop_s(step) for step in range(steps + 1)]
+    noise = [schedule.noise_share(step) for step in range(steps + 1)]
+    assert longest == sorted(longest)
+    assert noise == sorted(noise)
+    assert (longest[0], longest[-1]) == (4.0, pytest.approx(30.0))
+    assert (noise[0], noise[-1]) == (0.0, pytest.approx(0.4))
+    assert all(schedule.shortest_crop_s(step) < long for step, long in enumerate(longest))
+    assert max(schedule.rate(step) for step in range(steps)) <= schedule.peak_rate
+    assert schedule.rate(steps) == 0
+    assert schedule.rate(0) == pytest.approx(schedule.peak_rate / schedule.warmup)
+
+
+def test_crop_lengths_stay_within_the_schedule():
+    schedule = Schedule(100)
+    for step in range(100):
+        length_s = draw_length_s(np.random.default_rng(step), schedule, step)
+        assert schedule.shortest_crop_s(step) - 0.01 <= length_s <= schedule.longest_crop_s(step) + 0.01
+        assert length_s / 0.02 == pytest.approx(round(length_s / 0.02))
+
+
+def test_workers_share_the_length_and_divide_the_audio(corpus_folder: Path):
+    corpus = load_shard(corpus_folder, 0)
+    for step in range(3):
+        whole = make_batch(corpus, Schedule(100), step)
+        parts = [make_batch(corpus, Schedule(100), step, worker, 2) for worker in range(2)]
+        assert {part.mel.shape[2] for part in parts} == {whole.mel.shape[2]}
+        assert 0 <= len(whole.mel) - sum(len(part.mel) for part in parts) <= 1
+        assert not torch.equal(parts[0].mel, parts[1].mel)
+        again = make_batch(corpus, Schedule(100), step)
+        assert torch.equal(again.mel, whole.mel)
+        assert torch.equal(again.targets, whole.targets)
+        seconds = whole.mel.shape[0] * whole.mel.shape[2] / 100
+        assert seconds == pytest.approx(batches.BATCH_S, rel=0.2) or len(whole.mel) == batches.MOST_CROPS
+
+
+def test_a_silent_crop_has_no_text(corpus_folder: Path):
+    audio, texts = draw_crops(np.random.default_rng(1), load_shard(corpus_folder, 0), 1.5, 300, noise_share=0.0)
+    assert audio.shape == (300, 24_000)
+    assert audio.abs().max() <= 1
+    silent = [not clip.any() for clip in audio]
+    assert 1 <= sum(silent) <= 30
+    assert not any(text for quiet, text in zip(silent, texts, strict=True) if quiet)
+
+
+def test_noise_is_as_loud_as_stated():
+    rng = np.random.default_rng(1)
+    tone = (0.1 * np.sin(np.arange(32_000) * 0.3)).astype(np.float32)
+    ratios_db = []
+    for _ in range(60):
+        noisy = augment(rng, tone, noise_share=1.0)
+        assert noisy.dtype == np.float32
+        spectrum = np.abs(np.fft.rfft(noisy * np.hanning(len(noisy)))) ** 2
+        peak = int(spectrum.argmax())
+        signal = spectrum[peak - 5 : peak + 6].sum()
+        ratios_db.append(10 * math.log10(signal / (spectrum.sum() - signal)))
+    assert min(ratios_db) > 3
+    assert max(ratios_db) < 48
+    assert max(ratios_db) - min(ratios_db) > 20
+
+
+def test_targets_are_the_text_between_its_marks(corpus_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    corpus = load_shard(corpus_folder, 0)
+    drawn: list[str] = []
+
+    def remember(*given):
+        audio, texts = draw_crops(*given)
+        drawn.extend(texts)
+        return audio, texts
+
+    monkeypatch.setattr(batches, "draw_crops", remember)
+    batch = make_batch(corpus, SCHEDULE, step=2)
+    texts = drawn
+    assert any(texts)
+    specials, ids = tokenizer(), [*used_tokens(), -1]
+    assert batch.mel.shape[:2] == (len(texts), 80)
+    letters = batch.letters.split(batch.letter_counts.tolist())
+    for text, fed, target, spelled in zip(texts, batch.tokens, batch.targets, letters, strict=True):
+        known = [ids[row] for row in target.tolist() if row != IGNORE]
+        assert specials.decode(known[:-1]).strip() == text
+        assert known[-1] == specials.eot
+        length = len(known) + 1
+        assert [ids[row] for row in fed[:length].tolist()] == [specials.sot, specials.no_timestamps, *known[:-1]]
+        assert target[0] == IGNORE
+        assert (target[length:] == IGNORE).all()
+        assert "".join(LETTERS[n - 1] for n in spelled) == "".join(c for c in text.lower() if c not in ".,?")
+
+
+@torch.inference_mode()
+def test_the_shared_row_counts_once_for_every_token_it_stands_for():
+    torch.manual_seed(1)
+    model = PocketTrainer().eval()
+    mel, tokens = torch.randn(1, 80, 100), torch.tensor([[0, 1, 2]])
+    compact_logits, ctc_logits = model(mel, tokens)
+    assert compact_logits.shape == (1, 3, len(used_tokens()) + 1)
+    assert ctc_logits.shape == (1, 50, len(LETTERS) + 1)
+    raw = compact_logits - model.log_multiplicity
+    full = torch.cat([raw[..., :-1], raw[..., -1:].expand(-1, -1, N_VOCAB - len(used_tokens()))], dim=-1)
+    expected = full.log_softmax(-1)[..., : len(used_tokens())]
+    torch.testing.assert_close(compact_logits.log_softmax(-1)[..., :-1], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_loss_falls_on_a_batch_that_is_seen_again(corpus_folder: Path):
+    torch.manual_seed(1)
+    model = PocketTrainer()
+    batch = make_batch(load_shard(corpus_folder, 0), SCHEDULE, step=0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    token_losses = []
+    for _ in range(4):
+        token_loss, ctc_loss, right = losses(model, batch)
+        assert 0 <= right <= 1
+        assert ctc_loss >= 0
+        optimizer.zero_grad()
+        (token_loss + ctc_loss).backward()
+        optimizer.step()
+        token_losses.append(token_loss.item())
+    assert token_losses[-1] < token_losses[0] - 0.5
+
+
+class Interrupted(Exception):
+    pass
+
+
+def _interrupt_after(calls: int) -> Callable:
+    def counted(*given):
+        nonlocal calls
+        if calls == 0:
+            raise Interrupted
+        calls -= 1
+        return losses(*given)
+
+    return counted
+
+
+@pytest.mark.usefixtures("small")
+def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(
+    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = recipe.train(corpus_folder, tmp_path / "whole", SCHEDULE, shards=1)
+    assert "going on" not in capsys.readouterr().out
+
+    # Stopped in step 3 of 4: step 2 was saved, what came after it is done again.
+    monkeypatch.setattr(recipe, "losses", _interrupt_after(3))
+    with pytest.raises(Interrupted):
+        recipe.train(corpus_folder, tmp_path / "parts", SCHEDULE, shards=1, save_every=2)
+    monkeypatch.setattr(recipe, "losses", losses)
+    parts = recipe.train(corpus_folder, tmp_path / "parts", SCHEDULE, shards=1, save_every=2)
+    assert "going on from step 2" in capsys.readouterr().out
+
+    expected, found = (torch.load(path, weights_only=True) for path in (whole, parts))
+    assert found["step"] == expected["step"] == 4
+    assert found["heard_s"] == expected["heard_s"] > 0
+    assert found["dims"] == expected["dims"]
+    for name, tensor in expected["model"].items():
+        torch.testing.assert_close(found["model"][name], tensor, rtol=0, atol=0)
+    assert not list(tmp_path.rglob("*.partial"))
