@@ -45,10 +45,10 @@ def audio_in(root: Path, stated: str | os.PathLike[str], origin: str) -> Path:
     means a file elsewhere says so with an absolute path.
     """
     path = root / stated
-    if not os.path.isabs(stated) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-        raise InputError(f"{origin}: {shown(stated)} is outside the dataset's folder; type its absolute path there")
     if not os.path.isfile(path):
         raise InputError(f"{origin}: no such audio file: {shown(path)}")
+    if not os.path.isabs(stated) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise InputError(f"{origin}: {shown(stated)} is outside the dataset's folder; type its absolute path there")
     return path
 
 

@@ -3,13 +3,14 @@
 Raw text comes in and is normalised here, at scoring time: an old run can be scored again under other rules.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import jiwer
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
 from ..datasets.recording import Word
 from .align import DELETION, HIT, INSERTION, alignments
@@ -85,12 +86,16 @@ def score_text(reference: str, hypothesis: str, regime: str = "whisper") -> Erro
 
 def score_texts(references: Sequence[str], hypotheses: Sequence[str], regime: str = "whisper") -> list[ErrorRate]:
     """The word errors of each raw hypothesis against its raw reference, as `score_text`, many at once."""
-    aligned = aligned_words(references, hypotheses, regime)
     rates = [ErrorRate.zero()] * len(references)
-    for index, _, _, steps in aligned:
-        hits, substitutions, insertions, deletions = np.bincount(steps, minlength=4).tolist()
-        rates[index] = ErrorRate(substitutions, deletions, insertions, hits + substitutions + deletions)
+    for index, _, _, steps in aligned_words(references, hypotheses, regime):
+        rates[index] = rate_of(steps)
     return rates
+
+
+def rate_of(steps: np.ndarray) -> ErrorRate:
+    """The counts of the operations of one alignment (see `speech.align`)."""
+    hits, substitutions, insertions, deletions = np.bincount(steps, minlength=4).tolist()
+    return ErrorRate(substitutions, deletions, insertions, hits + substitutions + deletions)
 
 
 def aligned_words(
@@ -155,22 +160,14 @@ def _joined_alike(reference: list[str], hypothesis: list[str]) -> list[str]:
     return result
 
 
-def character_errors(
-    references: Sequence[str], hypotheses: Sequence[str], regime: str = "whisper"
-) -> list[tuple[int, int]]:
-    """(edit distance, reference characters) of each pair, normalised, single spaces included."""
-    pairs = zip(references, hypotheses, strict=True)
-    texts = ((normalise(reference, regime), normalise(hypothesis, regime)) for reference, hypothesis in pairs)
-    return [(Levenshtein.distance(reference, hypothesis), len(reference)) for reference, hypothesis in texts]
-
-
 def wer_interval(
     per_recording: Sequence[ErrorRate], seed: int = 0, replicates: int = 2000, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """The percentile bootstrap interval (low, high) of the pooled error rate, recordings being resampled.
+    """The bootstrap interval (low, high) of the pooled error rate, recordings (or speakers) being resampled.
 
     Errors within a recording hang together (one voice, one room), so whole recordings are drawn, not words
-    (Bisani & Ney 2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation").
+    (Bisani & Ney 2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation"). Plain
+    percentiles are too narrow for few recordings: `tail` widens them.
 
     None for fewer than two recordings: every replicate would be that one recording, and an interval of width
     zero would claim a certainty that nobody has. None, too, where there is no reference word at all.
@@ -187,8 +184,34 @@ def wer_interval(
         pooled_words = words[drawn].sum(axis=1)
         # A draw of silent recordings only has no rate.
         rates.append(errors[drawn].sum(axis=1)[pooled_words > 0] / pooled_words[pooled_words > 0])
-    low, high = np.quantile(np.concatenate(rates), [(1 - level) / 2, (1 + level) / 2])
+    outside = tail((1 - level) / 2, len(words))
+    low, high = np.quantile(np.concatenate(rates), [outside, 1 - outside])
     return float(low), float(high)
+
+
+def tail(probability: float, units: int) -> float:
+    """The share of bootstrap replicates to leave out at one end, for `probability` at that end with `units` drawn.
+
+    The expanded percentile interval (Hesterberg 2015, "What teachers should know about the bootstrap", section
+    4.1.2): the bootstrap's spread is that of n, not n - 1, and it knows no Student t, so the normal quantile is
+    replaced by sqrt(n / (n - 1)) t. With 8 recordings 95 % means 99 % of the replicates; with 1,000, 95 %.
+    """
+    z = -NormalDist().inv_cdf(probability)
+    return NormalDist().cdf(-math.sqrt(units / (units - 1)) * _student_from_normal(z, units - 1))
+
+
+def untailed(share: float, units: int) -> float:
+    """The inverse of `tail`: the probability at one end, given the share of replicates there."""
+    t = -NormalDist().inv_cdf(min(max(share, 1e-300), 0.5)) * math.sqrt((units - 1) / units)
+    degrees = units - 1
+    z = math.sqrt(degrees * math.log1p(t * t / degrees)) * (8 * degrees + 1) / (8 * degrees + 3)
+    return NormalDist().cdf(-z)
+
+
+def _student_from_normal(z: float, degrees: int) -> float:
+    """The Student t as far out as the normal z (Wallace 1959, solved for t; within 0.1 % from 7 degrees on)."""
+    stretched = z * (8 * degrees + 3) / (8 * degrees + 1)
+    return math.sqrt(degrees * math.expm1(min(stretched**2 / degrees, 700)))
 
 
 def word_latencies(

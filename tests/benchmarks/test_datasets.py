@@ -39,7 +39,7 @@ def test_known_datasets_are_listed(capsys: pytest.CaptureFixture[str]):
 
 
 def test_a_defect_of_a_known_dataset_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    def broken(name: str):
+    def broken(name: str, defects: list[str]):
         raise InputError(f"{name}: planted defect")
 
     monkeypatch.setattr(command, "open_dataset", broken)

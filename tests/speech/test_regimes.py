@@ -8,7 +8,7 @@ from earspan.backends.errors import InputError
 from earspan.datasets import open_dataset
 from earspan.speech.english import FastEnglish
 from earspan.speech.regimes import normalise, regime, regime_version
-from earspan.speech.score import ErrorRate, character_errors, score_text
+from earspan.speech.score import ErrorRate, score_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,9 +108,3 @@ def test_wrong_rules_are_refused(tmp_path: Path, content: str, message: str):
 def test_missing_rules_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match="No such file"):
         regime(str(tmp_path / "gone.toml"))
-
-
-def test_character_errors_are_edits_of_normalised_characters():
-    references, hypotheses = ["The cat", "", "same"], ["the bat.", "ab", "same"]
-    assert character_errors(references, hypotheses, "whisper") == [(1, 7), (2, 0), (0, 4)]
-    assert character_errors(["Cat"], ["cat"], "none") == [(1, 3)]

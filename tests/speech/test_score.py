@@ -12,6 +12,8 @@ from earspan.speech.score import (
     ErrorRate,
     latency_summary,
     score_text,
+    tail,
+    untailed,
     wer_interval,
     word_latencies,
 )
@@ -173,7 +175,29 @@ def test_blocks_do_not_show():
     rates = [ErrorRate(int(e), 0, 0, 100) for e in generator.integers(0, 30, 600)]
     stream, errors = np.random.default_rng(7), np.array([rate.errors for rate in rates])
     loop = [errors[stream.integers(600, size=600)].sum() / 60_000 for _ in range(2000)]
-    assert wer_interval(rates, seed=7) == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])), rel=1e-12)
+    # Student's t at 97.5 % with 599 degrees is 1.9639, and the bootstrap's spread is sqrt(599 / 600) of the sample's.
+    outside = statistics.NormalDist().cdf(-1.9639 * (600 / 599) ** 0.5)
+    assert wer_interval(rates, seed=7) == pytest.approx(tuple(np.quantile(loop, [outside, 1 - outside])), rel=1e-4)
+
+
+@pytest.mark.parametrize(("units", "student"), [(8, 2.3646), (20, 2.0930), (1000, 1.9623)])
+def test_few_units_widen_the_interval_as_student_says(units: int, student: float):
+    expected = statistics.NormalDist().cdf(-student * (units / (units - 1)) ** 0.5)
+    assert tail(0.025, units) == pytest.approx(expected, rel=0.02)
+    assert untailed(tail(0.025, units), units) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize("speakers", [20, 60])
+def test_the_interval_covers_the_true_rate(speakers: int):
+    """Speakers whose true error rates are Beta(4, 36), mean 10 %, with 100 to 400 words each."""
+    generator, trials, covered = np.random.default_rng(speakers), 400, 0
+    for trial in range(trials):
+        words = generator.integers(100, 400, speakers)
+        errors = generator.binomial(words, generator.beta(4, 36, speakers))
+        rates = [ErrorRate(e, 0, 0, n) for e, n in zip(errors.tolist(), words.tolist(), strict=True)]
+        low, high = wer_interval(rates, seed=trial, replicates=500) or (1.0, 0.0)
+        covered += low <= 0.1 <= high
+    assert 0.93 <= covered / trials <= 0.97
 
 
 def test_no_interval_where_none_can_be_had():
