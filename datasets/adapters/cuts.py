@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,19 @@ from ..recording import Dataset
 
 
 def recognises(path: Path) -> bool:
-    """Whether the first line of a .jsonl or .jsonl.gz is a cut."""
+    """Whether one of the first lines of a .jsonl or .jsonl.gz is a cut; the very first may be damaged."""
     if not path.is_file() or not path.name.endswith((".jsonl", ".jsonl.gz")):
         return False
     try:
-        first = next(_lines(path), b"")
-        row = json.loads(first)
-    except (InputError, ValueError, RecursionError):
+        return any(_is_cut(line) for line in islice(_lines(path), 10))
+    except InputError:
+        return False
+
+
+def _is_cut(line: bytes) -> bool:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and "supervisions" in row
 
