@@ -16,7 +16,7 @@ from ..backends.errors import InputError, unknown
 COMMANDS = ("bench", "evaluate", "time", "devices", "datasets", "score", "compare", "report")
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as everything else here does."""
 
     def error(self, message: str) -> NoReturn:
@@ -48,7 +48,7 @@ def _run(argv: list[str]) -> int:
     if argv[0] not in COMMANDS:
         raise unknown("command", argv[0], COMMANDS)
     command = importlib.import_module(f".{argv[0]}", __package__)
-    parser = _Parser(prog=f"earspan {argv[0]}", description=command.__doc__, allow_abbrev=False)
+    parser = Parser(prog=f"earspan {argv[0]}", description=command.__doc__, allow_abbrev=False)
     command.add_arguments(parser)
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="options from a file; typed ones win")
     given = argv[1:]

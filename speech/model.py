@@ -54,7 +54,7 @@ def load_recogniser(name: str, device: str = "cpu") -> Recogniser:
         raise unknown("model", name, model_names())
     try:
         model = whisper.load_model(str(path), device=device)
-    except Exception as error:  # noqa: BLE001 - torch raises a dozen kinds for a file that is no checkpoint
+    except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{name}: not a checkpoint in openai-whisper's format ({reason})") from error
     return Recogniser(path.stem, model.eval(), _file_sha256(path), pads=True)
@@ -94,7 +94,7 @@ def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:
     """
     x = F.gelu(encoder.conv1(mel))
     x = F.gelu(encoder.conv2(x)).permute(0, 2, 1)
-    x = x + encoder.positional_embedding[: x.shape[1]].to(x.dtype)
+    x = x + encoder.get_buffer("positional_embedding")[: x.shape[1]].to(x.dtype)
     for block in encoder.blocks:
         x = block(x)
     return encoder.ln_post(x)

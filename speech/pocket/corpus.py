@@ -23,21 +23,21 @@ SEED = 20261123
 SHARD_S = 1200.0
 RECORDING_S = 60.0
 
-ACCENTS = ("en-us", "en-gb-x-rp")
-VARIANTS = ("m1", "m2", "m3", "m4", "m7", "m8", "f1", "f2", "f3", "f5")
-FLITE_VOICES = ("slt", "rms", "awb", "kal16")
-FLITE_SHARE = 0.35
+# Few voices that vary little: at some 10^2 hours of listening, all that two cores hear in two hours, every further
+# voice costs more accuracy on the others than it adds (LOG.md).
+ESPEAK_VOICES = ("en-us+m1", "en-us+m3", "en-us+m7", "en-us+f2", "en-us+f5")
+FLITE_VOICES = ("slt", "rms")
+FLITE_SHARE = 0.4
+LIST_SHARE = 0.45  # sentences without grammar, which only the sound can settle
 # Kept out of training, so that `talks` can hold voices that `pocket` never heard.
-UNSEEN_VOICES = ("espeak:en-us+f4", "espeak:en-gb-x-rp+m6", "espeak:en-us+m5")
+UNSEEN_VOICES = ("espeak:en-us+f4", "espeak:en-us+m5", "espeak:en-us+m6")
 
 
 def draw_voice(rng: random.Random) -> Voice:
-    """A training voice with its own rate, pitch and size."""
-    if rng.random() < FLITE_SHARE:
-        name = f"flite:{rng.choice(FLITE_VOICES)}"
-    else:
-        name = f"espeak:{rng.choice(ACCENTS)}+{rng.choice(VARIANTS)}"
-    return Voice(name, rate=rng.uniform(0.85, 1.25), pitch=rng.randint(30, 70), size=rng.uniform(0.9, 1.12))
+    """A training voice with its own rate and pitch."""
+    flite = rng.random() < FLITE_SHARE
+    name = f"flite:{rng.choice(FLITE_VOICES)}" if flite else f"espeak:{rng.choice(ESPEAK_VOICES)}"
+    return Voice(name, rate=rng.uniform(0.95, 1.05), pitch=rng.randint(45, 55))
 
 
 def make_recording(rng: random.Random, text: TextSource) -> tuple[np.ndarray, str, list[tuple[str, float, float]]]:
@@ -61,7 +61,7 @@ def make_shard(folder: Path, number: int) -> None:
     if done.exists():
         return
     rng = random.Random(SEED * 1000 + number)
-    text = TextSource(SEED * 1000 + number)
+    text = TextSource(SEED * 1000 + number, LIST_SHARE)
     pieces, recordings, at = [], [], 0
     while at < SHARD_S * SAMPLE_RATE:
         audio, voice, words = make_recording(rng, text)
@@ -95,9 +95,9 @@ def load_shard(folder: Path, number: int) -> list[LongRecording]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/pocket/corpus"))
-    parser.add_argument("--shards", type=int, default=120, help="20 minutes each (default: 120, 40 hours)")
+    parser.add_argument("--shards", type=int, default=50, help="20 minutes each (default: 50, 17 hours)")
     options = parser.parse_args()
     for number in range(options.shards):
         make_shard(options.out, number)

@@ -14,7 +14,7 @@ from .vocabulary import used_tokens
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--training", type=Path, default=Path("build/pocket/training.pt"))
     parser.add_argument("--out", type=Path, default=BUNDLED)
     parser.add_argument("--expand", type=Path, help="write the bundled checkpoint in openai-whisper's own format")

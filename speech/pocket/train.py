@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed
+import torch.multiprocessing
 import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import Whisper
@@ -46,7 +47,7 @@ class PocketTrainer(nn.Module):
         nn.init.normal_(decoder.token_embedding.weight, std=0.05)
         # openai-whisper leaves this parameter as uninitialised memory.
         nn.init.normal_(decoder.positional_embedding, std=0.01)
-        self.whisper.encoder.positional_embedding *= SINUSOID_SCALE
+        dict(self.whisper.encoder.named_buffers())["positional_embedding"].mul_(SINUSOID_SCALE)
         multiplicity = torch.zeros(len(used_tokens()) + 1)
         multiplicity[-1] = math.log(N_VOCAB - len(used_tokens()))
         self.register_buffer("log_multiplicity", multiplicity, persistent=False)
@@ -95,8 +96,11 @@ def train(
     save_every: int = 250,
     worker: int = 0,
     workers: int = 1,
+    initial: Path | None = None,
 ) -> Path:
     """Train up to `schedule.steps`, from the last checkpoint in `out` if there is one. Returns the checkpoint.
+
+    `initial` is a checkpoint of an earlier training whose weights the first step begins with.
 
     With several workers each process calls this, inside a `torch.distributed` group; the first one saves and reports.
     """
@@ -112,6 +116,10 @@ def train(
         first, heard_s = state["step"], state["heard_s"]
         if worker == 0:
             print(f"going on from step {first}", flush=True)
+    elif initial:
+        state = torch.load(initial, weights_only=True)
+        model.load_state_dict(state["model"])
+        heard_s = state["heard_s"]
     corpus: list[LongRecording] = []
     loaded = 0
 
@@ -161,7 +169,8 @@ def train(
 def _work(worker: int, workers: int, port: int, options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=worker, world_size=workers)
-    train(options.corpus, options.out, Schedule(options.steps), options.shards, worker=worker, workers=workers)
+    schedule, where = Schedule(options.steps), {"worker": worker, "workers": workers, "initial": options.initial}
+    train(options.corpus, options.out, schedule, options.shards, **where)
     torch.distributed.destroy_process_group()
 
 
@@ -175,8 +184,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket"))
-    parser.add_argument("--steps", type=int, default=9500)
-    parser.add_argument("--shards", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=5300)
+    parser.add_argument("--shards", type=int, default=50)
+    parser.add_argument("--initial", type=Path, help="begin with the weights of another training's checkpoint")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
     torch.multiprocessing.spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)

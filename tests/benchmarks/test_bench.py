@@ -8,7 +8,7 @@ from earspan.benchmarks.bench import head
 from earspan.datasets import open_dataset
 from earspan.speech.score import ErrorRate, score_text
 
-from .conftest import put_nan
+from ..conftest import put_nan
 
 QUICK = ("--windows", "2,7", "--live-windows", "2", "--backends", "t4,h100", "--live-audio", "5")
 

@@ -115,7 +115,7 @@ def test_prompt_tokens_read_as_whispers_format(tiny_recogniser, tones, n_vocab: 
 @pytest.fixture(scope="module")
 def mixed(tones) -> list[Clip]:
     """Clips of many lengths, some equally long, with and without prompts."""
-    lengths = (0.0, 0.001, 0.3, 0.5, 1.0, 1.0, 1.0, 1.01, 1.013, 2.0, 2.0, 4.5, 4.5, 6.0)
+    lengths = (0.0, 0.001, 0.3, 0.5, 1.0, 1.0, 1.0, 1.01, 1.013, 2.0, 5.5, 5.5, 5.5, 5.5, 12.0)
     clips = [Clip(tones(seconds, seed)) for seed, seconds in enumerate(lengths)]
     return clips + [Clip(clip.audio, "as said before") for clip in clips[4:9]]
 
@@ -126,7 +126,7 @@ OPTIONS = DecodeOptions(max_tokens=40)
 def test_a_clip_has_the_same_text_alone_and_in_any_batch(tiny_recogniser, mixed):
     recogniser = tiny_recogniser()
     alone = [Engine(recogniser, OPTIONS).transcribe([clip])[0] for clip in mixed]
-    assert len({h.decode_tokens for h in alone}) > 2  # rows leave a batch at different steps
+    assert len({h.decode_tokens for h in alone[10:14]}) > 1  # equally long, yet they leave the batch at different steps
     for batch_audio_s in (3.0, 1000.0):
         together = Engine(recogniser, OPTIONS, batch_audio_s=batch_audio_s).transcribe(mixed)
         assert all(map(_same, together, alone))
