@@ -86,7 +86,7 @@ def results_of(folder: Path) -> dict:
 
 
 def test_planted_errors_are_counted(planted, tmp_path):
-    code, out, err = planted()
+    code, out, err = planted("--errors", "4")
     results = results_of(tmp_path / "out")
     assert code == 0
     # is/was; wi fi/wifi (a substitution and a deletion); stay/play and please; "thank you" on silence.
