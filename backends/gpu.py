@@ -1,39 +1,36 @@
-"""A GPU: each kernel takes a floor plus the soft maximum of a compute and a memory ceiling.
+"""A GPU as a backend: the operations of a workload, run by a runtime, priced kernel by kernel.
 
-    t = floor + (a^q + b^q)^(1/q),   a = FLOPs / (efficiency * peak),   b = bytes / (efficiency * bandwidth)
-
-Floor, efficiencies and q come from the device's file, fitted to measured GEMMs where a table is public.
-Weights are streamed from memory at every decode step. Attention and elementwise kernels have figures of their
-own.
+`gpu_kernels` says what a kernel takes, `gpu_runtime` which kernels there are, this module adds them up. Everything
+is arrays over operations, so that a sweep over thousands of workloads costs little more than one.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .device import Device
 from .errors import InputError
+from .gpu_kernels import COLUMNS, KERNELS, OTHER, rows_of, soft_maximum
+from .gpu_runtime import MODES, kernels, sampling
 from .timing import CapacityError, Tally, Timing, in_sequence
-from .workload import Op, Workload
+from .workload import HOP, PHASES, SAMPLE_RATE, Workload
 
-MODES = ("graph", "eager")
-
-# What compiled decoders do not launch on its own: casts and residual sums go into the next kernel (the sums'
-# memory traffic stays), and new keys and values are written in place instead of copying the cache.
-_FUSED = {"cast": 0, "cat": 0, "add": 1}
-_MATRIX = {"conv1d", "matmul", "logits"}
+Array = NDArray[np.float64]
+_AT = {name: index for index, name in enumerate(COLUMNS)}
+_BOUNDS = ("launch", "compute", "memory")
+_PREFILL, _DECODE = PHASES.index("prefill"), PHASES.index("decode")
 # cuDNN's and cuBLAS's workspaces, the CUDA context and fragmentation; an assumption, no source
 _MEMORY_SHARE = 0.9
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Gpu:
-    """One GPU that runs a batch of calls at a time.
-
-    mode "graph": kernels run back to back from CUDA graphs, compiled, one graph per phase and decode step.
-    mode "eager": the host launches every operation that the openai-whisper modules dispatch.
-    """
+    """One GPU that runs a batch of calls at a time; `mode` is one of MODES, explained in `gpu_runtime`."""
 
     name: str
     device: Device
@@ -59,24 +56,188 @@ class Gpu:
         return max(0, math.floor(room / _bytes_per_call(call)))
 
     def describe(self) -> str:
-        """One line: device, mode, what the GEMM figures rest on."""
-        return f"{self.device.title}, fp16, {self.mode}; GEMM figures: {self.provenance}"
+        """One line: device, mode, what the figures of its kernels rest on."""
+        bases = ", ".join(f"{name} {kernel.basis}" for name, kernel in self.device.kernels.items())
+        host = "; host costs: estimate" if self.mode == "eager" else ""
+        return f"{self.device.title}, fp16, {self.mode}; kernels: {bases}{host}"
 
     @property
     def provenance(self) -> str:
-        """What the predictions rest on: the basis of the GEMM figures, which carry most of the time.
+        """What the predictions rest on: the weakest basis of the kernels, which carry most of the time.
 
         Eager mode is an estimate, as its host cost per operation is one.
         """
-        if self.mode == "eager":
-            return "estimate"
-        return self.device.basis("gemm_floor", "gemm_compute_efficiency", "gemm_memory_efficiency")
+        return "estimate" if self.mode == "eager" else self.device.basis(*KERNELS)
+
+
+def gpu_backend(name: str, device: Device, mode: str = "graph") -> Gpu:
+    """A `Gpu`; `InputError` if the mode is not known."""
+    if mode not in MODES:
+        raise InputError(f"GPU mode {mode!r} given; expected {', '.join(MODES[:-1])} or {MODES[-1]}")
+    return Gpu(name, device, mode)
+
+
+def sweep(gpus: Sequence[Gpu], workloads: Sequence[Workload]) -> Array:
+    """Seconds of every workload on every GPU, as `Gpu.time`; shape = (gpus, workloads); inf where it does not fit."""
+    seconds = np.empty((len(gpus), len(workloads)))
+    steps = np.array([work.decode_tokens for work in workloads], dtype=float)
+    wires = np.array([_wire_bytes(work) for work in workloads], dtype=float)
+    needs = np.array([work.weights_bytes + work.batch * _bytes_per_call(work) for work in workloads])
+    for mode in {gpu.mode for gpu in gpus}:
+        starts = {work: index for index, work in enumerate(dict.fromkeys(map(_start, workloads)))}
+        begin = _concatenated([_begin_rows(work, mode) for work in starts])
+        decode = _concatenated([_decode_rows(work, mode) for work in workloads])
+        which = np.array([starts[_start(work)] for work in workloads])
+        for row, gpu in enumerate(gpus):
+            if gpu.mode == mode:
+                before = _sums(gpu, begin, len(starts))[0].sum((1, 2))
+                after = _sums(gpu, decode, len(workloads), steps)[0].sum((1, 2))
+                total = before[which] + after + _wire_s(gpu.device, wires)
+                seconds[row] = np.where(needs > gpu.device["memory"] * _MEMORY_SHARE, np.inf, total)
+    return seconds
+
+
+def _start(work: Workload) -> Workload:
+    """The call up to its first token, which is priced once for all numbers of decode steps."""
+    # with full padding, all lengths of audio are one workload
+    full_s = work.dims.n_audio_ctx * 2 * HOP / SAMPLE_RATE if work.padding == "full" else work.audio_s
+    return replace(work, decode_tokens=0, audio_s=full_s) if work.decode_tokens or work.audio_s != full_s else work
 
 
 def _bytes_per_call(call: Workload) -> float:
-    one = replace(call, batch=1)
-    # activations: the operation with the largest input and output decides, the rest is reused
-    return one.kv_bytes + max(op.read_bytes + op.write_bytes for op in one.ops())
+    one = call if call.batch == 1 else replace(call, batch=1)
+    return one.kv_bytes + _activation_bytes(_start(one))
+
+
+@lru_cache(maxsize=4096)
+def _activation_bytes(one: Workload) -> float:
+    # the operation with the largest input and output decides, the rest is reused
+    return max(op.read_bytes + op.write_bytes for op in one.ops())
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Rows:
+    """Operations as features; per operation also its phase, whether it is a kernel, and whose it is."""
+
+    features: Array
+    phase: NDArray[np.intp]
+    kernel: Array
+    part: NDArray[np.intp]
+
+
+def _rows(work: Workload, mode: str, *, decode: bool) -> _Rows:
+    if decode:
+        steps = work.decode_tokens
+        ops = (*work.decode_ops(), sampling(work, mode, "decode", steps)) if steps else ()
+    else:
+        ops = (*_start(work).ops(), sampling(work, mode, "prefill", 1))
+    run = list(kernels(work, mode, ops))
+    features = rows_of((op, moved) for op, moved, _ in run)
+    phase = np.array([PHASES.index(op.phase) for op, _, _ in run], dtype=np.intp)
+    return _Rows(features, phase, np.array([own for *_, own in run], dtype=float), np.zeros(len(run), np.intp))
+
+
+def _begin_rows(work: Workload, mode: str) -> _Rows:
+    """Operations up to the first token."""
+    rows, more = _by_batch(replace(work, batch=1), mode)
+    return replace(rows, features=rows.features + (work.batch - 1) * more)
+
+
+def _decode_rows(work: Workload, mode: str) -> _Rows:
+    """Operations of all decode steps, each at its mean size."""
+    steps = work.decode_tokens
+    if work.prompt_tokens + max(steps, 2) > work.dims.n_text_ctx or not steps:
+        return _rows(work, mode, decode=True)
+    rows, by_batch, by_step, by_both = _by_batch_and_step(replace(_start(work), batch=1, decode_tokens=1), mode)
+    b, t = work.batch - 1, steps - 1
+    return replace(rows, features=rows.features + b * by_batch + t * by_step + b * t * by_both)
+
+
+# Every size is affine in the batch and, at the mean decode step, in the number of steps: a few workloads give them all
+
+
+@lru_cache(maxsize=4096)
+def _by_batch(one: Workload, mode: str) -> tuple[_Rows, Array]:
+    first, second = (_rows(replace(one, batch=batch), mode, decode=False) for batch in (1, 2))
+    return first, second.features - first.features
+
+
+@lru_cache(maxsize=4096)
+def _by_batch_and_step(one: Workload, mode: str) -> tuple[_Rows, Array, Array, Array]:
+    rows = [
+        _rows(replace(one, batch=batch, decode_tokens=steps), mode, decode=True)
+        for batch, steps in ((1, 1), (2, 1), (1, 2), (2, 2))
+    ]
+    first, batch, step, both = (part.features for part in rows)
+    return rows[0], batch - first, step - first, both - batch - step + first
+
+
+def _concatenated(parts: list[_Rows]) -> _Rows:
+    owner = np.repeat(np.arange(len(parts)), [len(part.phase) for part in parts])
+    features, phase, kernel = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("features", "phase", "kernel")
+    )
+    return _Rows(features, phase, kernel, owner)
+
+
+def _sums(gpu: Gpu, rows: _Rows, parts: int, steps: Array | None = None) -> tuple[Array, Array]:
+    """Seconds by part, phase and bound, shape = (parts, phases, 3), and ceilings, shape = (parts,).
+
+    steps: decode steps of each part; None if the parts are those of calls before them.
+    """
+    device, features = gpu.device, rows.features
+    count, kind = features[:, _AT["count"]], features[:, _AT["kernel"]]
+    peak = np.where(features[:, _AT["fp32"]] > 0, device["fp32_peak"], device["fp16_peak"])
+    bandwidth, streamed = device["memory_bandwidth"], device["memory_efficiency"]
+    floor = np.where(kind == OTHER, device["elementwise_floor"], 0.0) * rows.kernel
+    moved = features[:, _AT["moving"]] + features[:, _AT["stationary"]]
+    compute, memory = np.zeros(len(count)), features[:, _AT["moving"]] / (streamed * bandwidth)
+    busy = memory.copy()
+    for index, name in enumerate(KERNELS):
+        at = np.flatnonzero(kind == index)
+        if len(at):
+            kernel = device.kernels[name]
+            floor[at], compute[at], memory[at] = kernel.seconds(
+                features[at], peak[at], bandwidth, streamed, device.shares[name]
+            )
+            busy[at] = soft_maximum(compute[at], memory[at], kernel.order)
+    ceiling = np.maximum(features[:, _AT["least_flops"]] / peak, moved / bandwidth)
+    slot = rows.part * len(PHASES) + rows.phase
+    bound = np.where(compute > memory, 1, 2)
+    cells = parts * len(PHASES)
+    times = _totals(slot * 3 + bound, count * busy, cells * 3).reshape(cells, 3)
+    times[:, 0] = _totals(slot, count * floor, cells)
+    launched = _totals(slot, count * rows.kernel, cells).reshape(parts, -1)
+    passes = np.zeros_like(launched)
+    if steps is None:
+        passes[:, :_DECODE] = 1
+    else:
+        passes[:, _DECODE] = steps
+    return _with_host(gpu, times.reshape(parts, -1, 3), launched, passes), _totals(rows.part, count * ceiling, parts)
+
+
+def _totals(slot: NDArray[np.intp], values: Array, slots: int) -> Array:
+    return np.bincount(slot, values, slots).astype(float)
+
+
+def _with_host(gpu: Gpu, times: Array, launched: Array, passes: Array) -> Array:
+    """Add what the host costs to the device's seconds of each part and phase."""
+    if gpu.mode != "eager":
+        times[..., 0] += passes * gpu.device["graph_launch"]
+        return times
+    host = launched * gpu.device["eager_launch"]
+    host[:, _PREFILL:] += passes[:, _PREFILL:] * gpu.device["host_step"]
+    # launches overlap with kernels: the slower of the two is the time of the phase
+    slower = host > times.sum(2)
+    times[slower] = 0.0
+    times[..., 0] += np.where(slower, host, 0.0)
+    return times
+
+
+@lru_cache(maxsize=4096)
+def _begin(gpu: Gpu, work: Workload) -> tuple[Array, float]:
+    times, ceiling = _sums(gpu, _begin_rows(work, gpu.mode), 1)
+    return times[0], float(ceiling[0])
 
 
 @lru_cache(maxsize=65536)
@@ -86,97 +247,24 @@ def _time(gpu: Gpu, work: Workload) -> Timing:
         need = (work.weights_bytes + work.batch * _bytes_per_call(work)) / _MEMORY_SHARE / 2**30
         given = device["memory"] / 2**30
         raise CapacityError(f"{gpu.name} has {given:.0f} GiB; batch {work.batch} needs {need:.0f}; at most {fits} fit")
-    # only the decode phase knows the number of steps, so the rest is priced once for all of them
-    tally = Tally()
-    tally.include(_before_decode(gpu, replace(work, decode_tokens=0)))
+    times, ceiling_s = _begin(gpu, _start(work))
     if work.decode_tokens:
-        _price(gpu, "decode", work.decode_ops(), work.decode_tokens, tally)
-    _transfer(device, work, tally)
-    return tally.timing(gpu.provenance)
+        after, decode_ceiling = _sums(gpu, _decode_rows(work, gpu.mode), 1, np.array([float(work.decode_tokens)]))
+        times, ceiling_s = times + after[0], ceiling_s + float(decode_ceiling[0])
+    tally, wire = Tally(), _wire_bytes(work)
+    for phase, bounds in zip(PHASES, times.tolist(), strict=True):
+        for bound, seconds in zip(_BOUNDS, bounds, strict=True):
+            tally.add(phase, bound, seconds)
+    tally.add("transfer", "link", _wire_s(device, wire))
+    tally.ceiling_s = ceiling_s + wire / device["host_bandwidth"]
+    return replace(tally.timing(gpu.provenance), jitter=device["jitter"])
 
 
-@lru_cache(maxsize=4096)
-def _before_decode(gpu: Gpu, work: Workload) -> Tally:
-    tally, ops = Tally(), work.ops()
-    for phase in ("mel", "encode", "prefill"):
-        _price(gpu, phase, (op for op in ops if op.phase == phase), 1, tally)
-    return tally
+def _wire_bytes(work: Workload) -> int:
+    """Audio to the device in fp32, tokens back in int64."""
+    return work.batch * (work.samples * 4 + (work.decode_tokens + 1) * 8)
 
 
-def _price(gpu: Gpu, phase: str, ops: Iterable[Op], passes: int, tally: Tally) -> None:
-    """Add the time of one phase, which runs `passes` times."""
-    kernels = _Kernels(gpu.device, gpu.mode == "graph")
-    host_s = passes * gpu.device["graph_launch"] if kernels.fused else 0.0
-    busy = {"launch": 0.0, "compute": 0.0, "memory": 0.0}
-    for op in ops:
-        floor, compute, memory, order = kernels.cost(op)
-        busy["launch"] += op.count * floor
-        busy["compute" if compute > memory else "memory"] += op.count * _softmax(compute, memory, order)
-        tally.ceiling_s += op.count * kernels.ceiling(op)
-        if not kernels.fused:
-            host_s += op.count * gpu.device["eager_launch"]
-    device_s = sum(busy.values())
-    if not kernels.fused and host_s > device_s:
-        # launches overlap with kernels: the slower of the two is the time of the phase
-        tally.add(phase, "launch", host_s)
-        return
-    for bound, seconds in busy.items():
-        tally.add(phase, bound, seconds)
-    if kernels.fused:
-        tally.add(phase, "launch", host_s)
-
-
-def _transfer(device: Device, work: Workload, tally: Tally) -> None:
-    """Audio to the device in fp32, tokens back in int64; a decode step's own hand-shake is in its launch."""
-    there, back = work.batch * work.samples * 4, work.batch * (work.decode_tokens + 1) * 8
-    wire_s = (there + back) / device["host_bandwidth"]
-    tally.add("transfer", "link", wire_s + 2 * device["host_latency"])
-    tally.ceiling_s += wire_s
-
-
-def _softmax(compute: float, memory: float, order: float) -> float:
-    high, low = max(compute, memory), min(compute, memory)
-    return high * (1 + (low / high) ** order) ** (1 / order) if low > 0 else high
-
-
-@dataclass(frozen=True, slots=True)
-class _Kernels:
-    device: Device
-    fused: bool
-
-    def peak(self, op: Op) -> float:
-        return self.device["fp32_peak" if op.dtype == "fp32" else "fp16_peak"]
-
-    def ceiling(self, op: Op) -> float:
-        """Time at peak arithmetic and nominal bandwidth; what fusing leaves out moves nothing."""
-        moved = op.bytes * _FUSED.get(op.kind, 1) if self.fused else op.bytes
-        return max(op.flops / self.peak(op), moved / self.device["memory_bandwidth"])
-
-    def cost(self, op: Op) -> tuple[float, float, float, float]:
-        """Floor, compute and memory seconds of one kernel, and the order of the soft maximum."""
-        device, hard = self.device, math.inf
-        stream_s = op.bytes / device["memory_bandwidth"]
-        if op.kind in _MATRIX:
-            compute = op.flops / (device["gemm_compute_efficiency"] * self.peak(op))
-            memory = stream_s / device["gemm_memory_efficiency"]
-            return device["gemm_floor"], compute, memory, device["gemm_softmax_order"]
-        if op.kind == "attention":
-            compute = op.flops / (device["encoder_attention_efficiency"] * self.peak(op))
-            memory = stream_s / device["gemm_memory_efficiency"]
-            if op.phase == "encode":
-                return device["encoder_attention_floor"], compute, memory, hard
-            # with few queries, a head's keys and values are streamed by few processors, even if others idle
-            batch, heads = op.shape[:2]
-            head_s = op.read_bytes / (batch * heads) / device["decoder_attention_head_bandwidth"]
-            return device["decoder_attention_floor"], compute, max(memory, head_s), hard
-        memory = stream_s / device["elementwise_efficiency"]
-        if self.fused and op.kind in _FUSED:
-            return 0.0, 0.0, memory * _FUSED[op.kind], hard
-        return device["elementwise_floor"], 0.0, memory, hard
-
-
-def gpu_backend(name: str, device: Device, mode: str = "graph") -> Gpu:
-    """A `Gpu`; `InputError` if the mode is not known."""
-    if mode not in MODES:
-        raise InputError(f"GPU mode {mode!r} given; expected {' or '.join(MODES)}")
-    return Gpu(name, device, mode)
+def _wire_s(device: Device, wire_bytes: Any) -> Any:
+    # a decode step's own hand-shake is in its launch
+    return wire_bytes / device["host_bandwidth"] + 2 * device["host_latency"]

@@ -1,213 +1,202 @@
 """An LPU: weights stay in the chips' SRAM and every cycle is planned, so service times have no jitter.
 
-First-order placement. Chips form nodes of up to 8, all linked to all. Every matmul is spread over the chips
-of a node (tensor parallel) and the layers over the nodes (a pipeline with one batch per node in flight).
-
-A matmul [M x K] x [K x N] is cut into tiles of K 160 by N 320; a tile takes max(M, load) cycles, where load
-is the time to bring its weights into the matrix unit, and each dependent matmul pays the fill of the pipeline
-once. Casts, GELU and softmax ride on the streams between. Each residual sum is an exchange between the chips
-of a node.
+A call's time is the length of its calendar (`lpu_plan`, `lpu_schedule`), plus the way from and to the host. Groups
+of chips share every matmul and the layers go over the groups; how many chips make a group is the choice that
+serves the streams first. Calls in flight take turns on the groups.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from .device import Device
 from .errors import InputError
+from .lpu_chip import Chip
+from .lpu_plan import Pass, Plan, alone_cycles, ceiling, finish_cycles, interval_cycles, make_plan
 from .timing import CapacityError, Tally, Timing
-from .workload import N_FFT, Op, Workload
+from .workload import HOP, SAMPLE_RATE, Workload
 
 WEIGHTS = ("int8", "fp16")
-# done on the way from one unit to the next (TSP paper: the vector unit keeps up with all four matrix planes)
-_CHAINED = {"cast", "cat", "gelu", "softmax"}
+_MOST_CHIPS = 512
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Lpu:
     """`chips` linked LPU chips, or with `chips` None the least number that holds one call of the workload.
 
-    weights: how weights are stored in SRAM; arithmetic is fp16 either way.
+    weights: how weights are stored in SRAM; arithmetic is fp16 either way. group: chips that share a matmul, at
+    most; None for the best.
     """
 
     name: str
     device: Device
     chips: int | None = None
     weights: str = "int8"
+    group: int | None = None
+
+    @property
+    def chip(self) -> Chip:
+        """Units and latencies."""
+        return _chip(self)
 
     def time(self, workload: Workload) -> Timing:
-        """One batch of calls; `interval_s` is when the next may follow through the pipeline of nodes.
+        """One batch of calls; `interval_s` is when the next may follow, on average over a long row of them.
 
         Raises `CapacityError`, with the number of chips needed, if weights and caches exceed the SRAM.
         """
         return _time(self, self.stored(workload))
 
     def serve(self, call: Workload, streams: int) -> Timing:
-        """All streams through the pipeline, in batches of the size (a power of two, or all) done first."""
-        most = max(1, self.streams_in_sram(call))
-        sizes = {2**power for power in range(streams.bit_length())} | {streams}
-        plans = [self._pipelined(call, streams, size) for size in sorted(sizes) if size <= most]
-        return min(plans, key=lambda timing: timing.seconds)
+        """All streams, in batches of the size (a power of two, or all) and on groups with which they are done first.
 
-    def _pipelined(self, call: Workload, streams: int, batch: int) -> Timing:
-        one, batches = self.time(replace(call, batch=batch)), math.ceil(streams / batch)
-        seconds = one.seconds + (batches - 1) * one.interval_s
-        phases = {phase: part * seconds / one.seconds for phase, part in one.phases.items()}
-        # with less than one batch in flight per node, it is the SRAM that keeps the pipeline from being full
-        starved = batches > 1 and self.in_flight(call, batch) < self.nodes(call)
-        bound, ceiling_s = "capacity" if starved else one.bound, one.ceiling_s * streams / batch
-        return replace(one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s)
+        The batches are in flight together, as far as the SRAM holds their caches.
+        """
+        return _serve(self, self.stored(call), streams)
+
+    def plan(self, work: Workload) -> Plan:
+        """Placement and passes with which `time` serves the batch."""
+        return _best(self, self.stored(work))
 
     def stored(self, work: Workload) -> Workload:
-        """The workload with weights as stored here; `InputError` for fp32, which it does not multiply."""
+        """The workload as compiled: weights as stored here, and audio that is not padded to 30 s in whole seconds.
+
+        Every length is a program of its own, so there is not one for each. `InputError` for fp32, which the chips
+        do not multiply.
+        """
         if work.dtype != "fp16":
             raise InputError(f"{self.name} computes in fp16; {work.dtype} given")
-        return replace(work, weight_dtype=self.weights)
+        audio_s = work.audio_s
+        if work.padding == "fit":
+            longest_s = work.dims.n_audio_ctx * 2 * HOP / SAMPLE_RATE
+            audio_s = min(longest_s, math.ceil(round(audio_s, 6)))
+        return replace(work, weight_dtype=self.weights, audio_s=audio_s)
 
     def chips_needed(self, work: Workload) -> int:
         """Least number of chips whose SRAM holds weights, and caches and activations of the batch."""
-        stored = self.stored(work)
-        need = stored.weights_bytes + work.batch * _bytes_per_call(stored)
-        return math.ceil(need / self.device["sram_usable"])
+        return _chips_needed(self, self.stored(work))
 
     def chips_for(self, work: Workload) -> int:
         """The number of chips in use."""
         return self.chips or self.chips_needed(replace(work, batch=1))
 
-    def nodes(self, work: Workload) -> int:
-        """Number of nodes = stages of the pipeline."""
-        return math.ceil(self.chips_for(work) / self.device["chips_per_node"])
-
-    def streams_in_sram(self, call: Workload) -> int:
-        """How many calls like this one can be in flight; 0 if not even one fits."""
-        stored = self.stored(call)
-        room = self.chips_for(call) * self.device["sram_usable"] - stored.weights_bytes
-        return max(0, math.floor(room / _bytes_per_call(stored)))
-
-    def in_flight(self, call: Workload, batch: int) -> int:
-        """How many batches of this size the pipeline works on at a time."""
-        return max(1, min(self.nodes(call), self.streams_in_sram(call) // batch))
-
     def describe(self) -> str:
         """One line: device, chips, how weights are stored, what the figures rest on."""
         chips = f"{self.chips} chips" if self.chips else "as many chips as the model needs"
-        return f"{self.device.title}, {chips}, {self.weights} weights, fp16 arithmetic; first-order estimate"
+        return f"{self.device.title}, {chips}, {self.weights} weights, fp16 arithmetic; static schedule, an estimate"
+
+    def groups(self, chips: int) -> list[int]:
+        """Sizes of a group that are tried: all chips of a node, for short calls; half and pairs, for many in flight."""
+        largest = min(chips, round(self.device["chips_per_node"]))
+        return [self.group] if self.group else sorted({largest, -(-largest // 2), min(2, largest)}, reverse=True)
 
 
-def _bytes_per_call(call: Workload) -> float:
-    one = replace(call, batch=1)
-    return one.kv_bytes + max(op.read_bytes + op.write_bytes for op in one.ops())
+@lru_cache(maxsize=256)
+def _chip(lpu: Lpu) -> Chip:
+    return Chip.of(lpu.device)
+
+
+def _template(work: Workload) -> Workload:
+    """What a plan depends on: the number of decode steps only matters in being none."""
+    return replace(work, decode_tokens=min(1, work.decode_tokens))
+
+
+def _plan(lpu: Lpu, chips: int, group: int, work: Workload) -> Plan:
+    return make_plan(lpu.chip, lpu.device["sram_usable"], chips, min(group, chips), _template(work))
+
+
+@lru_cache(maxsize=65536)
+def _plans(lpu: Lpu, work: Workload) -> tuple[tuple[Plan, tuple[Pass, ...], int], ...]:
+    """Every way to place the batch that fits, with its passes and how many batches are in flight."""
+    chips = lpu.chips_for(work)
+    tried = (_plan(lpu, chips, group, work) for group in lpu.groups(chips))
+    held = ((plan, min(len(plan.stages), plan.calls_in_flight(work.kv_bytes))) for plan in tried)
+    return tuple((plan, plan.passes(work), in_flight) for plan, in_flight in held if in_flight)
+
+
+def _best(lpu: Lpu, work: Workload) -> Plan:
+    """The placement that is done first; `CapacityError` if none fits."""
+    if not (plans := _plans(lpu, work)):
+        chips = lpu.chips_for(work)
+        held = f"{chips} chips hold {chips * lpu.device['sram_usable'] / 1e6:.0f} MB"
+        need = f"this takes {lpu.chips_needed(work)} chips"
+        raise CapacityError(f"{lpu.name}: {held} of {lpu.weights} weights and caches; {need}")
+    return min(plans, key=lambda found: alone_cycles(found[1]))[0]
+
+
+@lru_cache(maxsize=4096)
+def _chips_needed(lpu: Lpu, work: Workload) -> int:
+    least = max(1, int((work.weights_bytes + work.batch * work.kv_bytes) // lpu.device["sram_usable"]))
+    node = round(lpu.device["chips_per_node"])
+
+    def fits(chips: int) -> bool:
+        plans = (_plan(lpu, chips, group, work) for group in lpu.groups(chips))
+        return any(plan.calls_in_flight(work.kv_bytes) for plan in plans)
+
+    # whole nodes first, then chip by chip
+    nodes = -(-least // node)
+    enough = next((chips for chips in range(nodes * node, _MOST_CHIPS, node) if fits(chips)), None)
+    if enough is None:
+        raise CapacityError(f"{lpu.name}: more than {_MOST_CHIPS} chips are needed; type a smaller batch or model")
+    return next(chips for chips in range(max(least, enough - node + 1), enough + 1) if fits(chips))
+
+
+def _in_flight(plan: Plan, work: Workload) -> int:
+    return min(len(plan.stages), plan.calls_in_flight(work.kv_bytes))
 
 
 @lru_cache(maxsize=65536)
 def _time(lpu: Lpu, work: Workload) -> Timing:
-    needed, chips = lpu.chips_needed(work), lpu.chips_for(work)
-    if needed > chips:
-        held = f"{chips} chips hold {chips * lpu.device['sram_usable'] / 1e6:.0f} MB"
-        raise CapacityError(f"{lpu.name}: {held} of {lpu.weights} weights and caches; this takes {needed} chips")
-    nodes = lpu.nodes(work)
-    node = _Node(lpu.device, chips // nodes)
-    tally = Tally()
-    tally.include(_before_decode(lpu, replace(work, decode_tokens=0), node))
-    _schedule(node, work.decode_ops(), tally)
-    # activations pass from node to node for the encoder and the prompt, and once round for every token
-    crossings = 2 * (nodes - 1) + (nodes * work.decode_tokens if nodes > 1 else 0)
-    tally.add("transfer", "link", crossings * lpu.device["hop"])
-    wire_s = (work.batch * (work.samples * 4 + (work.decode_tokens + 1) * 8)) / lpu.device["host_bandwidth"]
+    return _timing(lpu, _best(lpu, work), work)
+
+
+def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
+    tally, clock = Tally(), plan.chip.clock_hz
+    passes = plan.passes(work)
+    for run in passes:
+        for leg in run.legs:
+            for phase, block, repeats in leg.parts:
+                for bound, cycles in block.bounds:
+                    tally.add(phase, bound, run.times * repeats * cycles / clock)
+            tally.add("transfer", "link", run.times * leg.hop / clock)
+    wire_s = _wire_s(lpu, work)
     tally.add("transfer", "link", wire_s + 2 * lpu.device["host_latency"])
-    everything = _Node(lpu.device, chips)
     # transfers may overlap with computing, so the ceiling is the larger of the two; so is the interval
-    tally.ceiling_s = max(wire_s, sum(op.count * everything.ceiling(op) for op in work.ops()))
-    return tally.timing("estimate", max(wire_s, tally.seconds / lpu.in_flight(work, work.batch)))
+    tally.ceiling_s = max(wire_s, ceiling(plan, work))
+    interval_s = interval_cycles(passes, _in_flight(plan, work)) / clock
+    return tally.timing("estimate", min(tally.seconds, max(wire_s, interval_s)))
 
 
-@lru_cache(maxsize=4096)
-def _before_decode(lpu: Lpu, work: Workload, node: "_Node") -> Tally:
-    tally = Tally()
-    _schedule(node, work.ops(), tally)
-    return tally
+def _wire_s(lpu: Lpu, work: Workload) -> float:
+    """Audio in fp32 from the host, tokens back in int64."""
+    return work.batch * (work.samples * 4 + (work.decode_tokens + 1) * 8) / lpu.device["host_bandwidth"]
 
 
-def _schedule(node: "_Node", ops: Iterable[Op], tally: Tally) -> None:
-    for op in ops:
-        for bound, seconds in node.cost(op):
-            tally.add(op.phase, bound, op.count * seconds)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Node:
-    device: Device
-    chips: int
-
-    def cost(self, op: Op) -> Iterable[tuple[str, float]]:
-        """What the operation's time goes to, and the seconds of it."""
-        if op.kind in _CHAINED:
-            return ()
-        if op.kind == "add" and op.phase != "mel":
-            return (("link", self.exchange(op.write_bytes)),)
-        if op.kind == "attention":
-            batch, heads, queries, keys, size = op.shape
-            share = math.ceil(batch * heads / self.chips)
-            # scores, then values; each head's keys and values take the place of weights
-            scores = self.matmul(queries, size, keys, copies=share, chips=1)
-            values = self.matmul(queries, keys, size, copies=share, chips=1)
-            return (*scores, *values)
-        if (product := _as_matmul(op)) is None:
-            passes = 2 if op.kind == "layer_norm" else 1  # a norm needs its row's mean and deviation first
-            elements = math.prod(op.shape) * passes
-            cycles = math.ceil(elements / (self.chips * self.device["vector_lanes"]))
-            fill_s = self.seconds(self.device["fill"])
-            return (("launch", fill_s), ("compute", self.seconds(cycles)))
-        copies, m, n, k = product
-        parts = self.matmul(m, k, n, copies=copies, chips=self.chips)
-        # every chip sends its best token of the vocabulary rows it holds
-        return (*parts, ("link", self.exchange(8 * m))) if op.kind == "logits" else parts
-
-    def matmul(self, m: float, k: float, n: float, *, copies: float, chips: int) -> tuple[tuple[str, float], ...]:
-        """Cycles of [m x k] x [k x n], `copies` times, spread over `chips`."""
-        depth, width, units = (self.device[key] for key in ("matrix_depth", "matrix_width", "matrix_units"))
-        tiles = copies * math.ceil(k / depth) * math.ceil(n / width)
-        load = depth * width * 2 * units / self.device["weight_load"]
-        rounds = math.ceil(tiles / (chips * units))
-        bound = "compute" if m > load else "memory"
-        return ((bound, self.seconds(rounds * max(m, load))), ("launch", self.seconds(self.device["fill"])))
-
-    def exchange(self, size: float) -> float:
-        """Seconds to sum `size` bytes over the chips: all to all at once, or in shares if faster."""
-        if self.chips == 1:
-            return 0.0
-        hop, wire_s = self.device["hop"], size / self.device["link_bandwidth"]
-        return min(hop + wire_s, 2 * (hop + wire_s / self.chips))
-
-    def ceiling(self, op: Op) -> float:
-        """Seconds at full use of every matrix unit, and of the paths that bring weights into them."""
-        depth, width, units = (self.device[key] for key in ("matrix_depth", "matrix_width", "matrix_units"))
-        flops = 2 * depth * width * units * self.device["clock"] * self.chips
-        load = 0.0
-        if (product := _as_matmul(op)) is not None and op.kind != "fft":
-            copies, _, n, k = product
-            load = copies * n * k * 2 / (self.device["weight_load"] * self.device["clock"] * self.chips)
-        return max(op.flops / flops, load)
-
-    def seconds(self, cycles: float) -> float:
-        return cycles / self.device["clock"]
-
-
-def _as_matmul(op: Op) -> tuple[float, float, float, float] | None:
-    """(copies, m, n, k) of the product the operation is done as, if it is one."""
-    if op.kind in ("matmul", "logits"):
-        copies = op.shape[0] if len(op.shape) == 4 else 1
-        m, n, k = op.shape[-3:]
-        return copies, m, n, k
-    if op.kind == "conv1d":
-        batch, channels, outputs, kernel, rows = op.shape
-        return 1, batch * rows, outputs, channels * kernel
-    if op.kind == "fft":
-        # the discrete Fourier transform as a matmul with real and imaginary part: there is no butterfly unit
-        batch, frames, bins = op.shape
-        return 1, batch * frames, 2 * bins, N_FFT
-    return None
+@lru_cache(maxsize=65536)
+def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
+    sizes = sorted({2**power for power in range(streams.bit_length())} | {streams})
+    best: tuple[float, Plan, Workload] | None = None
+    for size in sizes:
+        work, batches = replace(call, batch=size), -(-streams // size)
+        if not (plans := _plans(lpu, work)):
+            break
+        wire_s = _wire_s(lpu, work)
+        before = best
+        for plan, passes, in_flight in plans:
+            cycles = finish_cycles(passes, batches, in_flight)
+            seconds = max(batches * wire_s, cycles / plan.chip.clock_hz + wire_s) + 2 * lpu.device["host_latency"]
+            if best is None or seconds < best[0]:
+                best = seconds, plan, work
+        if best is before:
+            break  # larger batches only get worse from here
+    if best is None:
+        return _time(lpu, call)  # which says that not one call fits
+    seconds, plan, work = best
+    one, batches = _timing(lpu, plan, work), -(-streams // work.batch)
+    phases = {phase: part * seconds / one.seconds for phase, part in one.phases.items()}
+    # with less than one batch in flight per stage, it is the SRAM that keeps the pipeline from being full
+    starved = batches > _in_flight(plan, work) and _in_flight(plan, work) < len(plan.stages)
+    bound, ceiling_s = "capacity" if starved else one.bound, one.ceiling_s * streams / work.batch
+    return replace(one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s)
 
 
 def lpu_backend(name: str, device: Device, chips: int | None = None, weights: str = "int8") -> Lpu:

@@ -1,4 +1,7 @@
-"""Backends by name: `h100`, `h100-eager`, `groq-v1`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path."""
+"""Backends by name: `h100`, `h100-eager`, `h100-fused`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path.
+
+A GPU and an LPU that share each call: `h100+groq-v1x16`, or `h100+groq-v1x16@operator` for another split.
+"""
 
 import re
 from functools import lru_cache
@@ -6,11 +9,13 @@ from functools import lru_cache
 from .device import device_names, load_device
 from .errors import InputError, unknown
 from .gpu import gpu_backend
+from .hybrid import hybrid_backend
 from .lpu import lpu_backend
+from .roofline import Roofline
 from .timing import Backend
 
 # device or path, for LPUs a number of chips, and how to run it: a GPU's mode or an LPU's weights
-_NAME = re.compile(r"(?P<device>.+?)(?:x(?P<chips>\d+))?(?:-(?P<option>graph|eager|int8|fp16))?")
+_NAME = re.compile(r"(?P<device>.+?)(?:x(?P<chips>\d+))?(?:-(?P<option>graph|eager|fused|int8|fp16))?")
 
 
 def backend_names() -> list[str]:
@@ -21,6 +26,10 @@ def backend_names() -> list[str]:
 @lru_cache(maxsize=256)
 def get_backend(name: str) -> Backend:
     """The backend called `name`; `InputError` if there is none, or if its device file is not valid."""
+    if "+" in name and not name.endswith(".toml"):
+        pair, _, mode = name.partition("@")
+        gpu, _, lpu = pair.partition("+")
+        return hybrid_backend(name, get_backend(gpu), get_backend(lpu), mode or "phase")
     match = _NAME.fullmatch(name)
     base, chips, option = match.group("device", "chips", "option") if match else (name, None, None)
     if name in device_names() or name.endswith(".toml"):
@@ -32,4 +41,6 @@ def get_backend(name: str) -> Backend:
         return lpu_backend(name, device, int(chips) if chips else None, option or "int8")
     if chips:
         raise InputError(f"backend {name!r}: a number of chips is for LPUs; type {base!r}")
+    if device.kind == "roofline":
+        return Roofline(name, device)
     return gpu_backend(name, device, option or "graph")

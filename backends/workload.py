@@ -18,7 +18,7 @@ SAMPLE_RATE, HOP, N_FFT = (
     160,
     400,
 )  # whisper.audio: samples per second, per mel frame, per Fourier window
-ITEM_BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
+ITEM_BYTES = {"fp32": 4, "fp16": 2, "int8": 1, "fp8": 1}
 PHASES = ("mel", "encode", "prefill", "decode")
 PADDINGS = ("full", "fit")
 
@@ -63,7 +63,7 @@ class Workload:
     prompt_tokens: initial token sequence with special tokens; default that of `dims` (2 or 4).
     decode_tokens: decode steps after the prefill = text tokens emitted, since the prefill yields the first
     one and the last step yields end-of-text. dtype: "fp16" or "fp32".
-    weight_dtype: how weights are stored, default `dtype`; also "int8".
+    weight_dtype: how weights are stored, default `dtype`; also "int8" and "fp8".
     """
 
     dims: Dimensions
@@ -89,7 +89,7 @@ class Workload:
         )
         _expect(self.padding in PADDINGS, "padding", self.padding, "full or fit")
         _expect(self.dtype in ("fp16", "fp32"), "dtype", self.dtype, "fp16 or fp32")
-        _expect(self.weight_dtype in ITEM_BYTES, "weight dtype", self.weight_dtype, "fp16, fp32 or int8")
+        _expect(self.weight_dtype in ITEM_BYTES, "weight dtype", self.weight_dtype, "fp16, fp32, int8 or fp8")
         _expect(self.prompt_tokens >= 1, "prompt tokens", self.prompt_tokens, "at least 1")
         _expect(self.decode_tokens >= 0, "decode tokens", self.decode_tokens, "0 or more")
         total, context = self.prompt_tokens + self.decode_tokens, self.dims.n_text_ctx
@@ -133,6 +133,19 @@ class Workload:
     def decode_ops(self) -> tuple[Op, ...]:
         """The part of `ops()` that depends on the number of decode steps."""
         return _decode(self)
+
+    def key_runs(self, quantum: int) -> tuple[tuple[int, int], ...]:
+        """Decode steps as (keys attended to, rounded up to `quantum`; how many steps in a row)."""
+        first, last, runs = self.prompt_tokens + 1, self.prompt_tokens + self.decode_tokens, []
+        while first <= last:
+            edge = math.ceil(first / quantum) * quantum
+            runs.append((min(edge, self.dims.n_text_ctx), min(edge, last) - first + 1))
+            first = edge + 1
+        return tuple(runs)
+
+    def step_ops(self, keys: int) -> tuple[Op, ...]:
+        """The operations of one decode step that attends to `keys` tokens, at least 2."""
+        return replace(self, prompt_tokens=keys - 1, decode_tokens=1).decode_ops()
 
     def each_op(self) -> Iterator[Op]:
         """Every operation of the call, one by one, in the order in which the modules run them."""

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from ..backends.device import Device, device_names, load_device
 from .tables import show_table
+from .validation import show_validation
 
 HELP = "list devices, or every figure of one with its source"
 
@@ -14,10 +15,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan devices`."""
     parser.add_argument("name", nargs="?", help="a device, or the path of a device file (.toml)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--validation", action="store_true", help="print how far the models are off measured kernels and published runs"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table of devices, or all figures of the one that is named."""
+    if args.validation:
+        return show_validation([args.name] if args.name else device_names(), as_json=args.json)
     if args.name is not None:
         device = load_device(args.name)
         _print_json(_record(device)) if args.json else _show(device)
@@ -43,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _record(device: Device) -> dict[str, object]:
     figures = {key: asdict(figure) for key, figure in device.figures.items()}
-    return {"name": device.name, "title": device.title, "kind": device.kind, "figures": figures}
+    kernels = {key: {"basis": kernel.basis, "source": kernel.source} for key, kernel in device.kernels.items()}
+    head = {"name": device.name, "title": device.title, "kind": device.kind}
+    return {**head, "figures": figures, "kernels": kernels, "validation": [dict(row) for row in device.validation]}
 
 
 def _print_json(value: object) -> None:
@@ -52,9 +60,9 @@ def _print_json(value: object) -> None:
 
 def _row(device: Device) -> list[str]:
     price = f"{device['price']:.2f}" if "price" in device.figures else "-"
-    if device.kind == "gpu":
+    if device.kind in ("gpu", "roofline"):
         peak, memory, bandwidth = device["fp16_peak"], device["memory"], device["memory_bandwidth"]
-        basis = device.basis("gemm_floor", "gemm_compute_efficiency", "gemm_memory_efficiency")
+        basis = device.basis(*device.kernels) if device.kernels else "roofline only"
     else:
         clock = device["clock"]
         peak = 2 * device["matrix_depth"] * device["matrix_width"] * device["matrix_units"] * clock
@@ -68,4 +76,6 @@ def _show(device: Device) -> None:
         [key, f"{figure.value:g}", figure.unit, figure.density, figure.basis, figure.source]
         for key, figure in device.figures.items()
     ]
+    for key, kernel in device.kernels.items():
+        rows.append([f"kernel {key}", f"{kernel.floor_s * 1e6:g}", "us floor", "", kernel.basis, kernel.source])
     show_table(device.title, ("figure", "value>", "unit", "density", "basis", "source"), rows)

@@ -4,9 +4,11 @@ import argparse
 import json
 import math
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ..backends.errors import unknown
+from ..backends.lpu_trace import write_trace
 from ..backends.models import resolve_dims
 from ..backends.registry import get_backend
 from ..backends.span import TOKENS_PER_S
@@ -27,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=int, metavar="N", help="decode steps (default: 3.3 per second of audio)")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="calls served together (default: 1)")
     parser.add_argument("--dtype", default="fp16", choices=("fp16", "fp32"), help="arithmetic (default: fp16)")
+    parser.add_argument("--schedule", type=Path, metavar="OUT.json", help="write an LPU's calendar as a Perfetto trace")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -37,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     tokens = math.ceil(TOKENS_PER_S * args.audio) if args.tokens is None else args.tokens
     work = Workload(dims, args.batch, args.audio, args.padding, decode_tokens=tokens, dtype=args.dtype)
     timing = backend.time(work)
+    if args.schedule:
+        write_trace(backend, work, args.schedule)
     totals = _totals(work)
     if args.json:
         workload = {**asdict(work), "ops": [{"phase": p, "kind": k, **t} for (p, k), t in totals.items()]}

@@ -28,7 +28,10 @@ def test_lpu_names(name, chips, weights):
     assert (backend.chips, backend.weights) == (chips, weights)
 
 
-@pytest.mark.parametrize(("name", "mode"), [("h100", "graph"), ("h100-eager", "eager"), ("h100-graph", "graph")])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("h100", "graph"), ("h100-eager", "eager"), ("h100-fused", "fused"), ("geforce-4090-eager", "eager")],
+)
 def test_gpu_names(name, mode):
     backend = get_backend(name)
     assert isinstance(backend, Gpu)
@@ -52,7 +55,7 @@ def test_a_device_file_is_a_backend(tmp_path):
         ("groq-v1x0", "at least 1"),
         ("groq-v1x16-eager", "int8 or fp16"),
         ("h100x8", "type 'h100'"),
-        ("h100-int8", "graph or eager"),
+        ("h100-int8", "graph, eager or fused"),
         ("nowhere.toml", "cannot read device file nowhere.toml"),
     ],
 )

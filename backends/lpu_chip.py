@@ -1,0 +1,152 @@
+"""One LPU chip as its compiler sees it: units, latencies, and how a matmul is cut into tiles.
+
+The instruction time law is T = N + d_func + hops (Think Fast, ISCA 2020, eq. 4): N cycles down the tiles of a
+slice, the function's own delay, and a cycle for each stream register on the way. A matmul [m x k] x [k x n] keeps
+one operand in the matrix planes, tile by tile of `depth` x `width`, and streams the rows of the other past it; the
+next tile loads while this one computes.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .device import Device
+from .errors import InputError
+
+ARITHMETIC = {"fp16": 2, "int8": 1}  # bytes of one operand
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """Units and latencies, in cycles and bytes per cycle.
+
+    planes of depth x width multiply-adds; load: weights into all planes together; lanes and alus: of the vector
+    unit; shift: of the switch units; to_matrix: from memory through a matrix plane to the vector unit; to_vector:
+    from memory to the vector unit; to_memory: through the vector unit back to memory; hop and link: to another
+    chip, per link and direction; arithmetic: "fp16" or "int8".
+    """
+
+    clock_hz: float
+    arithmetic: str
+    depth: int
+    width: int
+    planes: int
+    load: float
+    lanes: int
+    alus: int
+    shift: float
+    to_matrix: int
+    to_vector: int
+    to_memory: int
+    hop: int
+    link: float
+
+    @classmethod
+    def of(cls, device: Device, arithmetic: str = "fp16") -> "Chip":
+        """The chip of a device file; `InputError` if the file has no figures for the arithmetic."""
+        suffix = "" if arithmetic == "fp16" else "_int8"
+        if arithmetic not in ARITHMETIC or f"matrix_units{suffix}" not in device.figures:
+            raise InputError(f"{device.name} has no {arithmetic} arithmetic; type fp16")
+        clock = device["clock"]
+        stagger, to_matrix, to_vector = (round(device[key]) for key in ("stagger", "hops_matrix", "hops_vector"))
+        return cls(
+            clock_hz=clock,
+            arithmetic=arithmetic,
+            depth=round(device[f"matrix_depth{suffix}"]),
+            width=round(device["matrix_width"]),
+            planes=round(device[f"matrix_units{suffix}"]),
+            load=device["weight_load"],
+            lanes=round(device["vector_lanes"]),
+            alus=round(device["vector_alus"]),
+            shift=device["switch_bandwidth"],
+            to_matrix=stagger + to_matrix + round(device["delay_matrix"]),
+            to_vector=stagger + to_vector,
+            to_memory=to_vector + round(device["delay_vector"]),
+            hop=math.ceil(device["hop"] * clock),
+            link=device["link_bandwidth"] / clock,
+        )
+
+    @property
+    def item(self) -> int:
+        """Bytes of one operand."""
+        return ARITHMETIC[self.arithmetic]
+
+    @property
+    def flops(self) -> float:
+        """Peak FLOP/s (or integer operations) of all planes, 2 per multiply-add."""
+        return 2 * self.depth * self.width * self.planes * self.clock_hz
+
+    @property
+    def fill(self) -> int:
+        """Cycles of a dependent matmul beside its own: memory, matrix plane, vector unit, memory."""
+        return self.to_matrix + self.to_memory
+
+    def vector_cycles(self, elements: float, operations: float) -> int:
+        """Cycles of the vector unit for `operations` on each of `elements`."""
+        return math.ceil(elements * operations / (self.lanes * self.alus))
+
+    def exchange_cycles(self, size: float, chips: int) -> int:
+        """Cycles to sum `size` bytes over chips that are all linked: at once, or in shares there and back."""
+        if chips == 1:
+            return 0
+        wire = size / self.link
+        return min(self.hop + math.ceil(wire), 2 * (self.hop + math.ceil(wire / chips)))
+
+    def hop_cycles(self, size: float, chips: int) -> int:
+        """Cycles to pass `size` bytes on to the next group, a share by each of its `chips`."""
+        return self.hop + math.ceil(size / chips / self.link)
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How one plane, of those in use, goes about its share of a matmul.
+
+    passes: tiles the busiest plane takes in turn; rows: streamed past each; load: cycles to bring in a tile;
+    cycles: from the first row in to the last row in, the first tile being in place; swapped: the left operand is
+    the one that stays in the planes, so that the result comes out transposed.
+    """
+
+    planes: int
+    passes: int
+    rows: int
+    load: int
+    cycles: int
+    swapped: bool
+
+    @property
+    def pass_cycles(self) -> int:
+        """Cycles from one tile of a plane to its next."""
+        return max(self.rows, self.load)
+
+    @property
+    def bound(self) -> str:
+        """What the time goes to."""
+        return "compute" if self.rows >= self.load else "memory"
+
+
+@lru_cache(maxsize=65536)
+def tile(chip: Chip, m: float, k: float, n: float, copies: float = 1, either: bool = False) -> Tiling:
+    """The quickest tiling of `copies` products [m x k] x [k x n] on one chip.
+
+    either: whether the left operand may take the place of the weights, which costs a transposition.
+    """
+    plans = [_tiling(chip, m, k, n, copies, False)]
+    if either:
+        plans.append(_tiling(chip, n, k, m, copies, True))
+    return min(plans, key=lambda plan: plan.cycles)
+
+
+def _tiling(chip: Chip, m: float, k: float, n: float, copies: float, swapped: bool) -> Tiling:
+    tiles = math.ceil(copies * math.ceil(k / chip.depth) * math.ceil(n / chip.width))
+    rows, planes = math.ceil(m), chip.planes
+    # rows of a tile that no operand uses meet zeros, so what they hold does not matter and need not be loaded
+    load = math.ceil(min(k, chip.depth) * chip.width * chip.item * planes / chip.load)
+    whole = Tiling(min(planes, tiles), math.ceil(tiles / planes), rows, load, 0, swapped)
+    # or every tile on all planes, each with a part of the rows
+    split = Tiling(planes, tiles, math.ceil(rows / planes), load, 0, swapped)
+    return min((_timed(whole), _timed(split)), key=lambda plan: plan.cycles)
+
+
+def _timed(plan: Tiling) -> Tiling:
+    cycles = (plan.passes - 1) * plan.pass_cycles + plan.rows
+    return Tiling(plan.planes, plan.passes, plan.rows, plan.load, cycles, plan.swapped)

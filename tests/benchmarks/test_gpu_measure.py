@@ -1,0 +1,62 @@
+import json
+
+import pytest
+import torch
+from earspan.backends.models import DIMENSIONS
+from earspan.backends.registry import get_backend
+from earspan.backends.workload import Workload
+from earspan.benchmarks import gpu_measure
+
+
+def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path):
+    out = tmp_path / "measured.json"
+    argv = ["--device", "cpu", "--models", "tiny", "--batches", "1", "--positions", "16", "--repeats", "1"]
+    assert gpu_measure.main([*argv, "--backend", "l4", "--out", str(out)]) == 0
+    record = json.loads(out.read_text())
+    assert record["environment"]["torch"] == torch.__version__
+    phases = {run["name"]: run for run in record["runs"] if run["kind"] == "phase"}
+    assert phases.keys() == {"encode", "prefill", "decode"}
+    work = Workload(DIMENSIONS["tiny"], 1, 0.32, "fit", 4, 1)
+    for name, run in phases.items():
+        assert run["p99_s"] >= run["median_s"] > 0
+        assert run["predicted_s"] == pytest.approx(get_backend("l4-eager").time(work).phases[name])
+    kinds = {run["name"].split()[0] for run in record["runs"] if run["kind"] == "kernel"}
+    assert kinds == {"matmul", "logits", "conv1d", "attention", "layer_norm", "gelu"}
+
+
+@torch.inference_mode()
+def test_the_static_cache_gives_attention_its_keys():
+    model = gpu_measure.Whisper(gpu_measure._model_dimensions(DIMENSIONS["tiny"], 16)).eval()
+    seen = []
+    first = next(iter(model.decoder.blocks)).attn
+    attention = first.qkv_attention
+
+    def spy(q, k, v, mask=None):
+        seen.append((tuple(q.shape), tuple(k.shape), tuple(v.shape)))
+        return attention(q, k, v, mask)
+
+    for name, run in gpu_measure.phases(model, 2, 16, "cpu", torch.float32):
+        if name == "decode":
+            first.qkv_attention = spy
+            run()
+    # one query of each of two calls, against the prompt's keys
+    assert seen == [((2, 1, 384), (2, 4, 384), (2, 4, 384))]
+
+
+@torch.inference_mode()
+def test_the_phases_run_in_half_precision_as_on_a_gpu():
+    model = gpu_measure.halved(gpu_measure.Whisper(gpu_measure._model_dimensions(DIMENSIONS["tiny"], 16)).eval())
+    for name, run in gpu_measure.phases(model, 1, 16, "cpu", torch.float16):
+        out = run()
+        assert isinstance(out, torch.Tensor)
+        assert out.shape == {"encode": (1, 16, 384), "prefill": (1, 4, 51865), "decode": (1, 1, 51865)}[name]
+
+
+@pytest.mark.parametrize(
+    "argv", [["--models", "huge"], ["--batches", "0"], ["--positions", "1501"], ["--backend", "h1000"]]
+)
+def test_bad_input_is_one_line(argv, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    assert gpu_measure.main([*argv, "--device", "cpu", "--out", str(out)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not out.exists()
