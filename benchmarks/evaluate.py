@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import re
 import shlex
 import sys
 import time
@@ -129,10 +130,12 @@ def _setting(args: argparse.Namespace, dims: Dimensions) -> tuple[dict[str, Any]
 
 def _device_digests(backend: str) -> dict[str, str]:
     """SHA-256 of the files of the devices that the backend's name speaks of."""
-    if backend.endswith(".toml"):
-        return {Path(backend).name: hashlib.sha256(Path(backend).read_bytes()).hexdigest()}
-    names = [name for name in device_names() if name in backend]
-    return {name: hashlib.sha256((DEVICES / f"{name}.toml").read_bytes()).hexdigest() for name in names}
+    parts = [backend] if backend.endswith(".toml") else re.split(r"[+@]", backend)
+    files = [Path(part) for part in parts if part.endswith(".toml")]
+    for part in parts:
+        names = [name for name in device_names() if part.startswith(name)]
+        files += [DEVICES / f"{max(names, key=len)}.toml"] if names else []  # l40s is no l4
+    return {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def _units(datasets: Sequence[Dataset], args: argparse.Namespace) -> list[Entry | Stream]:
