@@ -1,6 +1,7 @@
 """A scored run in the formats of other tools: TRN, CTM and STM for sclite, SegLST for meeteval, CSV and Parquet."""
 
 import csv
+import importlib
 import importlib.util
 import io
 import json
@@ -59,8 +60,8 @@ def _ids(run: Run) -> list[tuple[str, str]]:
 def _write_trn(run: Run, results: dict[str, Any], folder: Path) -> None:
     del results
     rows = list(zip(_ids(run), _normalised(run), strict=True))
-    for name, side in (("ref", 1), ("hyp", 2)):
-        lines = [f"{' '.join(row[side]).translate(_MARKUP)} ({utterance})\n" for (_, utterance), row in rows]
+    for side, name in enumerate(("ref", "hyp")):
+        lines = [f"{' '.join(texts[side]).translate(_MARKUP)} ({utterance})\n" for (_, utterance), (_, *texts) in rows]
         write_whole(folder / f"{name}.trn", "".join(lines))
 
 
@@ -109,16 +110,16 @@ def _write_stm(run: Run, results: dict[str, Any], folder: Path) -> None:
 def _write_seglst(run: Run, results: dict[str, Any], folder: Path) -> None:
     del results
     rows = list(zip(_ids(run), _normalised(run), strict=True))
-    for name, side in (("ref", 1), ("hyp", 2)):
+    for side, name in enumerate(("ref", "hyp")):
         segments = [
             {
-                "session_id": row[0].recording,
+                "session_id": track.recording,
                 "speaker": speaker,
                 "start_time": 0.0,
-                "end_time": max((call["end_s"] for call in row[0].calls), default=0.0),
-                "words": " ".join(row[side]),
+                "end_time": max((call["end_s"] for call in track.calls), default=0.0),
+                "words": " ".join(texts[side]),
             }
-            for (speaker, _), row in rows
+            for (speaker, _), (track, *texts) in rows
         ]
         write_whole(folder / f"{name}.seglst.json", json.dumps(segments, indent=1, ensure_ascii=False))
 
@@ -142,12 +143,11 @@ def _write_csv(run: Run, results: dict[str, Any], folder: Path) -> None:
 
 
 def _write_parquet(run: Run, results: dict[str, Any], folder: Path) -> None:
-    import pyarrow
-    import pyarrow.parquet
-
+    # By name, since type checkers do not have the extra.
+    pyarrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     table = pyarrow.Table.from_pylist(_table(run, results))
     scoring = {"scoring": results["scoring"], "command": results["command"]}
-    pyarrow.parquet.write_table(table.replace_schema_metadata(scoring), folder / "recordings.parquet")
+    parquet.write_table(table.replace_schema_metadata(scoring), folder / "recordings.parquet")
 
 
 EXPORTS: dict[str, Callable[[Run, dict[str, Any], Path], None]] = {
