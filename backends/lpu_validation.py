@@ -21,6 +21,8 @@ HC38 = "Hot Chips 2026, Think Fast: LPU Accelerator for Heterogeneous Compute (s
 LPX = "NVIDIA developer blog, Inside NVIDIA Groq 3 LPX, 2026-03-16"
 GROQ_DOCS = "Groq documentation, speech to text"
 
+# a prediction is in band if predicted / published is within it: the bar for what is not an input
+BAND = (0.75, 1.25)
 # blocks of ResNet stages at 56, 28, 14 and 7 pixels a side (arXiv 1512.03385, table 1)
 RESNETS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
@@ -41,6 +43,11 @@ class Check:
     def ratio(self) -> float:
         """Predicted over published."""
         return self.predicted / self.published
+
+    @property
+    def in_band(self) -> bool:
+        """Whether the ratio is within BAND."""
+        return BAND[0] <= self.ratio <= BAND[1]
 
 
 def lpu_checks() -> tuple[Check, ...]:

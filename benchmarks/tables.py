@@ -11,7 +11,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     """Print a title and rows of text. A column whose name ends in ">" is aligned to the right."""
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
-        console.width = 240  # a folded line cannot be searched
+        console.width = 1000  # a folded line cannot be searched
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None)
     for column in columns:
         table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold")

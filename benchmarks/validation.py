@@ -1,11 +1,12 @@
-"""`earspan devices --validation`: errors on measured kernels held out, and on published end-to-end figures."""
+"""`earspan devices --validation`: errors on kernels held out, on published GPU runs, on published LPU figures."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from ..backends.device import load_device
-from ..backends.validation import BAND, end_to_end
+from ..backends import lpu_validation
+from ..backends.device import Device, load_device
+from ..backends.validation import BAND, Check, end_to_end
 from .tables import show_table
 
 # why a class of shapes is predicted badly, where it is known
@@ -18,15 +19,27 @@ _BAD = 0.15
 
 
 def show_validation(names: Sequence[str], *, as_json: bool) -> int:
-    """Print both tables, the first for the named devices."""
+    """Print the three tables, the first for the named devices."""
     devices = [load_device(name) for name in names]
-    checks = end_to_end()
+    gpu, lpu = end_to_end(), lpu_validation.lpu_checks()
     if as_json:
         kernels = [{"device": device.name, **row} for device in devices for row in device.validation]
-        print(
-            json.dumps({"kernels": kernels, "end_to_end": [asdict(c) | {"ratio": c.ratio} for c in checks]}, indent=2)
-        )
+        tables = {"kernels": kernels, "end_to_end": list(map(_record, gpu)), "lpu": list(map(_record, lpu))}
+        print(json.dumps(tables, indent=2))
         return 0
+    _show_kernels(devices)
+    print()
+    rows = [[c.name, c.backend, *_figures(c), c.reason, c.source] for c in gpu]
+    columns = ("run", "timed as", *_FIGURES, "why", "source")
+    show_table(f"GPU, end to end: {_about(BAND)}", columns, rows)
+    print()
+    rows = [[c.figure, *_figures(c), c.fitted_on or "", c.reason, c.source] for c in lpu]
+    columns = ("figure", *_FIGURES, "input, not a test", "why", "source")
+    show_table(f"LPU: {_about(lpu_validation.BAND)}", columns, rows)
+    return 0
+
+
+def _show_kernels(devices: Sequence[Device]) -> None:
     rows = []
     for device in devices:
         for row in device.validation:
@@ -39,11 +52,19 @@ def show_validation(names: Sequence[str], *, as_json: bool) -> int:
     unfitted = [device.name for device in devices if device.kind == "gpu" and not device.validation]
     if unfitted:
         print(f"\nNo public kernel table, so nothing to hold out (constants borrowed): {', '.join(unfitted)}")
-    print()
-    table = []
-    for c in checks:
-        values = [f"{c.predicted:.4g}", f"{c.published:.4g}", c.unit, f"{c.ratio:.2f}"]
-        table.append([c.name, c.backend, *values, "yes" if c.in_band else "no", c.reason, c.source])
-    columns = ("run", "timed as", "predicted>", "published>", "unit", "ratio>", "in band", "why", "source")
-    show_table(f"End to end: predicted / published ({BAND[0]:g} to {BAND[1]:g} is in band)", columns, table)
-    return 0
+
+
+_FIGURES = ("predicted>", "published>", "unit", "ratio>", "in band")
+
+
+def _figures(check: Check | lpu_validation.Check) -> list[str]:
+    values = [f"{check.predicted:.4g}", f"{check.published:.4g}", check.unit, f"{check.ratio:.2f}"]
+    return [*values, "yes" if check.in_band else "no"]
+
+
+def _about(band: tuple[float, float]) -> str:
+    return f"predicted / published ({band[0]:g} to {band[1]:g} is in band)"
+
+
+def _record(check: Check | lpu_validation.Check) -> dict[str, object]:
+    return {**asdict(check), "ratio": check.ratio, "in_band": check.in_band}

@@ -20,9 +20,10 @@ BATCH_S = 64.0  # audio in one step, all workers together
 MOST_CROPS = 48
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
 IGNORE = -100
+NO_SPAN = (-1.0, -1.0)
 # The share of the decoder's input tokens that are replaced by random ones, so that it learns to listen rather than
 # to go on by the grammar of the training text, which nobody speaks.
-SPOILT_TOKEN_SHARE = 0.2
+SPOILT_TOKEN_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,12 @@ class Schedule:
         return 6.0 * 5.0 ** min(1.0, max(0.0, 3 * step / self.steps - 1))
 
     def shortest_crop_s(self, step: int) -> float:
-        """1.5 s until the encoder aligns well, 0.5 s in the second half."""
-        return 1.5 if step < 0.5 * self.steps else 0.5
+        """1.5 s until the encoder aligns well, 0.7 s in the second half."""
+        return 1.5 if step < 0.5 * self.steps else 0.7
 
     def noise_share(self, step: int) -> float:
-        """The share of noisy crops: none in the first half, as noise delays the alignment; 20 % at three quarters."""
-        return 0.2 * min(1.0, max(0.0, 4 * step / self.steps - 2))
+        """The share of noisy crops: none in the first half, as noise delays the alignment; 10 % at three quarters."""
+        return 0.1 * min(1.0, max(0.0, 4 * step / self.steps - 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,19 @@ class Batch:
     mel: Tensor  # shape = (batch, n_mels, frames)
     tokens: Tensor  # decoder input, compact ids, shape = (batch, tokens)
     targets: Tensor  # the same shifted by one, IGNORE where there is no token
+    spans_s: Tensor  # start and end of each target's word, negative where there is none, shape = (batch, tokens, 2)
     letters: Tensor  # CTC targets of all clips, one after the other
     letter_counts: Tensor  # shape = (batch,)
 
 
-def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.ndarray, str]:
-    """A piece of a recording: float32 samples, shape = (length_s * 16000,), and the text that can be heard in it."""
+TimedWord = tuple[str, float, float]  # text, start and end in seconds
+
+
+def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.ndarray, list[TimedWord]]:
+    """A piece of a recording: float32 samples, shape = (length_s * 16000,), and the words that can be heard in it.
+
+    Times of words count from the start of the piece.
+    """
     first = int(start_s * SAMPLE_RATE)
     audio = recording.audio[first : first + int(length_s * SAMPLE_RATE)].astype(np.float32) / 32768
     audio = np.pad(audio, (0, int(length_s * SAMPLE_RATE) - len(audio)))
@@ -69,30 +77,30 @@ def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.
     for word, word_start_s, word_end_s in recording.words:
         overlap_s = min(word_end_s, start_s + length_s) - max(word_start_s, start_s)
         if overlap_s > 0 and overlap_s >= KEPT_WORD_SHARE * (word_end_s - word_start_s):
-            heard.append(word)
-    return audio, " ".join(heard)
+            heard.append((word, word_start_s - start_s, word_end_s - start_s))
+    return audio, heard
 
 
 def draw_length_s(rng: np.random.Generator, schedule: Schedule, step: int) -> float:
     """The length of the crops of a step: any within the schedule's bounds, the longest more often."""
     shortest_s, longest_s = schedule.shortest_crop_s(step), schedule.longest_crop_s(step)
-    length_s = longest_s if rng.random() < 0.15 else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
+    length_s = longest_s if rng.random() < 0.35 else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
     return round(length_s / 0.02) * 0.02  # an even number of 10 ms frames
 
 
 def draw_crops(
     rng: np.random.Generator, corpus: list[LongRecording], length_s: float, count: int, noise_share: float
-) -> tuple[Tensor, list[str]]:
-    """Random crops of one length: audio, shape = (count, samples), and texts."""
+) -> tuple[Tensor, list[list[TimedWord]]]:
+    """Random crops of one length: audio, shape = (count, samples), and the words of each."""
     clips, texts = [], []
     for _ in range(count):
         recording = corpus[rng.integers(len(corpus))]
         latest_s = max(0.0, len(recording.audio) / SAMPLE_RATE - length_s)
-        audio, text = crop(recording, rng.uniform(0, latest_s), length_s)
+        audio, words = crop(recording, rng.uniform(0, latest_s), length_s)
         if rng.random() < 0.03:  # no speech: no text
-            audio, text = np.zeros_like(audio), ""
+            audio, words = np.zeros_like(audio), []
         clips.append(augment(rng, audio, noise_share))
-        texts.append(text)
+        texts.append(words)
     return torch.from_numpy(np.stack(clips)), texts
 
 
@@ -127,14 +135,20 @@ def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
             clip[low : min(high, low + 12)] = clip.mean()
             begin = rng.integers(0, mel.shape[-1])
             clip[:, begin : begin + rng.integers(1, 20)] = clip.mean()
-    rows = compact_index()
-    specials = tokenizer()
-    sequences = [
-        rows[[specials.sot, specials.no_timestamps, *(specials.encode(" " + t) if t else ()), specials.eot]]
-        for t in texts
-    ]
+    rows, special = compact_index(), tokenizer()
+    sequences, spans = [], []
+    for words in texts:
+        # Byte pairs never cross a space: the tokens of a text are those of its words.
+        pieces = [(special.encode(" " + word), start_s, end_s) for word, start_s, end_s in words]
+        tokens = [token for ids, _, _ in pieces for token in ids]
+        sequences.append(rows[[special.sot, special.no_timestamps, *tokens, special.eot]])
+        times = [(start_s, end_s) for ids, start_s, end_s in pieces for _ in ids]
+        spans.append(torch.tensor([NO_SPAN, *times, NO_SPAN], dtype=torch.float32))
     padded = nn.utils.rnn.pad_sequence(sequences, batch_first=True, padding_value=IGNORE)
-    letters = [[1 + LETTERS.index(c) for c in t.lower() if c in LETTERS] for t in texts]
+    letters = [
+        [1 + LETTERS.index(c) for c in t.lower() if c in LETTERS]
+        for t in (" ".join(word for word, _, _ in words) for words in texts)
+    ]
     targets = padded[:, 1:].clone()
     targets[:, 0] = IGNORE  # <|notimestamps|> is given, not predicted
     inputs = padded[:, :-1].clamp(min=0)
@@ -145,6 +159,7 @@ def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
         mel,
         inputs,
         targets,
+        nn.utils.rnn.pad_sequence(spans, batch_first=True, padding_value=NO_SPAN[0]),
         torch.tensor([c for line in letters for c in line], dtype=torch.long),
         torch.tensor([len(line) for line in letters]),
     )

@@ -33,6 +33,9 @@ from .corpus import SEED, LongRecording, load_shard
 from .vocabulary import LETTERS, N_VOCAB, used_tokens
 
 SINUSOID_SCALE = 0.1
+POSITIONS_PER_S = 50  # encoder positions
+SPAN_MARGIN_S = 0.06
+ALIGNMENT_WEIGHT = 0.6
 
 
 class PocketTrainer(nn.Module):
@@ -52,6 +55,13 @@ class PocketTrainer(nn.Module):
         multiplicity[-1] = math.log(N_VOCAB - len(used_tokens()))
         self.register_buffer("log_multiplicity", multiplicity, persistent=False)
 
+        # What the guided head of each decoder layer asks for and finds, for `alignment_loss`.
+        self.queries: dict[int, Tensor] = {}
+        self.keys: dict[int, Tensor] = {}
+        for layer, block in enumerate(decoder.blocks):
+            block.cross_attn.query.register_forward_hook(_keep(self.queries, layer))
+            block.cross_attn.key.register_forward_hook(_keep(self.keys, layer))
+
     def forward(self, mel: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Token logits, shape = (batch, tokens, rows), and CTC logits, shape = (batch, frames // 2, letters + 1)."""
         features = encode(self.whisper.encoder, mel)
@@ -59,8 +69,34 @@ class PocketTrainer(nn.Module):
         return logits, self.ctc(features).float()
 
 
-def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, float]:
-    """Cross-entropy of the decoder, CTC loss a letter of the encoder, and the share of tokens guessed right."""
+def _keep(store: dict[int, Tensor], layer: int):
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        store[layer] = output
+
+    return hook
+
+
+def alignment_loss(queries: Tensor, keys: Tensor, spans_s: Tensor) -> Tensor:
+    """Minus the log of the attention that the first head pays to the frames of the right word, mean over tokens.
+
+    `queries` shape = (batch, tokens, state), `keys` shape = (batch, positions, state), `spans_s` the words' times. In
+    long crops the decoder otherwise takes long to find where it is (guided attention: Tachibana et al. 2018).
+    """
+    width = DIMS.n_text_state // DIMS.n_text_head
+    scores = queries[..., :width].float() @ keys[..., :width].float().transpose(1, 2) * width**-0.5
+    seconds = torch.arange(keys.shape[1]) / POSITIONS_PER_S
+    start_s, end_s = spans_s[..., :1] - SPAN_MARGIN_S, spans_s[..., 1:] + SPAN_MARGIN_S
+    inside = (seconds >= start_s) & (seconds <= end_s)
+    known = (spans_s[..., 1] >= 0) & inside.any(-1)
+    attention = scores.log_softmax(-1).masked_fill(~inside, -1e4).logsumexp(-1)
+    return -attention[known].sum() / max(1, int(known.sum()))
+
+
+def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Cross-entropy of the decoder, CTC loss a letter of the encoder, alignment loss, share of tokens guessed right.
+
+    The first decoder layer is led to the word just written, the last one to the word to be written.
+    """
     with torch.autocast("cpu", torch.bfloat16):
         logits, ctc_logits = model(batch.mel, batch.tokens)
     token_loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
@@ -75,7 +111,11 @@ def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, float]:
     ) / max(1, int(batch.letter_counts.sum()))
     known = batch.targets != IGNORE
     right = float((logits.argmax(-1) == batch.targets)[known].float().mean())
-    return token_loss, ctc_loss, right
+    previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
+    last = DIMS.n_text_layer - 1
+    aligned = alignment_loss(model.queries[last], model.keys[last], batch.spans_s)
+    aligned = aligned + alignment_loss(model.queries[0], model.keys[0], previous_s)
+    return token_loss, ctc_loss, aligned, right
 
 
 def average_gradients(model: nn.Module, workers: int) -> None:
@@ -140,21 +180,21 @@ def train(
             upcoming = pool.submit(prepare, step + 1)
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(step)
-            token_loss, ctc_loss, right = losses(model, batch)
+            token_loss, ctc_loss, aligned, right = losses(model, batch)
             optimizer.zero_grad(set_to_none=True)
-            (token_loss + ctc_loss).backward()
+            (token_loss + ctc_loss + ALIGNMENT_WEIGHT * aligned).backward()
             if workers > 1:
                 average_gradients(model, workers)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             heard_s += workers * batch.mel.shape[0] * batch.mel.shape[2] / 100
-            recent.append((token_loss.item(), ctc_loss.item(), right))
+            recent.append((token_loss.item(), ctc_loss.item(), aligned.item(), right))
             if worker == 0 and (step + 1) % 50 == 0:
-                token, ctc, accuracy = np.mean(recent, axis=0)
+                token, ctc, alignment, accuracy = np.mean(recent, axis=0)
                 recent.clear()
                 pace = (time.monotonic() - began) / (step + 1 - first)
                 print(
-                    f"step {step + 1}/{schedule.steps}  token loss {token:.3f}  ctc {ctc:.3f}  "
+                    f"step {step + 1}/{schedule.steps}  token loss {token:.3f}  ctc {ctc:.3f}  align {alignment:.3f}  "
                     f"tokens right {accuracy:.3f}  crops to {schedule.longest_crop_s(step):.0f} s  "
                     f"heard {heard_s / 3600:.1f} h  {pace:.2f} s/step",
                     flush=True,
@@ -184,7 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket"))
-    parser.add_argument("--steps", type=int, default=5300)
+    parser.add_argument("--steps", type=int, default=6900)
     parser.add_argument("--shards", type=int, default=50)
     parser.add_argument("--initial", type=Path, help="begin with the weights of another training's checkpoint")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")

@@ -1,9 +1,11 @@
 import json
+import re
 
 import numpy as np
 import pytest
 from earspan.backends.device import FOLDER, read_device
 from earspan.backends.gpu_kernels import soft_maximum
+from earspan.backends.lpu_validation import lpu_checks
 from earspan.backends.validation import BAND, end_to_end
 from earspan.benchmarks import calibrate_gpu
 from earspan.benchmarks.calibrate_gpu import Table, held_out, predicted, score
@@ -107,9 +109,32 @@ def test_validation_prints_errors_bars_and_anchors(capsys):
         "borrowed): t4",
         "Open ASR Leaderboard large-v3",
         "145.5",
+        "GPU, end to end: predicted / published (0.85 to 1.15 is in band)",
+        "LPU: predicted / published (0.75 to 1.25 is in band)",
     ):
         assert expected in out
     assert show_validation(["h100"], as_json=True) == 0
     answer = json.loads(capsys.readouterr().out)
     assert {row["device"] for row in answer["kernels"]} == {"h100"}
     assert all(row["ratio"] == row["predicted"] / row["published"] for row in answer["end_to_end"])
+    assert all(row["in_band"] == (0.85 <= row["ratio"] <= 1.15) for row in answer["end_to_end"])
+
+
+def test_validation_prints_every_lpu_figure_with_its_source(capsys):
+    assert show_validation(["t4"], as_json=False) == 0
+    table = capsys.readouterr().out.split("LPU: predicted")[1].splitlines()
+    assert show_validation(["t4"], as_json=True) == 0
+    answer = json.loads(capsys.readouterr().out)["lpu"]
+    checks = lpu_checks()
+    assert len(answer) == len(checks)
+    for row, check in zip(answer, checks, strict=True):
+        assert (row["figure"], row["predicted"], row["published"]) == (check.figure, check.predicted, check.published)
+        assert (row["fitted_on"], row["reason"], row["source"]) == (check.fitted_on, check.reason, check.source)
+        assert row["ratio"] == pytest.approx(check.predicted / check.published)
+        assert row["in_band"] == (0.75 <= row["ratio"] <= 1.25)
+        (line,) = [line for line in table if line.strip().startswith(check.figure + "  ")]
+        cells = re.split(r" {2,}", line.strip())
+        figures = [f"{check.predicted:.4g}", f"{check.published:.4g}", check.unit, f"{check.ratio:.2f}"]
+        assert cells[1:6] == [*figures, "yes" if row["in_band"] else "no"]
+        for said in (check.fitted_on or "", check.reason, check.source):
+            assert said in line
