@@ -82,6 +82,12 @@ class Hybrid:
         """What each device and the link contribute to one batch."""
         return _shares(self, work)
 
+    def decoded(self, work: Workload) -> Part | None:
+        """What the LPUs do of a batch in one go, once the GPU has handed it over; None where both take turns."""
+        if self.mode != "phase" or not work.decode_tokens:
+            return None
+        return min(_hand_overs(self, work), key=lambda found: found[1].seconds)[0]
+
     def describe(self) -> str:
         """One line: both devices, how they share a call, the link."""
         link = f"{self.link.latency_s * 1e6:g} us and {self.link.bytes_per_s / 1e9:g} GB/s a crossing"
@@ -96,6 +102,11 @@ def _shares(hybrid: Hybrid, work: Workload) -> Shares:
 def _phase_split(hybrid: Hybrid, work: Workload) -> Shares:
     if not work.decode_tokens:
         return _finish(hybrid.gpu.time(Part.of(work, "encode", "prefill")), None, 0.0, ())
+    return min((shares for _, shares in _hand_overs(hybrid, work)), key=lambda shares: shares.seconds)
+
+
+def _hand_overs(hybrid: Hybrid, work: Workload) -> list[tuple[Part, Shares]]:
+    """Each way to hand a batch over once: what is left for the LPUs, and what it takes."""
     item = ITEM_BYTES[work.dtype]
     states = work.batch * work.positions * work.dims.n_audio_state * item
     caches = work.batch * replace(work, decode_tokens=0).kv_bytes
@@ -105,9 +116,9 @@ def _phase_split(hybrid: Hybrid, work: Workload) -> Shares:
         (("encode", "prefill"), ("attend", "project"), caches),
     ):
         there = hybrid.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
-        here = hybrid.lpu.time(Part.of(work, *lpu_parts))
-        found.append(_finish(there, here, hybrid.link.seconds(size), ()))
-    return min(found, key=lambda shares: shares.seconds)
+        part = Part.of(work, *lpu_parts)
+        found.append((part, _finish(there, hybrid.lpu.time(part), hybrid.link.seconds(size), ())))
+    return found
 
 
 def _operator_split(hybrid: Hybrid, work: Workload) -> Shares:

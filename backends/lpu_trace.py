@@ -1,16 +1,61 @@
-"""The calendar of a call as a trace for chrome://tracing and Perfetto (the "Trace Event Format", complete events)."""
+"""The calendar of a call: in brief, to be drawn; in full, for chrome://tracing and Perfetto (Trace Event Format)."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .hybrid import Hybrid
 from .lpu import Lpu
 from .lpu_plan import events
 from .timing import Backend
 from .workload import Workload
 
 DETAILED_STEPS = 2
+# of a phase in brief: up to its second layer; where a stage has but one layer, this many blocks
+BRIEF_BLOCKS = 6
+
+Slot = tuple[str, str, float, float]  # unit, phase, start and end in microseconds
+
+
+def brief_schedule(backend: Backend, work: Workload) -> list[Slot] | None:
+    """What an LPU's units do at the start of each phase of one batch; None where there is no static schedule.
+
+    Times are from the start of the work on the chips, without the way from and to the host. The unit "program" has
+    each phase as a whole. Bookings of a unit that follow one another without a gap are one slot. Of a hybrid of which
+    the LPUs decode, it is their part, from its hand-over on.
+    """
+    if isinstance(backend, Hybrid):
+        part = backend.decoded(work)
+        return _brief(backend.lpu, part) if part else None
+    return _brief(backend, work) if isinstance(backend, Lpu) else None
+
+
+def _brief(lpu: Lpu, work: Workload) -> list[Slot]:
+    plan = lpu.plan(work)
+    per_us = plan.chip.clock_hz / 1e6
+    found: dict[tuple[str, str], list[list[int]]] = {}
+    blocks: dict[str, int] = {}
+
+    def book(unit: str, phase: str, start: int, end: int, gap: int = 0) -> None:
+        booked = found.setdefault((unit, phase), [])
+        if booked and start - booked[-1][1] <= gap:
+            booked[-1][1] = end
+        elif end > start:
+            booked.append([start, end])
+
+    for start, _, phase, block, repeat in events(plan, lpu.stored(work)):
+        book("program", phase, start, start + block.cycles, gap=sys.maxsize)
+        if blocks.get(phase, 0) >= BRIEF_BLOCKS:
+            continue
+        blocks[phase] = BRIEF_BLOCKS if repeat else blocks.get(phase, 0) + 1
+        for booking in sorted(block.bookings, key=lambda booking: booking.start):
+            book(booking.unit, phase, start + booking.start, start + booking.end)
+    # a nanosecond is about a cycle
+    return [
+        (*key, round(start / per_us, 3), round(end / per_us, 3)) for key, slots in found.items() for start, end in slots
+    ]
 
 
 def trace_events(lpu: Lpu, work: Workload, detailed_steps: int = DETAILED_STEPS) -> list[dict[str, Any]]:

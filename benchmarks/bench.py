@@ -154,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
             hear(f"live on {backend.name}, {planned.span_s:g} s", live, setting, service_time(backend, dims, args))
 
     meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)
-    meta["backends"] = [planned_row(b, s, args.strategy) for b, s in zip(backends, spans, strict=True)]
+    meta["backends"] = [planned_row(b, s, dims, args) for b, s in zip(backends, spans, strict=True)]
     meta["spans"] = _load_table(backends, dims, args)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
     stored = Run(meta, {r.id: r for r in [*recordings, *live]}, tracks)

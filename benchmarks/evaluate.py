@@ -124,7 +124,7 @@ def _setting(args: argparse.Namespace, dims: Dimensions) -> tuple[dict[str, Any]
             f"{args.backend} sustains no window here, limited by {planned.limited_by}; choose fewer --streams, a "
             "longer --step, another --backend, or --window to hear one all the same"
         )
-    row = {**planned_row(backend, planned, args.strategy), "device_sha256": _device_digests(args.backend)}
+    row = {**planned_row(backend, planned, dims, args), "device_sha256": _device_digests(args.backend)}
     return row, _Setting(window_s, step_s, backend.name), service_time(backend, dims, args)
 
 

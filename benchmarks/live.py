@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ..backends.errors import InputError
+from ..backends.lpu_trace import brief_schedule
 from ..backends.models import Dimensions
-from ..backends.span import Span, span
+from ..backends.span import TOKENS_PER_S, Span, span, window_call
 from ..backends.timing import Backend
 from ..backends.workload import Workload
 from ..datasets import Dataset, Recording
@@ -73,14 +74,17 @@ def no_time(call: Call, hypothesis: Hypothesis) -> float:
     return 0.0
 
 
-def planned_row(backend: Backend, planned: Span, strategy: str) -> dict[str, Any]:
+def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
+    """What the planner found for one backend, as a row of results.json; LPUs add the calendar of one call."""
     timing = planned.timing
+    call = window_call(Workload(dims, padding=args.padding), planned.window_s, TOKENS_PER_S)
+    slots = timing and brief_schedule(backend, call)
     return {
         "backend": backend.name,
         "describe": backend.describe(),
         "streams": planned.streams,
         "step_s": planned.step_s,
-        "strategy": strategy,
+        "strategy": args.strategy,
         "span_s": planned.span_s,
         "limited_by": planned.limited_by,
         "sustainable": planned.sustainable,
@@ -88,6 +92,7 @@ def planned_row(backend: Backend, planned: Span, strategy: str) -> dict[str, Any
         "interval_s": timing and timing.interval_s,
         "ceiling_s": timing and timing.ceiling_s,
         "phases": timing and dict(timing.phases),
+        "schedule": slots and list(map(list, slots)),
         "provenance": timing and timing.provenance,
         "speed_factor": planned.speed_factor,
     }

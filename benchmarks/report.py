@@ -12,6 +12,7 @@ from .charts import service_by_phase, span_and_wer
 from .markup import Markup, el, join
 from .report_data import LONGEST_S, Report
 from .report_tables import curve_table, planner_table, row_table, scrolling
+from .schedule_chart import schedules
 from .store import write_whole
 from .units import seconds
 from .window_chart import wer_by_window
@@ -78,6 +79,7 @@ def render(results: dict[str, Any]) -> str:
         _span_figure(report) if report.rows else None,
         _window_figure(report) if report.curves else None,
         _service_figure(report) if any(row.load is not None for row in report.rows) else None,
+        _schedule_figure(report) if any(row.schedule for row in report.rows) else None,
         row_table(report) if report.rows else el("p", "This run has no rows."),
         planner_table(report) if report.spans else None,
         _origin(report),
@@ -267,6 +269,15 @@ def _service_figure(report: Report) -> Markup:
         "ends where the bar would cross the line; the short stroke is what the peak figures of the hardware allow."
     )
     return _figure("Where the time goes", about, service_by_phase(report.rows))
+
+
+def _schedule_figure(report: Report) -> Markup:
+    about = (
+        "In which cycle each unit of an LPU works is fixed before the call starts, so a call always takes as long: one "
+        "call of the row's window by itself, and enlarged below it the start of each phase, up to the second layer; "
+        "the other layers repeat it. Ticks are microseconds. All chips that share a layer run the same calendar."
+    )
+    return _figure("The calendar of a call on LPUs", about, schedules(report.rows))
 
 
 def _origin(report: Report) -> Markup:

@@ -76,6 +76,19 @@ class Node:
             raise self._wrong(key, "expected a list of texts")
         return values
 
+    def slots(self, key: str) -> tuple["Slot", ...]:
+        """The schedule at `key`, a list of [unit, phase, start_us, end_us]; empty where absent or null."""
+        slots = []
+        for value in self._list(key):
+            if not isinstance(value, list) or len(value) != 4:
+                raise self._wrong(key, "expected a list of [unit, phase, start_us, end_us]")
+            node = Node(dict(zip(("unit", "phase", "start_us", "end_us"), value, strict=True)), f"{self.path}{key}.")
+            start_us, end_us = node.number("start_us"), node.number("end_us")
+            if start_us is None or end_us is None or start_us > end_us:
+                raise self._wrong(key, "expected start_us up to end_us in each entry")
+            slots.append(Slot(node.text("unit") or "", node.text("phase") or "", start_us, end_us))
+        return tuple(slots)
+
     def numbers(self, key: str) -> dict[str, float]:
         """The numbers of the object at `key` by name, in its order; nulls are left out."""
         node = self.child(key)
@@ -96,6 +109,16 @@ class Node:
     def _wrong(self, key: str, expected: str) -> InputError:
         given = repr(self.value.get(key))
         return InputError(f"{self.path}{key} is {given if len(given) <= 40 else given[:37] + '...'}; {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A unit of an LPU's chips at work, microseconds from the start of a call; of unit "program", a whole phase."""
+
+    unit: str
+    phase: str
+    start_us: float
+    end_us: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +161,7 @@ class Row:
     latency_p50_s: float | None
     latency_p95_s: float | None
     phases: dict[str, float]
+    schedule: tuple[Slot, ...]
     sustainable: bool | None
     score: Score
 
@@ -162,6 +186,7 @@ class Row:
             latency_p50_s=node.number("latency_p50_s", lowest=-1e300),
             latency_p95_s=node.number("latency_p95_s", lowest=-1e300),
             phases=node.numbers("phases"),
+            schedule=node.slots("schedule"),
             sustainable=node.flag("sustainable"),
             score=Score.read(node),
         )

@@ -50,6 +50,6 @@ def test_command_runs(line, workplace, capsys):
     assert capsys.readouterr().out.strip()
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\((\S+)\)", README))
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^)\s]+)\)", README))
 def test_links_lead_somewhere(path):
     assert (Path(__file__).parent.parent / path).exists()

@@ -32,7 +32,11 @@ def test_every_figure_follows_from_the_raw_calls(bench, small_folder, tmp_path):
         for point in curve["points"]:
             heard: dict[str, list[str]] = {}
             for call in calls:
-                if call["strategy"] == curve["strategy"] and call["window_s"] == point["window_s"] and not call["backend"]:
+                if (
+                    call["strategy"] == curve["strategy"]
+                    and call["window_s"] == point["window_s"]
+                    and not call["backend"]
+                ):
                     heard.setdefault(call["recording"], []).extend(call["committed"])
             rate = sum((score_text(texts[i], " ".join(words)) for i, words in heard.items()), ErrorRate.zero())
             assert (point["wer"], point["ref_words"]) == (rate.rate, rate.ref_words)
@@ -92,6 +96,16 @@ def test_score_again_changes_the_rules_and_not_the_words(bench, earspan, small_f
     assert strict["scoring"] != before["scoring"]
     assert strict["curves"][0]["points"][0]["wer"] >= before["curves"][0]["points"][0]["wer"]
     assert (tmp_path / "out/calls.jsonl").read_text() == calls
+
+
+def test_an_lpu_row_holds_its_schedule_and_the_page_draws_it(bench, small_folder, tmp_path):
+    assert bench("--dataset", small_folder, "--backends", "h100,groq-v1x16")[0] == 0
+    gpu, lpu = json.loads((tmp_path / "out/results.json").read_text())["rows"]
+    assert gpu["schedule"] is None
+    ends = {phase: end_us for unit, phase, _, end_us in lpu["schedule"] if unit == "program"}
+    # the whole of one call is no longer than serving all streams one after another
+    assert ends["encode"] < ends["decode"] <= lpu["service_s"] * 1e6 <= 8 * ends["decode"] * 1.1
+    assert 'class="slot decode"' in (tmp_path / "out/report.html").read_text()
 
 
 def test_disjoint_rows(bench, small_folder, tmp_path):

@@ -16,6 +16,7 @@ from earspan.benchmarks import report
 from earspan.benchmarks.charts import service_by_phase, span_and_wer
 from earspan.benchmarks.markup import Markup, Scale, el, escape, shorten, text_width, ticks
 from earspan.benchmarks.report_data import Report
+from earspan.benchmarks.schedule_chart import schedules
 from earspan.benchmarks.window_chart import flag_levels, on_curve, wer_by_window
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -282,6 +283,83 @@ def test_disjoint_chunks_have_their_window_to_be_served_in():
     assert one.load == 0.8 / 4.0
 
 
+# 400 us: 4 us of mel, 196 of encoder, 40 of prefill, a gap of 10, 150 of decode
+SCHEDULE = [
+    ["program", "mel", 0.0, 4.0], ["program", "encode", 4.0, 200.0], ["program", "prefill", 200.0, 240.0],
+    ["program", "decode", 250.0, 400.0], ["VXM", "mel", 0.0, 4.0], ["MXM", "encode", 4.0, 50.0],
+    ["MXM", "encode", 60.0, 84.0], ["VXM", "encode", 50.0, 100.0], ["MXM", "decode", 250.0, 260.0],
+    ["C2C", "decode", 260.0, 290.0],
+]  # fmt: skip
+
+
+def bars(path: Element) -> list[tuple[float, float, float]]:
+    found = re.findall(r"M([\d.]+) ([\d.]+)H([\d.]+)v12H\1z", path.attributes["d"])
+    assert "".join(f"M{left} {y}H{right}v12H{left}z" for left, y, right in found) == path.attributes["d"]
+    return [(float(left), float(right), float(y)) for left, y, right in found]
+
+
+def test_a_schedule_is_drawn_to_its_microseconds():
+    rows = Report.read(changed(rows=[row("gpu", 9.0, schedule=None), row("lpu", 10.0, schedule=SCHEDULE)])).rows
+    tree = parse(schedules(rows))
+    programs = {box.classes[1]: box for box in tree.all("rect", "program")}
+    left, length = programs["mel"].number("x"), 1020 - programs["mel"].number("x")
+    spans = {
+        phase: ((box.number("x") - left) / length * 400, box.number("width") / length * 400)
+        for phase, box in programs.items()
+    }
+    assert spans["encode"] == pytest.approx((4, 196), abs=0.02)
+    assert spans["prefill"] == pytest.approx((200, 40), abs=0.02)
+    assert spans["decode"] == pytest.approx((250, 150), abs=0.02)
+    # two phases have units at work: 0 to 100 us and 250 to 290 us fill a panel each, which are as wide
+    (funnel, other) = (
+        [float(x) for x in re.findall(r"[MLH]([\d.]+)", path.attributes["d"])] for path in tree.all("path", "zoom")
+    )
+    assert [(x - left) / length * 400 for x in (funnel[0], funnel[3])] == pytest.approx([0, 100], abs=0.02)
+    assert [(x - left) / length * 400 for x in (other[0], other[3])] == pytest.approx([250, 290], abs=0.02)
+    lanes = {
+        (path.all("title")[0].text.split(":")[0], path.classes[1]): bars(path) for path in tree.all("path", "slot")
+    }
+    assert set(lanes) == {("VXM", "mel"), ("VXM", "encode"), ("MXM", "encode"), ("MXM", "decode"), ("C2C", "decode")}
+    edges = {key: [x for start, end, _ in lane for x in (start, end)] for key, lane in lanes.items()}
+
+    def times_us(key: tuple[str, str], panel: list[float], start_us: float, shown_us: float) -> list[float]:
+        return [start_us + (x - panel[1]) / (panel[2] - panel[1]) * shown_us for x in edges[key]]
+
+    assert times_us(("MXM", "encode"), funnel, 0, 100) == pytest.approx([4, 50, 60, 84], abs=0.02)
+    assert times_us(("VXM", "encode"), funnel, 0, 100) == pytest.approx([50, 100], abs=0.02)
+    assert times_us(("VXM", "mel"), funnel, 0, 100) == pytest.approx([0, 4], abs=0.02)
+    assert times_us(("MXM", "decode"), other, 250, 40) == pytest.approx([250, 260], abs=0.02)
+    assert times_us(("C2C", "decode"), other, 250, 40) == pytest.approx([260, 290], abs=0.02)
+    assert funnel[2] - funnel[1] == pytest.approx(other[2] - other[1], abs=0.02)
+    # a unit has one line, the same in every panel, and no two units share one
+    heights = {unit: {y for (name, _), lane in lanes.items() if name == unit for *_, y in lane} for unit, _ in lanes}
+    assert sorted(map(len, heights.values())) == [1, 1, 1]
+    assert len(set.union(*heights.values())) == 3
+    # what a tick says is how far it is from the start of its panel
+    ticks_at = [(float(tick.text), tick.number("x")) for tick in tree.all("text", "tick")]
+    places = [
+        (time_us, round((x - panel[1]) / (panel[2] - panel[1]) * shown_us, 1))
+        for time_us, x in ticks_at
+        for panel, shown_us in ((funnel, 100), (other, 40))
+        if panel[1] - 0.1 <= x <= panel[2] + 0.1
+    ]
+    assert len(places) == len(ticks_at) >= 4
+    assert all(said == stands for said, stands in places)
+    busy = {title.text for title in tree.all("title") if "busy" in title.text}
+    assert "MXM: busy 70% of the time shown" in busy
+    assert "whole call: 400\u00a0µs" in tree.text or "whole call: 400 µs" in tree.text
+
+
+def test_a_hand_over_is_named_and_a_run_without_schedules_has_no_such_figure():
+    later = [slot for slot in SCHEDULE if slot[1] == "decode"]
+    page = report.render(changed(rows=[row("h100+lpu", 10.0, schedule=later), row("gpu", 5.0)]))
+    assert "from the hand-over on" in page
+    assert "calendar of a call" in page
+    assert "from the hand-over on" not in report.render(changed(rows=[row("lpu", 10.0, schedule=SCHEDULE)]))
+    assert "calendar of a call" not in report.render(RESULTS)
+    assert "calendar of a call" not in report.render(changed(rows=[row("gpu", 5.0, schedule=None)]))
+
+
 def vertices(path: Element) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", path.attributes["d"])]
 
@@ -390,6 +468,7 @@ def test_shortened_text_fits_and_keeps_its_ends(text: str, width: int):
         {"schema": 1, "curves": [{"points": []}, {"points": [{"window_s": 2.0, "wer": None}]}], "offline": None},
         changed(rows=[row("a", 3.0, wer=0.0, wer_ci95=[0.0, 0.0], service_s=0.0, phases={})]),
         changed(rows=[row(f"backend-{i}" * (i + 1), i + 1.0, wer=2.5, wer_ci95=None) for i in range(12)]),
+        changed(rows=[row("no units", 3.0, schedule=SCHEDULE[:4]), row("odd", 3.0, schedule=[["X", "y", 1.0, 1.0]])]),
         changed(rows=[row("early", 3.0, latency_p50_s=-0.2)], more={"unknown": [1]}),
     ],
 )
@@ -416,6 +495,9 @@ def test_sparse_results_make_a_page(results: dict[str, Any]):
         (changed(rows=[row("a", 3.0, wer_ci95=[0.2])]), "expected [low, high]"),
         (changed(rows=[row("a", 3.0, phases={"encode": "x"})]), "rows[0].phases.encode is 'x'; expected a number"),
         (changed(rows=[row("a", 3.0, sustainable="yes")]), "rows[0].sustainable is 'yes'; expected true or false"),
+        (changed(rows=[row("a", 3.0, schedule=[["MXM", "encode", 1.0]])]), "expected a list of [unit, phase,"),
+        (changed(rows=[row("a", 3.0, schedule=[["MXM", "encode", 2.0, 1.0]])]), "rows[0].schedule is [['MXM'"),
+        (changed(rows=[row("a", 3.0, schedule=[["MXM", 5, 1.0, 2.0]])]), "rows[0].schedule.phase is 5"),
         (changed(rows=["a"]), "rows is ['a']; expected a list of objects"),
         (changed(rows={}), "rows is {}; expected a list"),
         (changed(dataset=[1]), "dataset is [1]; expected an object"),
