@@ -112,7 +112,7 @@ def _bytes_per_call(call: Workload) -> float:
 @lru_cache(maxsize=4096)
 def _activation_bytes(one: Workload) -> float:
     # the operation with the largest input and output decides, the rest is reused
-    return max(op.read_bytes + op.write_bytes for op in one.ops())
+    return max((op.read_bytes + op.write_bytes for op in one.ops()), default=0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -126,15 +126,15 @@ class _Rows:
 
 
 def _rows(work: Workload, mode: str, *, decode: bool) -> _Rows:
-    if decode:
-        steps = work.decode_tokens
-        ops = (*work.decode_ops(), sampling(work, mode, "decode", steps)) if steps else ()
-    else:
-        ops = (*_start(work).ops(), sampling(work, mode, "prefill", 1))
+    phase, passes = ("decode", work.decode_tokens) if decode else ("prefill", 1)
+    ops = (work.decode_ops() if passes else ()) if decode else _start(work).ops()
+    # a device that shares calls with another samples where it has the logits
+    if any(op.kind == "logits" for op in ops):
+        ops = (*ops, sampling(work, mode, phase, passes))
     run = list(kernels(work, mode, ops))
     features = rows_of((op, moved) for op, moved, _ in run)
-    phase = np.array([PHASES.index(op.phase) for op, _, _ in run], dtype=np.intp)
-    return _Rows(features, phase, np.array([own for *_, own in run], dtype=float), np.zeros(len(run), np.intp))
+    phases = np.array([PHASES.index(op.phase) for op, _, _ in run], dtype=np.intp)
+    return _Rows(features, phases, np.array([own for *_, own in run], dtype=float), np.zeros(len(run), np.intp))
 
 
 def _begin_rows(work: Workload, mode: str) -> _Rows:
@@ -210,7 +210,7 @@ def _sums(gpu: Gpu, rows: _Rows, parts: int, steps: Array | None = None) -> tupl
     launched = _totals(slot, count * rows.kernel, cells).reshape(parts, -1)
     passes = np.zeros_like(launched)
     if steps is None:
-        passes[:, :_DECODE] = 1
+        passes[:, :_DECODE] = launched[:, :_DECODE] > 0
     else:
         passes[:, _DECODE] = steps
     return _with_host(gpu, times.reshape(parts, -1, 3), launched, passes), _totals(rows.part, count * ceiling, parts)

@@ -9,20 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..backends.errors import InputError
-from ..backends.lpu_trace import brief_schedule
 from ..backends.models import Dimensions, resolve_dims
 from ..backends.registry import get_backend
-from ..backends.span import TOKENS_PER_S, Span, span, window_call
+from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Backend
-from ..backends.workload import PADDINGS, Workload
-from ..datasets import Dataset, Entry, Recording, open_dataset
+from ..backends.workload import PADDINGS
+from ..datasets import Dataset, Recording, open_dataset
 from ..speech.cache import TranscriptCache, default_cache_path
-from ..speech.engine import WINDOW_LIMIT_S, Engine, Hypothesis
+from ..speech.engine import WINDOW_LIMIT_S, Engine
 from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
-from ..speech.score import regime_names
-from ..speech.strategies import Call, make_strategy, strategy_names
+from ..speech.regimes import regime_names
+from ..speech.strategies import make_strategy, strategy_names
 from ..speech.stream import Job, ServiceTime, play
+from .live import digest_of, load_recordings, no_time, plan_span, planned_row, service_time, size_of
 from .options import (
     check_folder,
     check_windows,
@@ -128,10 +127,10 @@ def run(args: argparse.Namespace) -> int:
     dataset = open_dataset(args.dataset)
     recogniser = load_recogniser(args.model)
     dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
-    spans = [_plan(backend, dims, args, args.streams, args.step) for backend in backends]
+    spans = [plan_span(backend, dims, args, args.streams, args.step) for backend in backends]
     _introduce(args.model, timed_as, dataset)
 
-    recordings, failed = _load(dataset)
+    recordings, failed = load_recordings(dataset)
     live = [head(recording, args.live_audio) for recording in recordings]
     use_all_cores()
     engine = Engine(recogniser, cache=None if args.no_cache else TranscriptCache(default_cache_path()))
@@ -147,15 +146,15 @@ def run(args: argparse.Namespace) -> int:
     for name, step_s, windows in curves:
         for window_s in windows:
             chosen = recordings if name == "disjoint" else live
-            hear(f"{name} windows of {window_s:g} s", chosen, _Setting(name, window_s, step_s, None), _no_time)
+            hear(f"{name} windows of {window_s:g} s", chosen, _Setting(name, window_s, step_s, None), no_time)
     for backend, planned in zip(backends, spans, strict=True):
         if planned.span_s is not None:
             step_s = None if args.strategy == "disjoint" else args.step
             setting = _Setting(args.strategy, planned.span_s, step_s, backend.name)
-            hear(f"live on {backend.name}, {planned.span_s:g} s", live, setting, _service(backend, dims, args))
+            hear(f"live on {backend.name}, {planned.span_s:g} s", live, setting, service_time(backend, dims, args))
 
     meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)
-    meta["backends"] = [_planned_row(b, s, dims, args) for b, s in zip(backends, spans, strict=True)]
+    meta["backends"] = [planned_row(b, s, dims, args) for b, s in zip(backends, spans, strict=True)]
     meta["spans"] = _load_table(backends, dims, args)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
     stored = Run(meta, {r.id: r for r in [*recordings, *live]}, tracks)
@@ -182,22 +181,6 @@ def _introduce(model: str, timed_as: str, dataset: Dataset) -> None:
     )
 
 
-def _load(dataset: Dataset) -> tuple[list[Recording], list[dict[str, str]]]:
-    """The recordings that can be read, and why the others cannot. Raises `InputError` if none can."""
-    recordings, failed = [], []
-    for entry in dataset:
-        try:
-            recordings.append(entry.load())
-        except InputError as error:
-            failed.append({"recording": entry.id, "reason": str(error)})
-    if not recordings:
-        many = f"none of {len(failed)} recordings can be read; the first: " if len(failed) > 1 else ""
-        raise InputError(many + failed[0]["reason"])
-    for failure in failed:
-        print(f"skipped: {failure['reason']}", file=sys.stderr)
-    return recordings, failed
-
-
 def head(recording: Recording, limit_s: float) -> Recording:
     """The start of a recording: the words that end within `limit_s`, and the audio up to the last of them.
 
@@ -222,61 +205,6 @@ def head(recording: Recording, limit_s: float) -> Recording:
     )
 
 
-def _plan(backend: Backend, dims: Dimensions, args: argparse.Namespace, streams: int, step_s: float) -> Span:
-    return span(
-        backend,
-        dims,
-        strategy=args.strategy,
-        streams=streams,
-        step_s=None if args.strategy == "disjoint" else step_s,
-        latency_s=args.latency,
-        padding=args.padding,
-    )
-
-
-def _service(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> ServiceTime:
-    """Service time of one call of every stream, with the token counts of the call that was heard."""
-
-    def service_s(call: Call, hypothesis: Hypothesis) -> float:
-        work = Workload(
-            dims,
-            audio_s=WINDOW_LIMIT_S if args.padding == "full" else max(call.end_s - call.start_s, 0.02),
-            padding=args.padding,
-            decode_tokens=hypothesis.decode_tokens,
-        )
-        return backend.serve(work, args.streams).seconds
-
-    return service_s
-
-
-def _no_time(call: Call, hypothesis: Hypothesis) -> float:
-    """For curves of WER alone: no backend, so no time."""
-    return 0.0
-
-
-def _planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
-    timing = planned.timing
-    call = window_call(Workload(dims, padding=args.padding), planned.window_s, TOKENS_PER_S)
-    slots = timing and brief_schedule(backend, call)
-    return {
-        "backend": backend.name,
-        "describe": backend.describe(),
-        "streams": planned.streams,
-        "step_s": planned.step_s,
-        "strategy": args.strategy,
-        "span_s": planned.span_s,
-        "limited_by": planned.limited_by,
-        "sustainable": planned.sustainable,
-        "service_s": timing and timing.seconds,
-        "interval_s": timing and timing.interval_s,
-        "ceiling_s": timing and timing.ceiling_s,
-        "phases": timing and dict(timing.phases),
-        "schedule": slots and list(map(list, slots)),
-        "provenance": timing and timing.provenance,
-        "speed_factor": planned.speed_factor,
-    }
-
-
 def _load_table(backends: Sequence[Backend], dims: Dimensions, args: argparse.Namespace) -> list[dict[str, Any]]:
     """The planner's answer at other loads: the headline is one column of this table."""
     if args.strategy == "disjoint":
@@ -292,7 +220,7 @@ def _load_table(backends: Sequence[Backend], dims: Dimensions, args: argparse.Na
         }
         for step_s, streams in sorted(loads)
         for b in backends
-        for s in [_plan(b, dims, args, streams, step_s)]
+        for s in [plan_span(b, dims, args, streams, step_s)]
     ]
 
 
@@ -314,10 +242,10 @@ def _meta(
         "timed_as": timed_as,
         "timed_padding": args.padding,
         "timed_dtype": "fp16",
-        "dataset": {**described, **_size(recordings), "digest": _digest(dataset, recordings)},
+        "dataset": {**described, **size_of(recordings), "digest": digest_of(dataset, recordings)},
         "row_dataset": {
             **described,
-            **_size(live),
+            **size_of(live),
             "name": f"{dataset.name}, the first {args.live_audio:g} s of each",
         },
         "settings": {
@@ -333,20 +261,6 @@ def _meta(
         "failed": failed,
         "warnings": _doubts(recordings),
     }
-
-
-def _size(recordings: list[Recording]) -> dict[str, float | int]:
-    return {
-        "recordings": len(recordings),
-        "audio_s": round(sum(r.duration_s for r in recordings), 2),
-        "words": sum(len(r.text.split()) for r in recordings),
-    }
-
-
-def _digest(dataset: Dataset, recordings: list[Recording]) -> str:
-    heard = {recording.id for recording in recordings}
-    entries: tuple[Entry, ...] = tuple(entry for entry in dataset if entry.id in heard)
-    return replace(dataset, entries=entries).digest()
 
 
 def _doubts(recordings: list[Recording]) -> list[str]:

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from ..backends.errors import InputError
 from ..datasets import Dataset, dataset_names, open_dataset
+from ..datasets.adapters import FORMATS
+from ..datasets.catalogue import CATALOGUE, data_folder, fetch, how_to_get
 
 HELP = "list the known datasets, or the recordings of one"
 
@@ -18,18 +20,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "dataset",
         nargs="?",
         metavar="NAME|PATH",
-        help="a known dataset, a .jsonl manifest, a folder, or an audio file with a .txt beside it",
+        help="a known dataset, a .jsonl manifest, a folder, or an audio file with a .txt beside it; FORMAT:PATH too",
     )
+    parser.add_argument("--fetch", action="store_true", help="download the dataset first (LibriSpeech, 350 MB each)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the list, return the exit code. Raises `InputError` for a dataset that cannot be opened."""
     if args.dataset is None:
+        if args.fetch:
+            raise InputError(
+                "--fetch needs the name of a dataset; type earspan datasets librispeech-test-clean --fetch"
+            )
         _list_known(args.json)
-    else:
-        _list_recordings(open_dataset(args.dataset), args.json)
-    return 0
+        return 0
+    if args.fetch:
+        fetch(args.dataset)
+    defects: list[str] = []
+    _list_recordings(open_dataset(args.dataset, defects), args.json, defects)
+    return 1 if defects else 0
 
 
 def _list_known(as_json: bool) -> None:
@@ -37,15 +47,22 @@ def _list_known(as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows))
         return
-    table = _table("dataset", ("recordings", "hours", "speakers"), "present", "licence")
+    table = _table("dataset", ("recordings", "hours", "speakers"), "present", "licence", "to get it")
     for row in rows:
         if row["present"]:
             counts = [str(row["recordings"]), f"{row['audio_s'] / 3600:.2f}", str(row["speakers"])]
-            table.add_row(row["name"], *counts, "yes", row["licence"] or "not stated")
+            table.add_row(row["name"], *counts, "yes", row["licence"] or "not stated", "")
+        elif row.get("get"):
+            table.add_row(row["name"], "", f"{row['hours']:g}", "", "no", row["licence"], row["get"])
         else:
-            table.add_row(row["name"], "", "", "", f"no: {row['problem']}", "")
+            table.add_row(row["name"], "", "", "", f"no: {row['problem']}", "", "")
     _print(table)
-    print("A .jsonl manifest, a folder of x.wav + x.txt or an audio file is one too: earspan datasets PATH")
+    print(
+        f"\nPublic sets are looked for in {data_folder()}; EARSPAN_DATA names another folder. None is fetched unasked."
+    )
+    print("Your own: earspan datasets PATH, or FORMAT:PATH where the format is not recognised.")
+    for name, known in FORMATS.items():
+        print(f"  {name:12} {known.looks_like}")
 
 
 def _table(name: str, counts: tuple[str, ...], *texts: str) -> Table:
@@ -68,9 +85,16 @@ def _print(table: Table) -> None:
 
 def _known(name: str) -> dict[str, Any]:
     try:
-        return {**_summary(open_dataset(name)), "present": True}
+        defects: list[str] = []
+        summary = _summary(open_dataset(name, defects))
+        licence = summary["licence"] or (CATALOGUE[name].licence if name in CATALOGUE else None)
+        return {**summary, "licence": licence, "present": True, "defects": len(defects)}
     except InputError as error:
-        return {"name": name, "present": False, "problem": str(error)}
+        row = {"name": name, "present": False, "problem": str(error)}
+        if name not in CATALOGUE:
+            return row
+        known = CATALOGUE[name]
+        return {**row, "hours": known.hours, "licence": known.licence, "url": known.url, "get": how_to_get(name)}
 
 
 def _summary(dataset: Dataset) -> dict[str, Any]:
@@ -84,7 +108,7 @@ def _summary(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _list_recordings(dataset: Dataset, as_json: bool) -> None:
+def _list_recordings(dataset: Dataset, as_json: bool, defects: list[str]) -> None:
     summary = _summary(dataset)
     if as_json:
         entries = [
@@ -99,7 +123,7 @@ def _list_recordings(dataset: Dataset, as_json: bool) -> None:
             }
             for entry in dataset
         ]
-        print(json.dumps({**summary, "entries": entries}))
+        print(json.dumps({**summary, "defects": defects, "entries": entries}))
         return
     table = _table("recording", ("seconds", "words"), "speaker", "word times")
     for entry in dataset:
@@ -111,3 +135,5 @@ def _list_recordings(dataset: Dataset, as_json: bool) -> None:
         f"{dataset.name}: {len(dataset)} recordings, {dataset.audio_s / 3600:.2f} hours, "
         f"{summary['speakers'] or 'unnamed'} speakers, licence: {dataset.licence or 'not stated'}"
     )
+    for defect in defects:
+        print(f"defect: {defect}")

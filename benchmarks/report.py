@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
     try:
-        page = render(results)
+        page = page_of(results)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     report = args.folder / "report.html"
@@ -53,6 +53,15 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{report}: {error.strerror}") from error
     print(report)
     return 0
+
+
+def page_of(results: dict[str, Any]) -> str:
+    """The page of any benchmark's results."""
+    if isinstance(results, dict) and results.get("benchmark") == "evaluate":
+        from .evaluation_page import render_evaluation  # which takes its style from here
+
+        return render_evaluation(results)
+    return render(results)
 
 
 def render(results: dict[str, Any]) -> str:
@@ -75,13 +84,18 @@ def render(results: dict[str, Any]) -> str:
         planner_table(report) if report.spans else None,
         _origin(report),
     ]
+    return closed_page(f"Earspan: {report.root.text('benchmark') or 'report'} of {_dataset_name(report)}", parts)
+
+
+def closed_page(title: str, parts: Iterable[Markup | None]) -> str:
+    """One HTML file of `parts` that asks for nothing from outside."""
     head = el(
         "head",
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         # Whatever a result holds, the page loads nothing.
         el("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'"),
-        el("title", f"Earspan: {report.root.text('benchmark') or 'report'} of {_dataset_name(report)}"),
+        el("title", title),
         el("style", _style()),
     )
     page = el("html", head, el("body", el("main", *parts)), lang="en")

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -75,6 +75,11 @@ def track(job: Job, strategy: str, window_s: float, step_s: float | None, backen
         for played in job.played
     ]
     return Track(job.recording.id, strategy, window_s, step_s, backend, calls)
+
+
+def without_audio(recording: Recording) -> Recording:
+    """The recording as a run keeps it."""
+    return replace(recording, audio=_NO_AUDIO)
 
 
 _TRACK_KEYS = ("recording", "strategy", "window_s", "step_s", "backend")
@@ -161,7 +166,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def environment(elapsed_wall_s: float) -> dict[str, Any]:
     """What the result was made with."""
-    packages = ("earspan", "openai-whisper", "torch", "jiwer", "numpy")
+    packages = ("earspan", "openai-whisper", "torch", "torchaudio", "jiwer", "rapidfuzz", "numpy", "soundfile")
     return {
         **{name: version(name) for name in packages},
         "git": _git_revision(),

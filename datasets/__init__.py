@@ -1,4 +1,4 @@
-"""Recordings with reference texts: the bundled `talks`, manifests, folders, files; all opened the same way.
+"""Recordings with reference texts: the bundled `talks`, public sets by name, folders, manifests, files.
 
 for entry in open_dataset("talks"):
     recording = entry.load()
@@ -8,8 +8,11 @@ import os
 from pathlib import Path
 
 from ..backends.errors import InputError, unknown
+from .adapters import FORMATS, MANIFEST, open_as, recognised
 from .audio import SAMPLE_RATE, read_audio, shown
-from .folder import open_folder, open_recording
+from .catalogue import CATALOGUE, place_of
+from .defects import Defects
+from .folder import open_recording
 from .manifest import open_manifest
 from .recording import Dataset, Entry, Recording, Word
 
@@ -24,32 +27,37 @@ __all__ = [
     "read_audio",
 ]
 
-_MANIFEST = "manifest.jsonl"
 _BUNDLED = {"talks": Path(__file__).parent / "talks"}
 
 
 def dataset_names() -> tuple[str, ...]:
-    """The datasets that are known by name."""
-    return tuple(sorted(_BUNDLED))
+    """The datasets that are known by name: first those that come with Earspan, then public ones."""
+    return (*sorted(_BUNDLED), *CATALOGUE)
 
 
-def open_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
-    """A dataset by name, or from a .jsonl manifest, a folder, or an audio file with its transcript beside it.
+def open_dataset(name_or_path: str | os.PathLike[str], defects: Defects = None) -> Dataset:
+    """A dataset by name, or from a manifest, a folder in a known format, or an audio file with its transcript.
 
-    A folder is read by its manifest.jsonl if it holds one, and as `x.wav` + `x.txt` pairs otherwise.
-    Texts and headers are checked, no audio is decoded. Raises `InputError` for an unknown name or bad input.
+    `FORMAT:PATH` chooses the format where it is not to be recognised. Texts and headers are checked, no audio is
+    decoded. Raises `InputError` for an unknown name or bad data; with a list of `defects`, bad recordings are left
+    out and said there, and only a dataset without any good one is an error.
     """
     given = os.fspath(name_or_path)
     if given in _BUNDLED:
-        manifest = _BUNDLED[given] / _MANIFEST
+        manifest = _BUNDLED[given] / MANIFEST
         if not manifest.is_file():
             raise InputError(f"dataset {given!r} is not there: no {shown(manifest)}; install earspan again")
         return open_manifest(manifest, name=given)
+    if given in CATALOGUE:
+        return open_as(CATALOGUE[given].format, place_of(given), defects, called=given)
+    prefix, colon, rest = given.partition(":")
+    if colon and prefix in FORMATS and not os.path.exists(given):
+        if not os.path.exists(rest):
+            raise InputError(f"{shown(rest)}: no such file or folder")
+        return open_as(prefix, Path(rest), defects)
     path = Path(given)
-    if given and os.path.isdir(path):
-        return open_manifest(path / _MANIFEST) if os.path.isfile(path / _MANIFEST) else open_folder(path)
-    if path.suffix.lower() in (".jsonl", ".json"):
-        return open_manifest(path)
+    if given and (found := recognised(path)) is not None:
+        return open_as(found, path, defects)
     if os.path.isfile(path):
         return open_recording(path)
     if path.suffix or len(path.parts) > 1:

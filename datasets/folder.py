@@ -7,6 +7,7 @@ import soundfile
 
 from ..backends.errors import InputError
 from .audio import audio_duration_s, shown
+from .defects import Defects, reported
 from .manifest import stated_licence, text_lines
 from .recording import Dataset, Entry
 
@@ -18,32 +19,39 @@ AUDIO_SUFFIXES = (
 )
 
 
-def open_folder(path: str | os.PathLike[str], name: str | None = None) -> Dataset:
+def open_folder(path: str | os.PathLike[str], name: str | None = None, defects: Defects = None) -> Dataset:
     """The pairs `x.wav` + `x.txt` in a folder and below it; ids are paths inside the folder, without suffix.
 
     Hidden files are left out. Raises `InputError` for a recording without transcript, a transcript without
-    recording (licences and readmes are none), two recordings of one name, and a link that leaves the folder.
+    recording (licences and readmes are none), two recordings of one name, and a link that leaves the folder; or
+    adds them to `defects` and leaves those recordings out.
     """
     root = Path(path)
     audio: dict[Path, Path] = {}
     texts: set[Path] = set()
-    for found in _visible_files(root):
+    for found in visible_files(root, defects):
         suffix, stem = found.suffix.lower(), found.with_suffix("")
         if suffix in AUDIO_SUFFIXES:
-            if stem in audio:
-                raise InputError(f"{shown(found)}: same name as {audio[stem].name!r}; each recording needs its own")
-            audio[stem] = found
+            with reported(defects):
+                if stem in audio:
+                    raise InputError(f"{shown(found)}: same name as {audio[stem].name!r}; each recording needs its own")
+                audio[stem] = found
         elif suffix == ".txt" and not found.name.upper().startswith(("LICENSE", "LICENCE", "README")):
             texts.add(stem)
     if not audio:
         raise InputError(f"{shown(root)}: no audio in this folder; expected x.wav + x.txt pairs or manifest.jsonl")
-    _require_none(root, "without a transcript (x.txt beside x.wav)", audio.keys() - texts)
-    _require_none(root, "transcripts without a recording", texts - audio.keys())
+    with reported(defects):
+        _require_none(root, "without a transcript (x.txt beside x.wav)", audio.keys() - texts)
+    with reported(defects):
+        _require_none(root, "transcripts without a recording", texts - audio.keys())
     dataset = name or shown(root)
-    entries = tuple(
-        _entry(stem.relative_to(root).as_posix(), audio[stem], _transcript(stem), dataset) for stem in sorted(audio)
-    )
-    return Dataset(dataset, root, entries, stated_licence(root))
+    entries = []
+    for stem in sorted(audio.keys() & texts):
+        with reported(defects):
+            entries.append(_entry(stem.relative_to(root).as_posix(), audio[stem], _transcript(stem), dataset))
+    if not entries and defects:
+        raise InputError(f"{shown(root)}: no recordings; the first of {len(defects)} defects: {defects[0]}")
+    return Dataset(dataset, root, tuple(entries), stated_licence(root))
 
 
 def open_recording(path: str | os.PathLike[str], name: str | None = None) -> Dataset:
@@ -59,7 +67,9 @@ def open_recording(path: str | os.PathLike[str], name: str | None = None) -> Dat
     return Dataset(dataset, audio_path, (entry,), stated_licence(audio_path.parent))
 
 
-def _visible_files(root: Path) -> list[Path]:
+def visible_files(root: Path, defects: Defects = None) -> list[Path]:
+    """The files in a folder and below, without hidden ones. A link that leaves the folder is an `InputError`."""
+
     def stop(error: OSError) -> None:
         raise InputError(f"{shown(error.filename)}: {error.strerror}") from error
 
@@ -71,9 +81,10 @@ def _visible_files(root: Path) -> list[Path]:
             if name.startswith("."):
                 continue
             target = os.path.realpath(path)
-            if not Path(target).is_relative_to(real_root):
-                raise InputError(f"{shown(path)}: a link to {shown(target)}, outside the dataset's folder")
-            found.append(path)
+            with reported(defects):
+                if not Path(target).is_relative_to(real_root):
+                    raise InputError(f"{shown(path)}: a link to {shown(target)}, outside the dataset's folder")
+                found.append(path)
         folders[:] = [name for name in folders if not name.startswith(".")]
     return found
 

@@ -13,24 +13,43 @@ from typing import Any
 
 from ..backends.errors import InputError
 from .audio import DURATION_TOLERANCE_S, audio_duration_s, shown
+from .defects import Defects, reported
 from .recording import Dataset, Entry, Word
 
 
-def open_manifest(path: str | os.PathLike[str], name: str | None = None) -> Dataset:
+def open_manifest(path: str | os.PathLike[str], name: str | None = None, defects: Defects = None) -> Dataset:
     """The dataset that a manifest lists; `name` is the manifest's path unless given.
 
     Every line is checked before anything is returned, and so is the header, not the sound, of every file.
     Raises `InputError` as `FILE:LINE: what` for a defect of the manifest. A damaged audio file is none: that
-    recording's `load()` reports it, so that the others can still be scored.
+    recording's `load()` reports it, so that the others can still be scored. With a list of `defects` the lines
+    that have one are left out, and it is added.
     """
     manifest = Path(path)
     reader = _Reader(manifest, name or shown(manifest))
-    for number, line in text_lines(manifest):
-        reader.read(number, line)
+    for number, line in text_lines(manifest, defects):
+        with reported(defects):
+            reader.read(number, line)
+    if not reader.entries and defects:
+        raise InputError(f"{shown(manifest)}: no recordings; the first of {len(defects)} defects: {defects[0]}")
     if not reader.entries:
         raise InputError(f"{shown(manifest)}: no recordings; expected one JSON object a line")
     licence = "; ".join(sorted(reader.licences)) or stated_licence(manifest.parent)
     return Dataset(reader.dataset, manifest, tuple(reader.entries), licence)
+
+
+def audio_in(root: Path, stated: str | os.PathLike[str], origin: str) -> Path:
+    """The audio file that a list in `root` names, a relative path counting from there.
+
+    Raises `InputError` if there is none, or if a relative path leaves the folder, by `..` or by a link: a list that
+    means a file elsewhere says so with an absolute path.
+    """
+    path = root / stated
+    if not os.path.isfile(path):
+        raise InputError(f"{origin}: no such audio file: {shown(path)}")
+    if not os.path.isabs(stated) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise InputError(f"{origin}: {shown(stated)} is outside the dataset's folder; type its absolute path there")
+    return path
 
 
 def stated_licence(folder: Path) -> str | None:
@@ -42,26 +61,32 @@ def stated_licence(folder: Path) -> str | None:
     return None
 
 
-def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+def text_lines(path: Path, defects: Defects = None) -> Iterator[tuple[int, str]]:
     """Line numbers, from 1, and lines that are not blank; UTF-8 with or without BOM, LF or CRLF.
 
-    Raises `InputError` as `FILE:LINE: what` where the file is not UTF-8.
+    Raises `InputError` as `FILE:LINE: what` where the file is not UTF-8, or adds it to `defects` and goes on.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{shown(path)}: {error.strerror}") from error
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        try:
-            line = raw.decode().strip()
-        except UnicodeDecodeError as error:
-            column = error.start + 1
-            raise InputError(
-                f"{shown(path)}:{number}: byte {raw[column - 1]:#04x} at column {column} is not UTF-8; "
-                "save the file as UTF-8"
-            ) from error
+        line = ""
+        with reported(defects):
+            line = _decoded(raw, path, number)
         if line:
             yield number, line
+
+
+def _decoded(raw: bytes, path: Path, number: int) -> str:
+    try:
+        return raw.decode().strip()
+    except UnicodeDecodeError as error:
+        column = error.start + 1
+        raise InputError(
+            f"{shown(path)}:{number}: byte {raw[column - 1]:#04x} at column {column} is not UTF-8; "
+            "save the file as UTF-8"
+        ) from error
 
 
 class _Reader:
@@ -79,9 +104,7 @@ class _Reader:
         origin = f"{shown(self.manifest)}:{number}"
         row = _Row(origin, line)
         stated = row.text("audio_filepath")
-        audio_path = self.manifest.parent / stated
-        if not os.path.isfile(audio_path):
-            raise InputError(f"{origin}: no such audio file: {shown(audio_path)}")
+        audio_path = audio_in(self.manifest.parent, stated, origin)
         offset_s = None if row.fields.get("offset") is None else row.number("offset")
         entry_id = row.optional_text("id") or (stated if offset_s is None else f"{stated}@{offset_s}")
         if entry_id in self._line_of_id:
@@ -102,6 +125,7 @@ class _Reader:
                 speaker=row.optional_text("speaker"),
                 dataset=self.dataset,
                 origin=origin,
+                group=None if offset_s is None else stated,
             )
         )
 

@@ -46,6 +46,7 @@ class Entry:
     `offset_s` is None where the recording is the whole file; otherwise `duration_s` of the file from there.
     `duration_s` is 0 where no manifest states it and the file cannot be opened: `load()` then says why.
     `origin` is where the entry is defined: `FILE:LINE` of a manifest, or the transcript's path.
+    `group` is what it is a part of, a chapter or a talk; None where nothing says so.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Entry:
     speaker: str | None
     dataset: str
     origin: str
+    group: str | None = None
 
     def load(self) -> Recording:
         """The recording with its audio. Raises `InputError`, naming entry and origin, if there is none."""

@@ -31,14 +31,15 @@ def manifest(tmp_path: Path) -> Path:
 
 def test_known_datasets_are_listed(capsys: pytest.CaptureFixture[str]):
     assert run("--json") == 0
-    (talks,) = json.loads(capsys.readouterr().out)
+    talks, *public = json.loads(capsys.readouterr().out)
     assert talks["name"] == "talks"
+    assert {row["name"] for row in public} >= {"librispeech-test-clean", "tedlium3-test-long", "earnings22"}
     assert run() == 0
     assert ("yes" if talks["present"] else "no: ") in capsys.readouterr().out
 
 
 def test_a_defect_of_a_known_dataset_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    def broken(name: str):
+    def broken(name: str, defects: list[str]):
         raise InputError(f"{name}: planted defect")
 
     monkeypatch.setattr(command, "open_dataset", broken)

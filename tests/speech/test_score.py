@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from earspan.backends.errors import InputError
 from earspan.datasets.recording import Word
+from earspan.speech.regimes import normalise, regime_names, regime_version
 from earspan.speech.score import (
     ErrorRate,
     latency_summary,
-    normalise,
-    regime_names,
-    regime_version,
     score_text,
+    tail,
+    untailed,
     wer_interval,
     word_latencies,
 )
@@ -26,21 +26,27 @@ WORDS = st.lists(st.sampled_from(["ant", "bee", "cow", "dog"]), max_size=12)
 RATES = st.builds(ErrorRate, *(st.integers(0, 50) for _ in range(3)), ref_words=st.integers(1, 300))
 
 
-def edit_distance(reference: list[str], hypothesis: list[str]) -> int:
+def edit_cost(reference: list[str], hypothesis: list[str], substitution: int, gap: int) -> int:
     """Wagner & Fischer, by the book."""
-    row = list(range(len(hypothesis) + 1))
+    row = [gap * j for j in range(len(hypothesis) + 1)]
     for i, word in enumerate(reference, 1):
-        previous, row = row, [i]
+        previous, row = row, [gap * i]
         for j, other in enumerate(hypothesis, 1):
-            row.append(min(previous[j] + 1, row[-1] + 1, previous[j - 1] + (word != other)))
+            row.append(min(previous[j] + gap, row[-1] + gap, previous[j - 1] + substitution * (word != other)))
     return row[-1]
+
+
+def cost(score: ErrorRate) -> int:
+    """What sclite's alignment minimises."""
+    return 4 * score.substitutions + 3 * (score.deletions + score.insertions)
 
 
 @UNTIMED
 @given(WORDS, WORDS, st.sampled_from(regime_names()))
-def test_totals_equal_a_textbook_edit_distance(reference: list[str], hypothesis: list[str], regime: str):
+def test_costs_equal_a_textbook_alignment(reference: list[str], hypothesis: list[str], regime: str):
     score = score_text(" ".join(reference), " ".join(hypothesis), regime)
-    assert score.errors == edit_distance(reference, hypothesis)
+    assert cost(score) == edit_cost(reference, hypothesis, 4, 3)
+    assert score.errors >= edit_cost(reference, hypothesis, 1, 1)
     assert score.ref_words == len(reference)
     assert score.insertions - score.deletions == len(hypothesis) - len(reference)
 
@@ -112,7 +118,7 @@ def test_pooled_scores_never_beat_the_whole_text(pairs: list[tuple[list[str], li
     # One alignment across all recordings may only find a cheaper path than the recordings apart.
     apart = sum((score_text(" ".join(r), " ".join(h)) for r, h in pairs), ErrorRate.zero())
     whole = score_text(" ".join(w for r, _ in pairs for w in r), " ".join(w for _, h in pairs for w in h))
-    assert whole.errors <= apart.errors
+    assert cost(whole) <= cost(apart)
     assert whole.ref_words == apart.ref_words
 
 
@@ -169,7 +175,29 @@ def test_blocks_do_not_show():
     rates = [ErrorRate(int(e), 0, 0, 100) for e in generator.integers(0, 30, 600)]
     stream, errors = np.random.default_rng(7), np.array([rate.errors for rate in rates])
     loop = [errors[stream.integers(600, size=600)].sum() / 60_000 for _ in range(2000)]
-    assert wer_interval(rates, seed=7) == pytest.approx(tuple(np.quantile(loop, [0.025, 0.975])), rel=1e-12)
+    # Student's t at 97.5 % with 599 degrees is 1.9639, and the bootstrap's spread is sqrt(599 / 600) of the sample's.
+    outside = statistics.NormalDist().cdf(-1.9639 * (600 / 599) ** 0.5)
+    assert wer_interval(rates, seed=7) == pytest.approx(tuple(np.quantile(loop, [outside, 1 - outside])), rel=1e-4)
+
+
+@pytest.mark.parametrize(("units", "student"), [(8, 2.3646), (20, 2.0930), (1000, 1.9623)])
+def test_few_units_widen_the_interval_as_student_says(units: int, student: float):
+    expected = statistics.NormalDist().cdf(-student * (units / (units - 1)) ** 0.5)
+    assert tail(0.025, units) == pytest.approx(expected, rel=0.02)
+    assert untailed(tail(0.025, units), units) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize("speakers", [20, 60])
+def test_the_interval_covers_the_true_rate(speakers: int):
+    """Speakers whose true error rates are Beta(4, 36), mean 10 %, with 100 to 400 words each."""
+    generator, trials, covered = np.random.default_rng(speakers), 400, 0
+    for trial in range(trials):
+        words = generator.integers(100, 400, speakers)
+        errors = generator.binomial(words, generator.beta(4, 36, speakers))
+        rates = [ErrorRate(e, 0, 0, n) for e, n in zip(errors.tolist(), words.tolist(), strict=True)]
+        low, high = wer_interval(rates, seed=trial, replicates=500) or (1.0, 0.0)
+        covered += low <= 0.1 <= high
+    assert 0.93 <= covered / trials <= 0.97
 
 
 def test_no_interval_where_none_can_be_had():

@@ -1,0 +1,19 @@
+"""Defects of a dataset: the first one stops, or all are listed and the rest is read, as the caller wishes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..backends.errors import InputError
+
+Defects = list[str] | None
+
+
+@contextmanager
+def reported(defects: Defects) -> Iterator[None]:
+    """Within it an `InputError` is added to `defects`, and what raised it is left out; without a list it is raised."""
+    try:
+        yield
+    except InputError as error:
+        if defects is None:
+            raise
+        defects.append(str(error))

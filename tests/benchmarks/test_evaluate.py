@@ -1,0 +1,290 @@
+"""`earspan evaluate`, `score` and `compare` end to end, heard with planted errors; sclite reads the exports."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from earspan.benchmarks import evaluate as command
+from earspan.benchmarks.errors_view import excerpts, pairs
+from earspan.benchmarks.evaluation import derive_evaluation
+from earspan.benchmarks.report import page_of
+from earspan.benchmarks.store import Run, Track
+from earspan.datasets.recording import Recording
+from earspan.speech.engine import Hypothesis
+
+sclite = pytest.mark.skipif(shutil.which("sctk") is None, reason="needs sclite (Debian: apt-get install sctk)")
+TEXTS = {
+    "anna-1": "The colour of the sea is blue.",
+    "anna-2": "Wi Fi was down all day, wasn't it?",
+    "bert-1": "Go on and stay over here now",
+    "bert-2": "",
+}
+HEARD = {
+    "anna-1": "the color of the sea was blue",
+    "anna-2": "wifi was down all day was not it",
+    "bert-1": "go on and play over here now please",
+    "bert-2": "thank you",
+}
+
+
+@dataclass
+class PlantedEngine:
+    """An engine that knows a recording by its first sample, and says what was planted for it."""
+
+    recogniser: object
+    cache: object = None
+    said: dict[int, str] = field(default_factory=dict)
+    computed: int = 0
+
+    def transcribe(self, clips, progress=None):
+        del progress
+        names = list(TEXTS)
+        found = []
+        for clip in clips:
+            number = round(float(clip.audio[0]) * 10) - 1
+            text = self.said.get(number, HEARD[names[number]])
+            found.append(Hypothesis(text, 4, len(text.split()), -0.1, cut_off=False))
+        return found
+
+
+@pytest.fixture
+def planted(earspan, monkeypatch, tmp_path):
+    """The command on four planted recordings; `planted.said` may change what is heard."""
+    said: dict[int, str] = {}
+    dims = SimpleNamespace(
+        n_mels=80, n_audio_ctx=1500, n_audio_state=384, n_audio_head=6, n_audio_layer=4, n_vocab=51864
+    )
+    recogniser = SimpleNamespace(name="planted", sha256="0" * 64, dims=dims)
+    monkeypatch.setattr(command, "load_recogniser", lambda name: recogniser)
+    monkeypatch.setattr(command, "Engine", lambda recogniser, cache: PlantedEngine(recogniser, cache, said))
+    lines = []
+    for number, (name, text) in enumerate(TEXTS.items()):
+        soundfile.write(tmp_path / f"{name}.wav", np.full(32_000, 0.1 * (number + 1)), 16_000, subtype="FLOAT")
+        speaker = name.partition("-")[0]
+        row = {"audio_filepath": f"{name}.wav", "duration": 2.0, "text": text, "id": name, "speaker": speaker}
+        lines.append(json.dumps(row) + "\n")
+    (tmp_path / "manifest.jsonl").write_text("".join(lines))
+
+    def run(*argv, out="out"):
+        disjoint = ("--strategy", "disjoint", "--window", "5", "--no-cache")
+        return earspan("evaluate", "--dataset", "manifest.jsonl", *disjoint, "--out", out, *argv)
+
+    run.said = said  # pyright: ignore[reportFunctionMemberAccess]
+    return run
+
+
+def results_of(folder: Path) -> dict:
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_planted_errors_are_counted(planted, tmp_path):
+    code, out, err = planted("--errors", "4")
+    results = results_of(tmp_path / "out")
+    assert code == 0
+    # is/was; wi fi/wifi (a substitution and a deletion); stay/play and please; "thank you" on silence.
+    total = results["total"]
+    assert [total[key] for key in ("substitutions", "deletions", "insertions", "ref_words")] == [3, 1, 3, 23]
+    assert total["wer"] == pytest.approx(7 / 23)
+    assert results["silence"] == {"recordings": 1, "insertions": 2}
+    assert results["resampled"] == "speakers"
+    assert [row["speaker"] for row in results["by_speaker"]] == ["anna", "bert"]
+    by_id = {row["recording"]: row for row in results["by_recording"]}
+    assert (by_id["bert-2"]["wer"], by_id["bert-2"]["insertions"]) == (None, 2)
+    # "the color of the sea is blue" against "... was blue": i->w, +a.
+    assert by_id["anna-1"]["cer"] == pytest.approx(2 / 28)
+    assert ["is", "was", 1] in results["common_errors"]["substitutions"]
+    assert "openai-whisper" in results["scoring"]
+    assert "reference of 'bert-2' is empty" in err
+    assert any("23 reference words" in warning for warning in results["warnings"])
+    assert any("2 speakers" in warning for warning in results["warnings"])
+    assert "30.4 %" in out
+    assert re.search(r"REF: .* is +blue", out)
+    assert re.search(r"HYP: .* was +blue", out)
+
+
+def test_provenance_is_in_the_result(planted, tmp_path):
+    planted("--seed", "7")
+    results = results_of(tmp_path / "out")
+    (dataset,) = results["datasets"]
+    assert len(dataset["digest"]) == 64
+    assert results["model_sha256"] == "0" * 64
+    assert results["settings"]["seed"] == 7
+    assert len(results["rows"][0]["device_sha256"]["h100"]) == 64
+    assert {"git", "torch", "openai-whisper", "numpy", "soundfile"} <= results["environment"].keys()
+    assert [row["recording"] for row in results["by_recording"]] == list(TEXTS)
+
+
+def test_score_again_under_other_rules(planted, earspan, tmp_path):
+    planted()
+    raw = (tmp_path / "out/calls.jsonl").read_bytes()
+    errors = {}
+    (tmp_path / "own.toml").write_text("lowercase = true\nremove = ['[.,?]']\n")
+    for rules in ("whisper", "whisper+compounds", "none", "own.toml"):
+        assert earspan("score", "out", "--regime", rules)[0] == 0
+        results = results_of(tmp_path / "out")
+        assert results["scoring"].startswith(f"{rules} (")
+        errors[rules] = round(results["total"]["wer"] * results["total"]["ref_words"])
+    assert errors["whisper+compounds"] == errors["whisper"] - 2
+    assert errors["none"] > errors["own.toml"] > errors["whisper"]
+    assert (tmp_path / "out/calls.jsonl").read_bytes() == raw
+    assert earspan("score", "out", "--regime", "whispr")[0] == 2
+
+
+def test_defects_are_left_out_and_said(planted, tmp_path):
+    lines = (tmp_path / "manifest.jsonl").read_text().splitlines()
+    (tmp_path / "manifest.jsonl").write_text("\n".join([*lines, lines[0], "{"]) + "\n")
+    (tmp_path / "anna-2.wav").write_bytes(b"")
+    code, out, err = planted()
+    assert code == 1
+    assert "manifest.jsonl:5: duplicate id 'anna-1'" in err
+    assert "manifest.jsonl:6: not JSON" in out
+    assert "anna-2" in out
+    assert len(results_of(tmp_path / "out")["by_recording"]) == 3
+
+
+def test_streams_and_samples(planted, tmp_path):
+    assert planted("--stream-by", "speaker", "--gap", "1")[0] == 0
+    results = results_of(tmp_path / "out")
+    assert results["streams"] == {"speaker anna": ["anna-1", "anna-2"], "speaker bert": ["bert-1", "bert-2"]}
+    assert planted("--hours", str(3 / 3600))[0] == 0
+    (sampled,) = results_of(tmp_path / "out")["datasets"]
+    assert (sampled["recordings"], sampled["of_recordings"]) == (2, 4)
+    assert planted("--stream-by", "chapter")[0] == 2
+
+
+def test_several_datasets(planted, tmp_path):
+    shutil.copy(tmp_path / "manifest.jsonl", tmp_path / "second.jsonl")
+    assert planted("--dataset", "manifest.jsonl,second.jsonl")[0] == 0
+    results = results_of(tmp_path / "out")
+    assert [row["dataset"] for row in results["by_dataset"]] == ["manifest.jsonl", "second.jsonl"]
+    assert results["datasets"][0]["digest"] == results["datasets"][1]["digest"]
+    assert results["total"]["ref_words"] == 46
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (("--regime", "oasr"), "unknown scoring regime"),
+        (("--export", "xls"), "unknown export"),
+        (("--backend", "h10"), "did you mean 'h100'"),
+        (("--window", "31"), "at most 30 s"),
+        (("--dataset", "tallks"), "did you mean 'talks'"),
+        (("--hours", "0"), "--hours"),
+    ],
+)
+def test_bad_settings_are_one_line_and_exit_2(planted, tmp_path, argv, expected):
+    code, _, err = planted(*argv)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert expected in err
+    assert not (tmp_path / "out").exists()
+
+
+@sclite
+def test_sclite_reads_the_exports_and_counts_the_same(planted, tmp_path):
+    for rules in ("whisper", "none"):
+        planted("--regime", rules, "--export", "trn,ctm,stm")
+        total = results_of(tmp_path / "out")["total"]
+        expected = [total[key] for key in ("ref_words", "substitutions", "deletions", "insertions")]
+        for command_line in ("-r ref.trn trn -h hyp.trn trn -i spu_id", "-r ref.stm stm -h hyp.ctm ctm"):
+            arguments = f"sctk sclite -s {command_line} -o rsum stdout".split()
+            out = subprocess.run(
+                arguments, cwd=tmp_path / "out/export", capture_output=True, text=True, check=True
+            ).stdout
+            sums = re.search(r"\| Sum +\| +\d+ +(\d+) +\| *(\d+) +(\d+) +(\d+) +(\d+)", out)
+            assert sums, out
+            words, _, *errors = map(int, sums.groups())
+            assert [words, *errors] == expected, out
+
+
+def test_exports_for_other_tools(planted, tmp_path):
+    assert planted("--export", "seglst,csv")[0] == 0
+    segments = json.loads((tmp_path / "out/export/ref.seglst.json").read_text())
+    assert {segment["session_id"]: segment["words"] for segment in segments}["anna-1"] == "the color of the sea is blue"
+    with open(tmp_path / "out/export/recordings.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["reference"] for row in rows] == list(TEXTS.values())
+    assert [row["hypothesis"] for row in rows] == list(HEARD.values())
+
+
+def test_parquet(planted, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow (pip install 'earspan[parquet]')")
+    assert planted("--export", "parquet")[0] == 0
+    table = parquet.read_table(tmp_path / "out/export/recordings.parquet")
+    assert table.column("hypothesis").to_pylist() == list(HEARD.values())
+
+
+def test_the_report_page(planted, earspan, tmp_path):
+    planted()
+    page = (tmp_path / "out/report.html").read_text()
+    assert '<del class="substituted">is</del> <ins class="substituted">was</ins>' in page
+    assert "http" not in re.sub(r"http-equiv|https?://[^<\"]*", "", page)
+    assert earspan("report", "out")[0] == 0
+    assert "What was heard" in (tmp_path / "out/report.html").read_text()
+    with pytest.raises(ValueError, match="not the results of an evaluation"):
+        page_of({"benchmark": "evaluate"})
+
+
+def test_compare(planted, earspan, tmp_path):
+    planted(out="a")
+    planted(out="same")
+    code, out, _ = earspan("compare", "a", "same")
+    assert code == 0
+    assert "not significant" in out
+    planted.said.update(enumerate(["x"] * 4))
+    planted(out="b")
+    code, out, _ = earspan("compare", "a", "b", "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["bootstrap"]["difference"] == pytest.approx(result["b"]["wer"] - result["a"]["wer"])
+    assert result["resampled"] == "speakers"
+
+
+def test_what_cannot_be_compared(planted, earspan, tmp_path):
+    planted(out="a")
+    planted("--regime", "none", out="rules")
+    assert "type --regime whisper" in earspan("compare", "a", "rules")[2]
+    assert earspan("compare", "a", "rules", "--regime", "none")[0] == 0
+    soundfile.write(tmp_path / "anna-1.wav", np.full(32_000, 0.1001), 16_000, subtype="FLOAT")
+    planted(out="audio")
+    assert "the audio" in earspan("compare", "a", "audio")[2]
+    planted("--hours", str(3 / 3600), out="part")
+    assert "only" in earspan("compare", "a", "part")[2]
+    assert earspan("compare", "a", "gone")[0] == 2
+
+
+def test_scores_of_a_run_do_not_depend_on_its_order_and_one_recording_has_no_interval():
+    audio = np.zeros(0, np.float32)
+    references = {name: Recording(name, audio, text, None, "set", None) for name, text in TEXTS.items()}
+    tracks = [
+        Track(name, "disjoint", 5.0, None, None, [{"committed": text.split(), "finish_at_s": 1.0, "cut_off": False}])
+        for name, text in HEARD.items()
+    ]
+    meta = {
+        "settings": {"regime": "whisper", "seed": 0}, "backends": [], "warnings": [], "failed": [],
+        "model": "m", "timed_as": "m", "datasets": [{"name": "set"}],
+    }  # fmt: skip
+    forward, backward = (derive_evaluation(Run(meta, references, order)) for order in (tracks, tracks[::-1]))
+    assert forward["total"]["wer"] == backward["total"]["wer"]
+    assert forward["common_errors"] == backward["common_errors"]
+    assert forward["resampled"] == "recordings"
+    one = derive_evaluation(Run(meta, references, tracks[:1]))
+    assert one["total"]["wer_ci95"] is None
+    assert any("there is no interval" in warning for warning in one["warnings"])
+
+
+def test_excerpts_keep_errors_with_their_neighbours():
+    words = [f"w{i}" for i in range(30)]
+    aligned = list(pairs(words, [*words[:10], "x", *words[11:]], [0] * 10 + [1] + [0] * 19))
+    (stretch,) = excerpts(aligned)
+    assert [pair.reference for pair in stretch] == words[6:15]
+    assert excerpts(list(pairs(words, words, [0] * 30))) == []
+    assert excerpts([]) == []
