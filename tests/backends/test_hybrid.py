@@ -150,3 +150,14 @@ def test_names_of_hybrids():
 def test_a_part_that_does_not_fit_is_refused():
     with pytest.raises(CapacityError, match="takes"):
         get_backend("h100+groq-v1x2").time(Workload(LARGE, decode_tokens=9))
+
+
+def test_a_gpu_pays_for_no_launch_and_no_sampling_of_phases_that_it_does_not_run():
+    gpu, work = get_backend("h100"), Workload(DIMENSIONS["large-v3"], decode_tokens=20)
+    whole = gpu.time(work).phases
+    encoded = gpu.time(replace(Part.of(work, "encode"), decode_tokens=0)).phases
+    attended = gpu.time(Part.of(work, "attend")).phases
+    assert [phase for phase, seconds in encoded.items() if seconds] == ["mel", "encode", "transfer"]
+    assert [phase for phase, seconds in attended.items() if seconds] == ["decode", "transfer"]
+    assert encoded["encode"] == pytest.approx(whole["encode"])
+    assert attended["decode"] < whole["decode"]

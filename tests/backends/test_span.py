@@ -81,7 +81,7 @@ def test_a_device_that_is_too_small_is_limited_by_capacity():
     assert span(get_backend("groq-v1x4"), LARGE, step_s=1).limited_by == "capacity"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     backend=st.sampled_from(BACKENDS),
     dims=st.sampled_from([TINY, LARGE]),
