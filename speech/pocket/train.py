@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed
-import torch.multiprocessing
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 from whisper.model import Whisper
 
 from ..model import encode
@@ -58,9 +58,10 @@ class PocketTrainer(nn.Module):
         # What the guided head of each decoder layer asks for and finds, for `alignment_loss`.
         self.queries: dict[int, Tensor] = {}
         self.keys: dict[int, Tensor] = {}
-        for layer, block in enumerate(decoder.blocks):
-            block.cross_attn.query.register_forward_hook(_keep(self.queries, layer))
-            block.cross_attn.key.register_forward_hook(_keep(self.keys, layer))
+        for layer in range(DIMS.n_text_layer):
+            attention = decoder.get_submodule(f"blocks.{layer}.cross_attn")
+            attention.get_submodule("query").register_forward_hook(_keep(self.queries, layer))
+            attention.get_submodule("key").register_forward_hook(_keep(self.keys, layer))
 
     def forward(self, mel: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Token logits, shape = (batch, tokens, rows), and CTC logits, shape = (batch, frames // 2, letters + 1)."""
@@ -224,12 +225,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket"))
-    parser.add_argument("--steps", type=int, default=6900)
+    parser.add_argument("--steps", type=int, default=6500)
     parser.add_argument("--shards", type=int, default=50)
     parser.add_argument("--initial", type=Path, help="begin with the weights of another training's checkpoint")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
-    torch.multiprocessing.spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)
+    spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)
 
 
 if __name__ == "__main__":
