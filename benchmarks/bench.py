@@ -1,7 +1,6 @@
 """`earspan bench`: how much audio each backend can afford to hear at once, and what that does to the WER."""
 
 import argparse
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime_names
 from ..speech.strategies import make_strategy, strategy_names
 from ..speech.stream import Job, ServiceTime, play
-from .live import digest_of, load_recordings, no_time, plan_span, planned_row, service_time, size_of
+from .live import digest_of, load_recordings, no_time, plan_span, planned_row, service_time, size_of, what_was_run
 from .options import (
     check_folder,
     check_windows,
@@ -236,12 +235,7 @@ def _meta(
     described = {"name": dataset.name, "licence": dataset.licence}
     return {
         "benchmark": "bench",
-        "command": "earspan " + shlex.join(sys.argv[1:]),
-        "model": recogniser.name,
-        "model_sha256": recogniser.sha256,
-        "timed_as": timed_as,
-        "timed_padding": args.padding,
-        "timed_dtype": "fp16",
+        **what_was_run(args, timed_as, recogniser),
         "dataset": {**described, **size_of(recordings), "digest": digest_of(dataset, recordings)},
         "row_dataset": {
             **described,

@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import re
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from ..speech.regimes import regime
 from ..speech.strategies import make_strategy, strategy_names
 from ..speech.stream import Job, ServiceTime, play
 from .exports import EXPORTS, check_exports
-from .live import no_time, plan_span, planned_row, service_time
+from .live import no_time, plan_span, planned_row, service_time, what_was_run
 from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, use_all_cores
 from .progress import stage
 from .score import publish
@@ -200,12 +199,7 @@ def _meta(
 ) -> dict[str, Any]:
     return {
         "benchmark": "evaluate",
-        "command": "earspan " + shlex.join(sys.argv[1:]),
-        "model": recogniser.name,
-        "model_sha256": recogniser.sha256,
-        "timed_as": timed_as,
-        "timed_padding": args.padding,
-        "timed_dtype": "fp16",
+        **what_was_run(args, timed_as, recogniser),
         "datasets": [_dataset_meta(dataset, datasets, units, heard) for dataset in datasets],
         "streams": _joined(units, heard),
         "empty_references": [r.id for r in heard.values() if not r.text.strip()],

@@ -13,7 +13,7 @@ from .markup import Markup, el
 from .report import closed_page
 from .report_tables import scrolling
 from .store import Run
-from .summary import interval, percent
+from .summary import interval, percent, print_closing
 from .tables import show_table
 
 _ON_PAGE = 20  # recordings whose errors the page shows
@@ -33,15 +33,7 @@ def print_evaluation(results: dict[str, Any], folder: Path) -> None:
     """Tables, warnings, failures and the closing sentences on standard output."""
     title = f"{results['model']}, scored under {results['scoring']}"
     show_table(title, _COLUMNS, [_cells("all", results["total"]), *_group_cells(results)])
-    for warning in results["warnings"]:
-        print(f"warning: {warning}")
-    for failure in results["failed"]:
-        print(f"failed: {failure['recording']}: {failure['reason']}")
-    print()
-    for sentence in results["summary"]:
-        print(sentence)
-    files = {"report": "report.html", "numbers": "results.json", "raw calls": "calls.jsonl"}
-    print("\n" + "   ".join(f"{what}: {folder / name}" for what, name in files.items()))
+    print_closing(results, folder)
 
 
 def show_worst(stored: Run, count: int) -> None:

@@ -1,6 +1,7 @@
 """What every benchmark that plays recordings on a backend needs: recordings in, spans planned, calls timed."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from ..backends.timing import Backend
 from ..backends.workload import Workload
 from ..datasets import Dataset, Recording
 from ..speech.engine import WINDOW_LIMIT_S, Hypothesis
+from ..speech.model import Recogniser
 from ..speech.strategies import Call
 from ..speech.stream import ServiceTime
 
@@ -95,6 +97,18 @@ def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argpars
         "schedule": slots and list(map(list, slots)),
         "provenance": timing and timing.provenance,
         "speed_factor": planned.speed_factor,
+    }
+
+
+def what_was_run(args: argparse.Namespace, timed_as: str, recogniser: Recogniser) -> dict[str, str]:
+    """The command, what was heard with, and what was timed: in the meta data of every run."""
+    return {
+        "command": "earspan " + shlex.join(sys.argv[1:]),
+        "model": recogniser.name,
+        "model_sha256": recogniser.sha256,
+        "timed_as": timed_as,
+        "timed_padding": args.padding,
+        "timed_dtype": "fp16",
     }
 
 

@@ -39,6 +39,11 @@ def print_results(results: dict[str, Any], folder: Path) -> None:
             ("window>", "WER>", "95 % interval", "words>"),
             points,
         )
+    print_closing(results, folder)
+
+
+def print_closing(results: dict[str, Any], folder: Path) -> None:
+    """What every run ends with: warnings, failures, the sentences, and where the files are."""
     for warning in results["warnings"]:
         print(f"warning: {warning}")
     for failure in results["failed"]:
