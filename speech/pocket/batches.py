@@ -14,7 +14,7 @@ from .vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer, used_tokens
 
 DIMS = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=4,
-    n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=2,
+    n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=3,
 )  # fmt: skip
 BATCH_S = 64.0  # audio in one step, all workers together
 MOST_CROPS = 48
@@ -36,7 +36,7 @@ class Schedule:
 
     steps: int
     learned: float = 0.0  # share of the growth of difficulty that the first step begins with
-    peak_rate: float = 8e-4
+    peak_rate: float = 7e-4
     warmup: int = 100
     decay_share: float = 0.9
 
@@ -91,7 +91,7 @@ def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.
 
 
 def draw_length_s(rng: np.random.Generator, schedule: Schedule, step: int) -> float:
-    """The length of the crops of a step: any within the schedule's bounds, half of them the longest."""
+    """The length of the crops of a step: any within the schedule's bounds, the longest more often."""
     shortest_s, longest_s = schedule.shortest_crop_s(step), schedule.longest_crop_s(step)
     length_s = (
         longest_s if rng.random() < LONGEST_SHARE else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))

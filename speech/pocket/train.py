@@ -96,7 +96,7 @@ def alignment_loss(queries: Tensor, keys: Tensor, spans_s: Tensor) -> Tensor:
 def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float]:
     """Cross-entropy of the decoder, CTC loss a letter of the encoder, alignment loss, share of tokens guessed right.
 
-    The first decoder layer is led to the word just written, the last one to the word to be written.
+    The last decoder layer is led to the word to be written, the others to the word just written.
     """
     with torch.autocast("cpu", torch.bfloat16):
         logits, ctc_logits = model(batch.mel, batch.tokens)
@@ -113,9 +113,10 @@ def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, Tensor, 
     known = batch.targets != IGNORE
     right = float((logits.argmax(-1) == batch.targets)[known].float().mean())
     previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
-    last = DIMS.n_text_layer - 1
+    *earlier, last = range(DIMS.n_text_layer)
     aligned = alignment_loss(model.queries[last], model.keys[last], batch.spans_s)
-    aligned = aligned + alignment_loss(model.queries[0], model.keys[0], previous_s)
+    for layer in earlier:
+        aligned = aligned + alignment_loss(model.queries[layer], model.keys[layer], previous_s) / len(earlier)
     return token_loss, ctc_loss, aligned, right
 
 
