@@ -14,13 +14,14 @@ from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Backend
 from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Recording, open_dataset
+from ..speech.attention import Attention
 from ..speech.cache import TranscriptCache, default_cache_path
 from ..speech.engine import WINDOW_LIMIT_S, Engine
 from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime_names
-from ..speech.strategies import make_strategy, strategy_names
-from ..speech.stream import Job, ServiceTime, play
-from .live import digest_of, load_recordings, no_time, plan_span, planned_row, service_time, size_of, what_was_run
+from ..speech.strategies import make_strategy, step_of, strategy_names
+from ..speech.stream import Job, ServiceTime, no_time, play
+from .live import digest_of, load_recordings, plan_span, planned_row, service_time, size_of, what_was_run
 from .options import (
     check_folder,
     check_windows,
@@ -132,14 +133,16 @@ def run(args: argparse.Namespace) -> int:
     recordings, failed = load_recordings(dataset)
     live = [head(recording, args.live_audio) for recording in recordings]
     use_all_cores()
-    engine = Engine(recogniser, cache=None if args.no_cache else TranscriptCache(default_cache_path()))
+    cache = None if args.no_cache else TranscriptCache(default_cache_path())
+    engine = Engine(recogniser, cache=cache)
+    attention = Attention(recogniser, cache=cache)
     tracks = []
 
     def hear(title: str, chosen: list[Recording], setting: _Setting, service_s: ServiceTime) -> None:
         strategy = make_strategy(setting.strategy, setting.window_s, setting.step_s)
         jobs = [Job(recording, strategy, service_s) for recording in chosen]
         with stage(title) as progress:
-            play(jobs, engine, progress)
+            play(jobs, engine, progress, attention)
         tracks.extend(track(job, setting.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs)
 
     for name, step_s, windows in curves:
@@ -148,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
             hear(f"{name} windows of {window_s:g} s", chosen, _Setting(name, window_s, step_s, None), no_time)
     for backend, planned in zip(backends, spans, strict=True):
         if planned.span_s is not None:
-            step_s = None if args.strategy == "disjoint" else args.step
+            step_s = step_of(args.strategy, args.step)
             setting = _Setting(args.strategy, planned.span_s, step_s, backend.name)
             hear(f"live on {backend.name}, {planned.span_s:g} s", live, setting, service_time(backend, dims, args))
 
@@ -206,7 +209,7 @@ def head(recording: Recording, limit_s: float) -> Recording:
 
 def _load_table(backends: Sequence[Backend], dims: Dimensions, args: argparse.Namespace) -> list[dict[str, Any]]:
     """The planner's answer at other loads: the headline is one column of this table."""
-    if args.strategy == "disjoint":
+    if step_of(args.strategy, args.step) is None:
         return []
     loads = dict.fromkeys((*PLANNED_LOADS, (args.step, args.streams)))
     return [

@@ -18,14 +18,15 @@ from ..backends.registry import get_backend
 from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Entry, Recording, open_dataset
 from ..datasets.selection import STREAM_KEYS, Stream, join_streams, sample
+from ..speech.attention import Attention
 from ..speech.cache import TranscriptCache, default_cache_path
 from ..speech.engine import WINDOW_LIMIT_S, Engine
 from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime
-from ..speech.strategies import make_strategy, strategy_names
-from ..speech.stream import Job, ServiceTime, play
+from ..speech.strategies import make_strategy, step_of, strategy_names
+from ..speech.stream import Job, ServiceTime, no_time, play
 from .exports import EXPORTS, check_exports
-from .live import no_time, plan_span, planned_row, service_time, what_was_run
+from .live import plan_span, planned_row, service_time, what_was_run
 from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, use_all_cores
 from .progress import stage
 from .score import publish
@@ -79,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
     _introduce(args, timed_as, units, defects)
 
     use_all_cores()
-    engine = Engine(recogniser, cache=None if args.no_cache else TranscriptCache(default_cache_path()))
+    cache = None if args.no_cache else TranscriptCache(default_cache_path())
+    engine = Engine(recogniser, cache=cache)
+    attention = Attention(recogniser, cache=cache)
     heard: dict[str, Recording] = {}
     tracks: list[Track] = []
     failed = []
@@ -88,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
             recordings = _loaded(portion, failed)
             strategy = make_strategy(args.strategy, setting.window_s, setting.step_s)
             jobs = [Job(recording, strategy, service_s) for recording in recordings]
-            play(jobs, engine, progress if done == 0 else None)
+            play(jobs, engine, progress if done == 0 else None, attention)
             tracks += [track(job, args.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs]
             heard |= {recording.id: without_audio(recording) for recording in recordings}
     if not heard:
@@ -112,7 +115,7 @@ class _Setting:
 
 def _setting(args: argparse.Namespace, dims: Dimensions) -> tuple[dict[str, Any] | None, _Setting, ServiceTime]:
     """The planner's row, the window that is used, and how long its calls take."""
-    step_s = None if args.strategy == "disjoint" else args.step
+    step_s = step_of(args.strategy, args.step)
     if args.backend == "none":
         return None, _Setting(args.window or WINDOW_LIMIT_S, step_s, None), no_time
     backend = get_backend(args.backend)

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Any, Protocol
 
 from ..backends.errors import InputError
@@ -16,7 +17,7 @@ from ..backends.workload import Workload
 from ..datasets import Dataset, Recording
 from ..speech.engine import WINDOW_LIMIT_S, Hypothesis
 from ..speech.model import Recogniser
-from ..speech.strategies import Call
+from ..speech.strategies import Call, step_of
 from ..speech.stream import ServiceTime
 
 
@@ -45,12 +46,14 @@ def load_recordings(entries: Iterable[Loadable]) -> tuple[list[Recording], list[
 
 
 def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, streams: int, step_s: float) -> Span:
+    """The span for the strategy of `args`; strategies without a step are planned as disjoint chunks are."""
+    own_step_s = step_of(args.strategy, step_s)
     return span(
         backend,
         dims,
-        strategy=args.strategy,
+        strategy="disjoint" if own_step_s is None else "sliding",
         streams=streams,
-        step_s=None if args.strategy == "disjoint" else step_s,
+        step_s=own_step_s,
         latency_s=args.latency,
         padding=args.padding,
     )
@@ -59,21 +62,22 @@ def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, stre
 def service_time(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> ServiceTime:
     """Service time of one call of every stream, with the token counts of the call that was heard."""
 
+    @cache  # thousands of calls have few sizes
+    def timed(work: Workload) -> float:
+        return backend.serve(work, args.streams).seconds
+
     def service_s(call: Call, hypothesis: Hypothesis) -> float:
         work = Workload(
             dims,
             audio_s=WINDOW_LIMIT_S if args.padding == "full" else max(call.end_s - call.start_s, 0.02),
             padding=args.padding,
+            # Special tokens are those of the timed model; text before the transcript is as long as what was heard.
+            prompt_tokens=hypothesis.prompt_tokens if call.prompt or call.prefix else 0,
             decode_tokens=hypothesis.decode_tokens,
         )
-        return backend.serve(work, args.streams).seconds
+        return timed(work)
 
     return service_s
-
-
-def no_time(call: Call, hypothesis: Hypothesis) -> float:
-    """For curves of WER alone: no backend, so no time."""
-    return 0.0
 
 
 def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
