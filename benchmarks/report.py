@@ -61,6 +61,10 @@ def page_of(results: dict[str, Any]) -> str:
         from .evaluation_page import render_evaluation  # which takes its style from here
 
         return render_evaluation(results)
+    if isinstance(results, dict) and results.get("benchmark") == "strategies":
+        from .strategy_page import render_strategies
+
+        return render_strategies(results)
     return render(results)
 
 

@@ -18,6 +18,8 @@ from .options import comma_list, positive_count
 from .report import render
 from .score_latency import latency_of
 from .store import Run, Track, read_raw, write_whole
+from .strategy_page import print_strategies, render_strategies
+from .strategy_results import derive_strategies
 from .summary import print_results, summarise
 
 HELP = "score a stored run again, without inference"
@@ -47,6 +49,10 @@ def publish(stored: Run, folder: Path, as_json: bool, errors: int = 0, exports: 
     """
     if stored.meta["benchmark"] == "evaluate":
         results, page = evaluated(stored, folder, exports)
+    elif stored.meta["benchmark"] == "strategies":
+        check_exports(exports, "strategies")
+        results = derive_strategies(stored)
+        page = render_strategies(results)
     else:
         check_exports(exports, "bench")
         results = derive(stored)
@@ -58,6 +64,8 @@ def publish(stored: Run, folder: Path, as_json: bool, errors: int = 0, exports: 
     elif stored.meta["benchmark"] == "evaluate":
         print_evaluation(results, folder)
         show_worst(stored, errors)
+    elif stored.meta["benchmark"] == "strategies":
+        print_strategies(results, folder)
     else:
         print_results(results, folder)
     return 1 if results["failed"] else 0
