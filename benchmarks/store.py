@@ -71,6 +71,7 @@ def track(job: Job, strategy: str, window_s: float, step_s: float | None, backen
             "cut_off": played.hypothesis.cut_off,
             "text": played.hypothesis.text,
             "committed": list(played.committed),
+            "interim": list(played.interim),
         }
         for played in job.played
     ]

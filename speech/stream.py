@@ -37,6 +37,7 @@ class PlayedCall:
     finish_at_s: float
     hypothesis: Hypothesis
     committed: tuple[str, ...]
+    interim: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -97,7 +98,9 @@ def _advance(job: Job, generator: Generator[Call, Heard, None], call: Call, hypo
         following = generator.send(heard)
     except StopIteration:
         following = None
-    job.played.append(PlayedCall(call, call.end_s, start_s, finish_s, hypothesis, tuple(heard.committed)))
+    job.played.append(
+        PlayedCall(call, call.end_s, start_s, finish_s, hypothesis, tuple(heard.committed), heard.interim)
+    )
     return following
 
 
