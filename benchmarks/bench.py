@@ -20,7 +20,6 @@ from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime_names
 from ..speech.strategies import make_strategy, strategy_names
 from ..speech.stream import Job, ServiceTime, play
-from .live import digest_of, load_recordings, no_time, plan_span, planned_row, service_time, size_of, what_was_run
 from .options import (
     check_folder,
     check_windows,
@@ -30,6 +29,7 @@ from .options import (
     seconds_list,
     use_all_cores,
 )
+from .playing import digest_of, load_recordings, no_time, plan_span, planned_row, service_time, size_of, what_was_run
 from .progress import stage
 from .score import publish
 from .store import Run, environment, track, write_raw

@@ -25,8 +25,8 @@ from ..speech.regimes import regime
 from ..speech.strategies import make_strategy, strategy_names
 from ..speech.stream import Job, ServiceTime, play
 from .exports import EXPORTS, check_exports
-from .live import no_time, plan_span, planned_row, service_time, what_was_run
 from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, use_all_cores
+from .playing import no_time, plan_span, planned_row, service_time, what_was_run
 from .progress import stage
 from .score import publish
 from .store import Run, Track, environment, track, without_audio, write_raw
