@@ -29,7 +29,17 @@ from .options import (
     seconds_list,
     use_all_cores,
 )
-from .playing import digest_of, load_recordings, no_time, plan_span, planned_row, service_time, size_of, what_was_run
+from .playing import (
+    WordTimes,
+    digest_of,
+    load_recordings,
+    no_time,
+    plan_span,
+    planned_row,
+    service_time,
+    size_of,
+    what_was_run,
+)
 from .progress import stage
 from .score import publish
 from .store import Run, environment, track, write_raw
@@ -104,6 +114,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--live-audio", type=positive_seconds, default=60.0, metavar="S",
         help="how much of each recording is played live, if word times tell where to stop (default: 60)")  # fmt: skip
+    add("--word-times", default="model", choices=("model", "none"),
+        help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
     add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/bench"), metavar="FOLDER", help="default: runs/bench")
@@ -130,9 +142,12 @@ def run(args: argparse.Namespace) -> int:
     _introduce(args.model, timed_as, dataset)
 
     recordings, failed = load_recordings(dataset)
-    live = [head(recording, args.live_audio) for recording in recordings]
     use_all_cores()
     engine = Engine(recogniser, cache=None if args.no_cache else TranscriptCache(default_cache_path()))
+    word_times = WordTimes()
+    if args.word_times == "model":
+        recordings = word_times.fill(recordings, engine)
+    live = [head(recording, args.live_audio) for recording in recordings]
     tracks = []
 
     def hear(title: str, chosen: list[Recording], setting: _Setting, service_s: ServiceTime) -> None:
@@ -155,6 +170,7 @@ def run(args: argparse.Namespace) -> int:
     meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)
     meta["backends"] = [planned_row(b, s, dims, args) for b, s in zip(backends, spans, strict=True)]
     meta["spans"] = _load_table(backends, dims, args)
+    meta["word_times"] = word_times.meta(recogniser)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
     stored = Run(meta, {r.id: r for r in [*recordings, *live]}, tracks)
     write_raw(args.out, stored)

@@ -171,6 +171,8 @@ def _summary(results: dict[str, Any]) -> list[str]:
             f"{silence['recordings']} recordings have no reference word under these rules; "
             f"{silence['insertions']} insertions there."
         )
+    if results.get("word_times"):
+        sentences.append(results["word_times"]["note"])
     sentences += [
         f"Times are simulated: {results['timed_as']} on {row['backend']}, span {row['span_s'] or 0:g} s."
         for row in results["rows"]

@@ -160,8 +160,8 @@ def screen(captions: list[Caption], console: Console | None = None) -> Iterator[
                     line = word
                 else:
                     line = f"{line} {word}".strip()
-            room = max(0, console.width - len(line) - 1)
-            live.update(Text(line).append(f" {' '.join(caption.interim)}"[:room], style="dim"), refresh=True)
+            interim = f"{' ' if line else ''}{' '.join(caption.interim)}"[: console.width - len(line)]
+            live.update(Text(line).append(interim, style="dim"), refresh=True)
 
         yield update
 

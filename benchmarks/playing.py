@@ -4,7 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from ..backends.errors import InputError
@@ -14,10 +14,11 @@ from ..backends.span import TOKENS_PER_S, Span, span, window_call
 from ..backends.timing import Backend
 from ..backends.workload import Workload
 from ..datasets import Dataset, Recording
-from ..speech.engine import WINDOW_LIMIT_S, Hypothesis
+from ..speech.engine import WINDOW_LIMIT_S, Engine, Hypothesis
 from ..speech.model import Recogniser
 from ..speech.strategies import Call
 from ..speech.stream import ServiceTime
+from ..speech.word_times import with_word_times
 
 
 class Loadable(Protocol):
@@ -42,6 +43,37 @@ def load_recordings(entries: Iterable[Loadable]) -> tuple[list[Recording], list[
     for failure in failed:
         print(f"skipped: {failure['reason']}", file=sys.stderr)
     return recordings, failed
+
+
+@dataclass(slots=True)
+class WordTimes:
+    """Gives times to the words of recordings that come without, and remembers for how many."""
+
+    recordings: int = 0
+    words: int = 0
+    found: int = 0
+
+    def fill(self, recordings: list[Recording], engine: Engine) -> list[Recording]:
+        """The recordings, those without word times aligned by the engine's recogniser with full context."""
+        bare = [r for r in recordings if r.words is None and r.text.strip()]
+        if not bare:
+            return recordings
+        timed = {one.recording.id: one for one in with_word_times(bare, engine)}
+        self.recordings += sum(one.found > 0 for one in timed.values())
+        self.words += sum(len(one.recording.words or ()) for one in timed.values())
+        self.found += sum(one.found for one in timed.values())
+        return [timed[r.id].recording if r.id in timed else r for r in recordings]
+
+    def meta(self, recogniser: Recogniser) -> dict[str, Any] | None:
+        """For the meta data of a run; None where all times are the dataset's own."""
+        if not self.recordings:
+            return None
+        note = (
+            f"The word times of {self.recordings} recordings are no truth: {recogniser.name} itself aligned them, with "
+            f"{WINDOW_LIMIT_S:g} s of context; it heard {self.found} of {self.words} words, and the others were put "
+            "between those."
+        )
+        return {"aligned_by": recogniser.name, **asdict(self), "note": note}
 
 
 def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, streams: int, step_s: float) -> Span:

@@ -76,7 +76,7 @@ def planted(earspan, monkeypatch, tmp_path):
     (tmp_path / "manifest.jsonl").write_text("".join(lines))
 
     def run(*argv, out="out"):
-        disjoint = ("--strategy", "disjoint", "--window", "5", "--no-cache")
+        disjoint = ("--strategy", "disjoint", "--window", "5", "--no-cache", "--word-times", "none")
         return earspan("evaluate", "--dataset", "manifest.jsonl", *disjoint, "--out", out, *argv)
 
     run.said = said  # pyright: ignore[reportFunctionMemberAccess]
@@ -217,6 +217,29 @@ def test_simuleval_scores_the_exported_log_as_the_results_say(planted, tmp_path)
         # One call a recording, at its end: SimulEval's LAAL is the delay of the first word.
         assert all(set(one[times]) == {one[times][0]} and one[times][0] >= one["source_length"] for one in instances)
         assert sum(one[times][0] for one in instances) / len(instances) == pytest.approx(1000 * row[key])
+
+
+def test_words_without_times_are_aligned_by_the_model_and_the_result_says_so(earspan, broken, tmp_path):
+    def without_words(folder: Path) -> None:
+        lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+        bare = [json.dumps({key: value for key, value in line.items() if key != "words"}) + "\n" for line in lines]
+        (folder / "manifest.jsonl").write_text("".join(bare))
+
+    given = ("evaluate", "--dataset", broken(without_words), "--window", "4", "--out", "out")
+    code, out, _ = earspan(*given)
+    aligned = results_of(tmp_path / "out")
+    assert code == 0
+    assert aligned["word_times"]["aligned_by"] == "pocket"
+    assert aligned["word_times"]["words"] >= aligned["word_times"]["found"] > 10
+    assert "are no truth: pocket itself aligned them" in out
+    assert "pocket itself aligned them" in (tmp_path / "out/report.html").read_text()
+    assert aligned["rows"][0]["latency_p50_s"] > 0
+    assert aligned["seams"]["curve"]
+    assert earspan(*given, "--word-times", "none")[0] == 0
+    plain = results_of(tmp_path / "out")
+    assert (plain["word_times"], plain["rows"][0]["latency_p50_s"], plain["seams"]["curve"]) == (None, None, [])
+    assert plain["total"]["wer"] == aligned["total"]["wer"]
+    assert plain["rows"][0]["laal_s"] == pytest.approx(aligned["rows"][0]["laal_s"])
 
 
 def test_exports_for_other_tools(planted, tmp_path):

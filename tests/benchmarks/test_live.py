@@ -113,7 +113,7 @@ def test_a_terminal_shows_interim_words_dim_and_committed_ones_solid():
         show(Caption(("certainly", "this"), ("and", "this"), 2.0, 2.0))
         show(Caption(("and", "so", "it", "goes"), (), 3.0, 3.0))
     out = file.getvalue()
-    assert "\x1b[2m perhaps this\x1b[0m" in out
+    assert "\x1b[2mperhaps this\x1b[0m" in out
     assert "certainly this\x1b[2m and this" in out
     # The line is full: it stays above, and the rest goes on below.
     assert re.search(r"certainly this and so it\s.*goes", out, re.DOTALL)
