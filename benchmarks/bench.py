@@ -21,7 +21,6 @@ from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime_names
 from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
-from .live import digest_of, load_recordings, plan_span, planned_row, service_time, size_of, what_was_run
 from .options import (
     check_folder,
     check_windows,
@@ -30,6 +29,16 @@ from .options import (
     positive_seconds,
     seconds_list,
     use_all_cores,
+)
+from .playing import (
+    WordTimes,
+    digest_of,
+    load_recordings,
+    plan_span,
+    planned_row,
+    service_time,
+    size_of,
+    what_was_run,
 )
 from .progress import stage
 from .score import publish
@@ -105,6 +114,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--live-audio", type=positive_seconds, default=60.0, metavar="S",
         help="how much of each recording is played live, if word times tell where to stop (default: 60)")  # fmt: skip
+    add("--word-times", default="model", choices=("model", "none"),
+        help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
     add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/bench"), metavar="FOLDER", help="default: runs/bench")
@@ -131,11 +142,14 @@ def run(args: argparse.Namespace) -> int:
     _introduce(args.model, timed_as, dataset)
 
     recordings, failed = load_recordings(dataset)
-    live = [head(recording, args.live_audio) for recording in recordings]
     use_all_cores()
     cache = None if args.no_cache else TranscriptCache(default_cache_path())
     engine = Engine(recogniser, cache=cache)
     attention = Attention(recogniser, cache=cache)
+    word_times = WordTimes()
+    if args.word_times == "model":
+        recordings = word_times.fill(recordings, engine)
+    live = [head(recording, args.live_audio) for recording in recordings]
     tracks = []
 
     def hear(title: str, chosen: list[Recording], setting: _Setting, service_s: ServiceTime) -> None:
@@ -158,6 +172,7 @@ def run(args: argparse.Namespace) -> int:
     meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)
     meta["backends"] = [planned_row(b, s, dims, args) for b, s in zip(backends, spans, strict=True)]
     meta["spans"] = _load_table(backends, dims, args)
+    meta["word_times"] = word_times.meta(recogniser)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
     stored = Run(meta, {r.id: r for r in [*recordings, *live]}, tracks)
     write_raw(args.out, stored)

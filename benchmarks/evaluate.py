@@ -26,8 +26,8 @@ from ..speech.regimes import regime
 from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
 from .exports import EXPORTS, check_exports
-from .live import plan_span, planned_row, service_time, what_was_run
 from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, use_all_cores
+from .playing import WordTimes, plan_span, planned_row, service_time, what_was_run
 from .progress import stage
 from .score import publish
 from .store import Run, Track, environment, track, without_audio, write_raw
@@ -52,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--hours", type=positive_seconds, metavar="H", help="hear a sample of this many hours, drawn by seed")
     add("--stream-by", choices=STREAM_KEYS, help="join the recordings of a speaker or chapter into one stream")
     add("--gap", type=positive_seconds, default=0.5, metavar="S", help="silence between joined ones (default: 0.5)")
+    add("--word-times", default="model", choices=("model", "none"),
+        help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
     add("--regime", default="whisper", help="scoring rules: whisper, whisper+compounds, none, FILE.toml")
     add("--seed", type=int, default=0, help="seed of the sample and of the bootstrap (default: 0)")
     add("--export", type=comma_list, default=[], metavar="A,B", help=f"write for other tools: {', '.join(EXPORTS)}")
@@ -86,9 +88,12 @@ def run(args: argparse.Namespace) -> int:
     heard: dict[str, Recording] = {}
     tracks: list[Track] = []
     failed = []
+    word_times = WordTimes()
     with stage(f"{args.strategy} windows of {setting.window_s:g} s") as progress:
         for done, portion in enumerate(_portions(units)):
             recordings = _loaded(portion, failed)
+            if args.word_times == "model":
+                recordings = word_times.fill(recordings, engine)
             strategy = make_strategy(args.strategy, setting.window_s, setting.step_s)
             jobs = [Job(recording, strategy, service_s) for recording in recordings]
             play(jobs, engine, progress if done == 0 else None, attention)
@@ -100,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
     meta = _meta(args, timed_as, recogniser, datasets, units, heard)
     meta["backends"] = [backend_row] if backend_row else []
     meta["failed"] = [{"recording": "-", "reason": defect} for defect in defects] + failed
+    meta["word_times"] = word_times.meta(recogniser)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
     stored = Run(meta, heard, tracks)
     write_raw(args.out, stored)

@@ -23,7 +23,6 @@ from ..speech.regimes import regime_names
 from ..speech.strategies import OVERLOADS, make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
 from .bench import head
-from .live import digest_of, load_recordings, service_time, size_of, what_was_run
 from .options import (
     check_folder,
     check_windows,
@@ -33,6 +32,7 @@ from .options import (
     seconds_list,
     use_all_cores,
 )
+from .playing import digest_of, load_recordings, service_time, size_of, what_was_run
 from .progress import stage
 from .score import publish
 from .store import Run, Track, environment, track, write_raw

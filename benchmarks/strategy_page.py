@@ -7,7 +7,9 @@ from typing import Any
 from ..backends.errors import InputError
 from .markup import Markup, el, join
 from .report import PROVENANCES, closed_page
+from .report_data import Node
 from .report_tables import scrolling, table_of
+from .seam_figures import seam_section
 from .strategy_results import BASELINE, Row
 from .summary import interval, percent, print_closing
 from .tables import show_table
@@ -116,6 +118,7 @@ def render_strategies(results: dict[str, Any]) -> str:
                 _clock_table(results),
             ),
             _within_table(results),
+            seam_section(_seams(results)),
             _row_table(results),
             _origin(results),
         ]
@@ -144,6 +147,17 @@ def _top(results: dict[str, Any]) -> Markup:
 def _figure(heading: str, about: str, chart: Markup, *more: Markup | None) -> Markup:
     caption = el("figcaption", about, class_="about")
     return el("section", el("figure", el("h2", heading), caption, scrolling(chart, heading)), *more)
+
+
+def _seams(results: dict[str, Any]) -> Node:
+    """The unaware rows as `seam_section` reads settings; it draws the first strategies only."""
+    first = [name for name in ("disjoint", "overlap", "sliding", "alignatt") if name in results["strategies"]]
+    rows = [row for row in results["rows"] if row["backend"] is None]
+    curves = [
+        {"strategy": name, "step_s": None, "points": [row for row in rows if row["strategy"] == name]}
+        for name in dict.fromkeys([*first, *results["strategies"]])
+    ]
+    return Node({"curves": curves}, "")
 
 
 def _styles(results: dict[str, Any]) -> dict[str, int]:
@@ -274,7 +288,7 @@ def _row_table(results: dict[str, Any]) -> Markup:
 
 
 def _table(heading: str, about: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    head = [column.rstrip(">").capitalize() for column in columns]
+    head = [column[:1].upper() + column[1:].rstrip(">") for column in columns]
     return el("section", el("h2", heading), el("p", about, class_="about"), scrolling(table_of(head, rows), heading))
 
 

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from ..speech.latency import latency_summary, word_latencies
 from ..speech.regimes import regime_version
 from ..speech.score import ErrorRate, score_texts, wer_interval
 from ..speech.significance import paired_bootstrap
 from ..speech.stream import unheard_s
-from .score_latency import latency_of
+from .score_latency import Listened, latency_of, listened, seams_of
 from .store import SCHEMA, Run, Track
 from .summary import interval, join_words, percent
 
@@ -16,6 +19,7 @@ BUDGETS_S = (2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
 BASELINE, REFERENCE = "disjoint", "sequential"
 
 Row = dict[str, Any]
+Call = dict[str, Any]  # of calls.jsonl
 
 
 def derive_strategies(stored: Run) -> dict[str, Any]:
@@ -25,9 +29,15 @@ def derive_strategies(stored: Run) -> dict[str, Any]:
     for track in stored.tracks:
         groups.setdefault((track.backend, track.strategy, track.window_s), []).append(track)
     rates = _rates(stored)
+    # Each distinct text of a recording is aligned once: settings on several backends often have the same.
+    distinct = {(track.recording, track.text): track for track in stored.tracks}
+    heard = dict(zip(distinct, listened(stored, list(distinct.values())), strict=True))
     rows = []
     for (backend, strategy, window_s), tracks in groups.items():
         mine = [rates[track.recording, track.text] for track in tracks]
+        items = [
+            replace(heard[track.recording, track.text], track=track, shown=tuple(track.emitted)) for track in tracks
+        ]
         ends = wer_interval(mine, settings["seed"])
         rows.append(
             {
@@ -37,13 +47,11 @@ def derive_strategies(stored: Run) -> dict[str, Any]:
                 "step_s": tracks[0].step_s,
                 **sum(mine, ErrorRate.zero()).to_json(),
                 "wer_ci95": ends and list(ends),
-                **latency_of(stored, tracks),
+                **latency_of(stored, items),
+                "seams": seams_of(stored, items),
                 **_work(tracks),
                 # What the same calls would be said to take by tools without a queue, and by those that add all work up.
-                **{
-                    name: latency_of(stored, [_retimed(t, clock) for t in tracks])["latency_p50_s"]
-                    for name, clock in CLOCKS.items()
-                },
+                **{name: _median(stored, items, clock) for name, clock in CLOCKS.items()},
             }
         )
     names = list(dict.fromkeys(row["strategy"] for row in rows))
@@ -56,7 +64,13 @@ def derive_strategies(stored: Run) -> dict[str, Any]:
         "scoring": regime_version(settings["regime"]),
         "strategies": names,
         "rows": rows,
-        "fronts": {name: [[r["strategy"], r["window_s"]] for r in front(_live(rows, name))] for name in backends},
+        "fronts": {
+            name: [
+                [r["strategy"], r["window_s"]]
+                for r in front([r for r in _live(rows, name) if r["strategy"] != REFERENCE])
+            ]
+            for name in backends
+        },
         "within": [
             entry
             for name in backends
@@ -98,16 +112,23 @@ def _work(tracks: Sequence[Track]) -> dict[str, Any]:
     }
 
 
-def _retimed(track: Track, finishes: Callable[[list[dict[str, Any]]], Iterable[float]]) -> Track:
-    calls = [{**call, "finish_at_s": at_s} for call, at_s in zip(track.calls, finishes(track.calls), strict=True)]
-    return replace(track, calls=calls)
+def _median(stored: Run, items: Sequence[Listened], clock: Callable[[list[Call]], list[float]]) -> float | None:
+    """The median word latency of `items` if their calls ended as `clock` says."""
+    found = []
+    for one in items:
+        words = stored.references[one.track.recording].words
+        if words:
+            ends = clock(one.track.calls)
+            shown = [replace(word, at_s=ends[word.call]) for word in one.shown]
+            found.append(word_latencies(words, shown, one.pairs))
+    return latency_summary(np.concatenate(found)).p50_s if found else None
 
 
-def _no_queue(calls: list[dict[str, Any]]) -> list[float]:
+def _no_queue(calls: list[Call]) -> list[float]:
     return [call["arrival_at_s"] + call["finish_at_s"] - call["start_at_s"] for call in calls]
 
 
-def _summed(calls: list[dict[str, Any]]) -> list[float]:
+def _summed(calls: list[Call]) -> list[float]:
     finishes, total_s = [], 0.0
     for call in calls:
         total_s += call["finish_at_s"] - call["start_at_s"]
@@ -174,17 +195,18 @@ def summarise_strategies(results: dict[str, Any]) -> list[str]:
     settings = results["settings"]
     sentences = []
     for backend in results["fronts"]:
-        tried = sorted({entry["budget_s"] for entry in results["within"] if entry["backend"] == backend})
-        said = []
-        for budget_s in tried:
-            entries = [e for e in results["within"] if (e["backend"], e["budget_s"]) == (backend, budget_s)]
-            live = [entry for entry in entries if entry["strategy"] != REFERENCE]
-            if live:
-                said.append(f"{budget_s:g} s: {_best_phrase(live)}")
-        if said:
-            sentences.append(f"On {backend}, lowest WER with 95 % of the words within " + "; within ".join(said) + ".")
-        else:
-            sentences.append(f"{backend} keeps no budget with any strategy and window tried: it cannot keep up.")
+        mine = [e for e in results["within"] if e["backend"] == backend and e["strategy"] != REFERENCE]
+        answers: list[tuple[list[float], str]] = []  # budgets with the same answer, and the answer
+        for budget_s in sorted({entry["budget_s"] for entry in mine}):
+            answer = _best_phrase([entry for entry in mine if entry["budget_s"] == budget_s])
+            if answers and answers[-1][1] == answer:
+                answers[-1][0].append(budget_s)
+            else:
+                answers.append(([budget_s], answer))
+        said = "; ".join(f"{_range(budgets)}: {answer}" for budgets, answer in answers)
+        opening = f"On {backend}, lowest WER with 95 % of the words within "
+        keeps_none = f"{backend} keeps no budget with any strategy and window tried: it cannot keep up."
+        sentences.append(f"{opening}{said}." if said else keeps_none)
     reference = [row for row in results["rows"] if row["strategy"] == REFERENCE and row["wer"] is not None]
     if reference:
         best = min(reference, key=lambda row: row["wer"])
@@ -198,6 +220,10 @@ def summarise_strategies(results: dict[str, Any]) -> list[str]:
         "they are scored on."
     )
     return sentences
+
+
+def _range(budgets_s: Sequence[float]) -> str:
+    return f"{budgets_s[0]:g} s" if len(budgets_s) == 1 else f"{budgets_s[0]:g} to {budgets_s[-1]:g} s"
 
 
 def _best_phrase(entries: Sequence[dict[str, Any]]) -> str:

@@ -91,6 +91,8 @@ def summarise(results: dict[str, Any]) -> list[str]:
     sentences = [opening + "; ".join(_group_phrases(results["rows"])) + "."]
     sentences += _gain(results["rows"])
     sentences += _curve_sentence(results["curves"])
+    if results.get("word_times"):
+        sentences.append(results["word_times"]["note"])
     sentences.append(
         f"Text and WER are measured: {results['model']} on {results['dataset']['name']}. "
         f"Times and spans are simulated: {results['timed_as']}, "

@@ -43,6 +43,7 @@ class PlayedCall:
     finish_at_s: float
     hypothesis: Hypothesis
     committed: tuple[str, ...]
+    interim: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -158,7 +159,9 @@ def _advance(
         following = generator.send(heard)
     except StopIteration:
         following = None
-    job.played.append(PlayedCall(call, call.arrival_at_s, start_s, finish_s, hypothesis, tuple(heard.committed)))
+    job.played.append(
+        PlayedCall(call, call.arrival_at_s, start_s, finish_s, hypothesis, tuple(heard.committed), heard.interim)
+    )
     return following
 
 

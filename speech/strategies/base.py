@@ -44,10 +44,15 @@ class Heard:
     ready_at_s: float
     committed: list[str] = field(default_factory=list)
     word_times_s: tuple[float, ...] = ()
+    interim: tuple[str, ...] = ()
 
     def commit(self, words: Sequence[str]) -> None:
         """Show `words` for good, in this order, at `ready_at_s`."""
         self.committed.extend(words)
+
+    def guess(self, words: Sequence[str]) -> None:
+        """Show `words` after all that is committed, until the next call puts others in their place."""
+        self.interim = tuple(words)
 
 
 class Strategy(Protocol):

@@ -66,6 +66,7 @@ class Overlapping:
             settled += words[: len(words) - following]
             shown += settled
             heard.commit(settled)
+            heard.guess(pending)
 
 
 def merge(shown: list[str], pending: list[str], later: list[str], shared: int) -> tuple[list[str], list[str]]:

@@ -56,6 +56,7 @@ class Sliding:
                 agreed, pending = agreed + pending, []
             committed += agreed
             heard.commit(agreed)
+            heard.guess(pending)
 
 
 def agree(committed: list[str], pending: list[str], words: list[str], leaving: int) -> tuple[list[str], list[str]]:

@@ -68,7 +68,6 @@ def test_the_study_is_the_same_with_its_own_settings(earspan, small_folder, tmp_
 
 
 def test_overload_policies_are_played(earspan, small_folder):
-    # `base` is timed on few streams: the device is fast; on many streams of large-v3 a T4 is hopeless.
     base = (
         "--dataset",
         small_folder,
@@ -86,7 +85,7 @@ def test_overload_policies_are_played(earspan, small_folder):
         code, out, _ = earspan("strategies", *base, "--streams", "64", "--overload", overload, "--json")
         assert code == 0
         rows[overload] = next(row for row in json.loads(out)["rows"] if row["backend"])
-    assert rows["lag"]["backlog_s"] > 10
+    assert rows["lag"]["backlog_s"] > 5
     assert rows["lag"]["calls"] > rows["coalesce"]["calls"]
     assert rows["drop"]["unheard_s"] > 0
     assert all(rows[name]["unheard_s"] == 0 for name in ("lag", "coalesce", "grow"))
@@ -200,7 +199,7 @@ def test_what_keeps_a_budget():
     assert entry["against_disjoint"]["intervals_overlap"] is False
     assert results["fronts"] == {"quick": [["sliding", 2.0]], "slow": []}
     assert any("slow keeps no budget" in sentence for sentence in results["summary"])
-    assert "within 3 s: sliding at 2 s (0.0 %" in results["summary"][0]
+    assert "within 2 to 20 s: sliding at 2 s (0.0 %" in results["summary"][0]
     assert {e["budget_s"] for e in derive_strategies(planted_run(2.5))["within"]} == {2.5}
     assert "<svg" in render_strategies(results)
 
