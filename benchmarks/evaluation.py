@@ -12,7 +12,7 @@ from ..speech.score import ErrorRate, aligned_words, rate_of, wer_interval
 from .errors_view import ErrorCounts, Pair, pairs
 from .score_latency import latency_of, listened, seams_of
 from .store import SCHEMA, Run
-from .summary import interval, percent
+from .summary import cut_sentence, interval, percent
 
 # Below, a result says itself that it is weak. The words: at 5 % WER, 1,000 words are 50 errors, which alone
 # vary by 14 %. The speakers: published test sets have 40 (LibriSpeech) and 11 (TED-LIUM).
@@ -171,6 +171,14 @@ def _summary(results: dict[str, Any]) -> list[str]:
             f"{silence['recordings']} recordings have no reference word under these rules; "
             f"{silence['insertions']} insertions there."
         )
+    for row in results["rows"]:
+        if row["latency_p50_s"] is not None:
+            sentences.append(
+                f"On {row['backend']} words are shown {row['latency_p50_s']:.1f} s after they were spoken (median; "
+                f"95 %: {row['latency_p95_s']:.1f} s, 99 %: {row['latency_p99_s']:.1f} s)."
+            )
+    if cut := cut_sentence("Here", results["seams"]):
+        sentences.append(cut)
     if results.get("word_times"):
         sentences.append(results["word_times"]["note"])
     sentences += [

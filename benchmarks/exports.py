@@ -151,7 +151,7 @@ def _write_parquet(run: Run, results: dict[str, Any], folder: Path) -> None:
 
 
 def _write_simuleval(run: Run, results: dict[str, Any], folder: Path) -> None:
-    """SimulEval's instances.log: raw words with their delays in milliseconds; `simuleval --score-only` reads it.
+    """SimulEval's instances.log: raw words with delays in milliseconds; `simuleval --score-only` reads it.
 
     `delays` are of audio alone. `elapsed` is when a word was shown on the exact clock, computation included;
     SimulEval's own runs put the sum of all computation there, which overstates it.
@@ -171,7 +171,9 @@ def _write_simuleval(run: Run, results: dict[str, Any], folder: Path) -> None:
             "source_length": round(1000 * max((call["end_s"] for call in track.calls), default=0.0), 3),
         }
         lines.append(json.dumps(instance, ensure_ascii=False) + "\n")
-    write_whole(folder / "instances.log", "".join(lines))
+    (folder / "simuleval").mkdir(exist_ok=True)
+    write_whole(folder / "simuleval/config.yaml", "source_type: speech\ntarget_type: text\n")
+    write_whole(folder / "simuleval/instances.log", "".join(lines))
 
 
 EXPORTS: dict[str, Callable[[Run, dict[str, Any], Path], None]] = {

@@ -19,7 +19,6 @@ from ..speech.engine import WINDOW_LIMIT_S, Engine, Hypothesis
 from ..speech.model import Recogniser
 from ..speech.strategies import Call, step_of
 from ..speech.stream import ServiceTime
-from ..speech.word_times import with_word_times
 
 
 class Loadable(Protocol):
@@ -59,6 +58,8 @@ class WordTimes:
         bare = [r for r in recordings if r.words is None and r.text.strip()]
         if not bare:
             return recordings
+        from ..speech.word_times import with_word_times  # imports numba, which takes seconds
+
         timed = {one.recording.id: one for one in with_word_times(bare, engine)}
         self.recordings += sum(one.found > 0 for one in timed.values())
         self.words += sum(len(one.recording.words or ()) for one in timed.values())

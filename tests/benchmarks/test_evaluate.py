@@ -209,7 +209,9 @@ def test_sclite_reads_the_exports_and_counts_the_same(planted, tmp_path):
 
 def test_simuleval_scores_the_exported_log_as_the_results_say(planted, tmp_path):
     assert planted("--export", "simuleval", "--regime", "none")[0] == 0
-    instances = [json.loads(line) for line in (tmp_path / "out/export/instances.log").read_text().splitlines()]
+    instances = [
+        json.loads(line) for line in (tmp_path / "out/export/simuleval/instances.log").read_text().splitlines()
+    ]
     assert [one["prediction"] for one in instances] == list(HEARD.values())
     assert [one["reference"] for one in instances] == list(TEXTS.values())
     (row,) = results_of(tmp_path / "out")["rows"]

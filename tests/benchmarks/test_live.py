@@ -4,6 +4,7 @@ import argparse
 import io
 import re
 
+import numpy as np
 import pytest
 import soundfile
 from earspan.benchmarks import live
@@ -82,7 +83,7 @@ def test_what_can_be_opened(tmp_path, small_folder):
     assert opened("talks").id == next(iter(open_dataset("talks"))).id
     assert opened("talks:the-storm").id == "the-storm"
     path = tmp_path / "memo.wav"
-    soundfile.write(path, [0.0] * SAMPLE_RATE, SAMPLE_RATE)
+    soundfile.write(path, np.zeros(SAMPLE_RATE), SAMPLE_RATE)
     memo = opened(str(path))
     assert (memo.id, memo.text, memo.words, memo.duration_s) == ("memo", "", None, 1.0)
 
