@@ -14,13 +14,13 @@ from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Backend
 from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Recording, open_dataset
+from ..speech.attention import Attention
 from ..speech.cache import TranscriptCache, default_cache_path
 from ..speech.engine import WINDOW_LIMIT_S, Engine
 from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime_names
-from ..speech.strategies import make_strategy, strategy_names
-from ..speech.stream import Job, ServiceTime, play
-from .live import digest_of, load_recordings, no_time, plan_span, planned_row, service_time, size_of, what_was_run
+from ..speech.strategies import make_strategy, step_of, strategy_names
+from ..speech.stream import Job, ServiceTime, no_time, play
 from .options import (
     check_folder,
     check_windows,
@@ -29,6 +29,16 @@ from .options import (
     positive_seconds,
     seconds_list,
     use_all_cores,
+)
+from .playing import (
+    WordTimes,
+    digest_of,
+    load_recordings,
+    plan_span,
+    planned_row,
+    service_time,
+    size_of,
+    what_was_run,
 )
 from .progress import stage
 from .score import publish
@@ -104,6 +114,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--live-audio", type=positive_seconds, default=60.0, metavar="S",
         help="how much of each recording is played live, if word times tell where to stop (default: 60)")  # fmt: skip
+    add("--word-times", default="model", choices=("model", "none"),
+        help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
     add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/bench"), metavar="FOLDER", help="default: runs/bench")
@@ -130,16 +142,21 @@ def run(args: argparse.Namespace) -> int:
     _introduce(args.model, timed_as, dataset)
 
     recordings, failed = load_recordings(dataset)
-    live = [head(recording, args.live_audio) for recording in recordings]
     use_all_cores()
-    engine = Engine(recogniser, cache=None if args.no_cache else TranscriptCache(default_cache_path()))
+    cache = None if args.no_cache else TranscriptCache(default_cache_path())
+    engine = Engine(recogniser, cache=cache)
+    attention = Attention(recogniser, cache=cache)
+    word_times = WordTimes()
+    if args.word_times == "model":
+        recordings = word_times.fill(recordings, engine)
+    live = [head(recording, args.live_audio) for recording in recordings]
     tracks = []
 
     def hear(title: str, chosen: list[Recording], setting: _Setting, service_s: ServiceTime) -> None:
         strategy = make_strategy(setting.strategy, setting.window_s, setting.step_s)
         jobs = [Job(recording, strategy, service_s) for recording in chosen]
         with stage(title) as progress:
-            play(jobs, engine, progress)
+            play(jobs, engine, progress, attention)
         tracks.extend(track(job, setting.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs)
 
     for name, step_s, windows in curves:
@@ -148,13 +165,14 @@ def run(args: argparse.Namespace) -> int:
             hear(f"{name} windows of {window_s:g} s", chosen, _Setting(name, window_s, step_s, None), no_time)
     for backend, planned in zip(backends, spans, strict=True):
         if planned.span_s is not None:
-            step_s = None if args.strategy == "disjoint" else args.step
+            step_s = step_of(args.strategy, args.step)
             setting = _Setting(args.strategy, planned.span_s, step_s, backend.name)
             hear(f"live on {backend.name}, {planned.span_s:g} s", live, setting, service_time(backend, dims, args))
 
     meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)
     meta["backends"] = [planned_row(b, s, dims, args) for b, s in zip(backends, spans, strict=True)]
     meta["spans"] = _load_table(backends, dims, args)
+    meta["word_times"] = word_times.meta(recogniser)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
     stored = Run(meta, {r.id: r for r in [*recordings, *live]}, tracks)
     write_raw(args.out, stored)
@@ -206,7 +224,7 @@ def head(recording: Recording, limit_s: float) -> Recording:
 
 def _load_table(backends: Sequence[Backend], dims: Dimensions, args: argparse.Namespace) -> list[dict[str, Any]]:
     """The planner's answer at other loads: the headline is one column of this table."""
-    if args.strategy == "disjoint":
+    if step_of(args.strategy, args.step) is None:
         return []
     loads = dict.fromkeys((*PLANNED_LOADS, (args.step, args.streams)))
     return [

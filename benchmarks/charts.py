@@ -20,8 +20,8 @@ def span_and_wer(rows: Sequence[Row]) -> Markup:
     parts = [
         el("text", "Span: longest window in real time, seconds", x=span.start, y=14, class_="head"),
         el("text", "Word error rate, percent, 95 % interval", x=rate.start, y=14, class_="head"),
-        *(_vertical(span(tick), top, height - 8, f"{tick:g}") for tick in ticks(span.high, 6) if tick <= span.high),
-        *(_vertical(rate(tick / 100), top, height - 8, f"{tick:g}") for tick in steps),
+        *(vertical(span(tick), top, height - 8, f"{tick:g}") for tick in ticks(span.high, 6) if tick <= span.high),
+        *(vertical(rate(tick / 100), top, height - 8, f"{tick:g}") for tick in steps),
     ]
     for i, row in enumerate(rows):
         middle = top + ROW * i + ROW / 2
@@ -88,7 +88,7 @@ def service_by_phase(rows: Sequence[Row]) -> Markup:
         el("text", "Service time as a part of the step", x=x.start, y=14, class_="head"),
         _legend(x.start, rows),
     ]
-    parts += [_vertical(x(t / 4), top, height - 8, f"{t * 25} %") for t in range(9) if t / 4 <= x.high and t != 4]
+    parts += [vertical(x(t / 4), top, height - 8, f"{t * 25} %") for t in range(9) if t / 4 <= x.high and t != 4]
     for i, row in enumerate(rows):
         middle = top + ROW * i + ROW / 2
         parts += [_name(row, rows, middle), _stack(row, x, middle)]
@@ -145,7 +145,7 @@ def _name(row: Row, rows: Sequence[Row], middle: float) -> Markup:
     )
 
 
-def _vertical(x: float, top: float, bottom: float, name: str) -> Markup:
+def vertical(x: float, top: float, bottom: float, name: str) -> Markup:
     return el(
         "g",
         el("line", x1=x, x2=x, y1=top - 4, y2=bottom, class_="grid"),

@@ -18,15 +18,16 @@ from ..backends.registry import get_backend
 from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Entry, Recording, open_dataset
 from ..datasets.selection import STREAM_KEYS, Stream, join_streams, sample
+from ..speech.attention import Attention
 from ..speech.cache import TranscriptCache, default_cache_path
 from ..speech.engine import WINDOW_LIMIT_S, Engine
 from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime
-from ..speech.strategies import make_strategy, strategy_names
-from ..speech.stream import Job, ServiceTime, play
+from ..speech.strategies import make_strategy, step_of, strategy_names
+from ..speech.stream import Job, ServiceTime, no_time, play
 from .exports import EXPORTS, check_exports
-from .live import no_time, plan_span, planned_row, service_time, what_was_run
 from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, use_all_cores
+from .playing import WordTimes, plan_span, planned_row, service_time, what_was_run
 from .progress import stage
 from .score import publish
 from .store import Run, Track, environment, track, without_audio, write_raw
@@ -51,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--hours", type=positive_seconds, metavar="H", help="hear a sample of this many hours, drawn by seed")
     add("--stream-by", choices=STREAM_KEYS, help="join the recordings of a speaker or chapter into one stream")
     add("--gap", type=positive_seconds, default=0.5, metavar="S", help="silence between joined ones (default: 0.5)")
+    add("--word-times", default="model", choices=("model", "none"),
+        help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
     add("--regime", default="whisper", help="scoring rules: whisper, whisper+compounds, none, FILE.toml")
     add("--seed", type=int, default=0, help="seed of the sample and of the bootstrap (default: 0)")
     add("--export", type=comma_list, default=[], metavar="A,B", help=f"write for other tools: {', '.join(EXPORTS)}")
@@ -79,16 +82,21 @@ def run(args: argparse.Namespace) -> int:
     _introduce(args, timed_as, units, defects)
 
     use_all_cores()
-    engine = Engine(recogniser, cache=None if args.no_cache else TranscriptCache(default_cache_path()))
+    cache = None if args.no_cache else TranscriptCache(default_cache_path())
+    engine = Engine(recogniser, cache=cache)
+    attention = Attention(recogniser, cache=cache)
     heard: dict[str, Recording] = {}
     tracks: list[Track] = []
     failed = []
+    word_times = WordTimes()
     with stage(f"{args.strategy} windows of {setting.window_s:g} s") as progress:
         for done, portion in enumerate(_portions(units)):
             recordings = _loaded(portion, failed)
+            if args.word_times == "model":
+                recordings = word_times.fill(recordings, engine)
             strategy = make_strategy(args.strategy, setting.window_s, setting.step_s)
             jobs = [Job(recording, strategy, service_s) for recording in recordings]
-            play(jobs, engine, progress if done == 0 else None)
+            play(jobs, engine, progress if done == 0 else None, attention)
             tracks += [track(job, args.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs]
             heard |= {recording.id: without_audio(recording) for recording in recordings}
     if not heard:
@@ -97,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
     meta = _meta(args, timed_as, recogniser, datasets, units, heard)
     meta["backends"] = [backend_row] if backend_row else []
     meta["failed"] = [{"recording": "-", "reason": defect} for defect in defects] + failed
+    meta["word_times"] = word_times.meta(recogniser)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
     stored = Run(meta, heard, tracks)
     write_raw(args.out, stored)
@@ -112,7 +121,7 @@ class _Setting:
 
 def _setting(args: argparse.Namespace, dims: Dimensions) -> tuple[dict[str, Any] | None, _Setting, ServiceTime]:
     """The planner's row, the window that is used, and how long its calls take."""
-    step_s = None if args.strategy == "disjoint" else args.step
+    step_s = step_of(args.strategy, args.step)
     if args.backend == "none":
         return None, _Setting(args.window or WINDOW_LIMIT_S, step_s, None), no_time
     backend = get_backend(args.backend)

@@ -10,9 +10,9 @@ from ..datasets.recording import Recording
 from ..speech.regimes import regime_version
 from ..speech.score import ErrorRate, aligned_words, rate_of, wer_interval
 from .errors_view import ErrorCounts, Pair, pairs
-from .score_latency import latency_of
+from .score_latency import latency_of, listened, seams_of
 from .store import SCHEMA, Run
-from .summary import interval, percent
+from .summary import cut_sentence, interval, percent
 
 # Below, a result says itself that it is weak. The words: at 5 % WER, 1,000 words are 50 errors, which alone
 # vary by 14 %. The speakers: published test sets have 40 (LibriSpeech) and 11 (TED-LIUM).
@@ -64,6 +64,7 @@ def derive_evaluation(run: Run) -> dict[str, Any]:
     items, counts = scored(run)
     over, units = units_of(items)
     silent = [item for item in items if item.rate.ref_words == 0]
+    heard = listened(run, run.tracks)
     results = {
         "schema": SCHEMA,
         **{key: value for key, value in run.meta.items() if key not in ("schema", "backends")},
@@ -76,7 +77,8 @@ def derive_evaluation(run: Run) -> dict[str, Any]:
         "by_speaker": _table(items, "speaker", settings["seed"]),
         "by_recording": [_row(item) for item in items],
         "common_errors": counts.most_common(),
-        "rows": [{**row, **latency_of(run, run.tracks)} for row in run.meta["backends"]],
+        "rows": [{**row, **latency_of(run, heard)} for row in run.meta["backends"]],
+        "seams": seams_of(run, heard),
         "cut_off_calls": sum(call["cut_off"] for t in run.tracks for call in t.calls),
         "warnings": [*run.meta["warnings"], *_doubts(units, over, items)],
     }
@@ -169,6 +171,16 @@ def _summary(results: dict[str, Any]) -> list[str]:
             f"{silence['recordings']} recordings have no reference word under these rules; "
             f"{silence['insertions']} insertions there."
         )
+    for row in results["rows"]:
+        if row["latency_p50_s"] is not None:
+            sentences.append(
+                f"On {row['backend']} words are shown {row['latency_p50_s']:.1f} s after they were spoken (median; "
+                f"95 %: {row['latency_p95_s']:.1f} s, 99 %: {row['latency_p99_s']:.1f} s)."
+            )
+    if cut := cut_sentence("Here", results["seams"]):
+        sentences.append(cut)
+    if results.get("word_times"):
+        sentences.append(results["word_times"]["note"])
     sentences += [
         f"Times are simulated: {results['timed_as']} on {row['backend']}, span {row['span_s'] or 0:g} s."
         for row in results["rows"]

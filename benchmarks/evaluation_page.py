@@ -9,9 +9,12 @@ from ..backends.errors import InputError
 from .errors_view import Pair, alignment_markup, show_alignment
 from .evaluation import derive_evaluation, worst
 from .exports import export
+from .latency_figures import latency_section
 from .markup import Markup, el
 from .report import closed_page
+from .report_data import Node
 from .report_tables import scrolling
+from .seam_figures import seam_section
 from .store import Run
 from .summary import interval, percent, print_closing
 from .tables import show_table
@@ -62,6 +65,8 @@ def render_evaluation(results: dict[str, Any], worst_first: Sequence[tuple[Any, 
             el("div", *(el("p", sentence) for sentence in results["summary"]), class_="summary"),
             _notices(results),
             el("section", el("h2", "Error rates"), _rate_table(results)),
+            seam_section(Node(results, "")),
+            latency_section(Node(results, "")),
             el("section", el("h2", "Most frequent errors"), *_frequent(results)),
             _errors(worst_first),
             _origin(results),

@@ -1,4 +1,4 @@
-"""A scored run in the formats of other tools: TRN, CTM and STM for sclite, SegLST for meeteval, CSV and Parquet."""
+"""A scored run in the formats of other tools: sclite (TRN, CTM, STM), meeteval (SegLST), SimulEval, CSV and Parquet."""
 
 import csv
 import importlib
@@ -150,11 +150,38 @@ def _write_parquet(run: Run, results: dict[str, Any], folder: Path) -> None:
     parquet.write_table(table.replace_schema_metadata(scoring), folder / "recordings.parquet")
 
 
+def _write_simuleval(run: Run, results: dict[str, Any], folder: Path) -> None:
+    """SimulEval's instances.log: raw words with delays in milliseconds; `simuleval --score-only` reads it.
+
+    `delays` are of audio alone. `elapsed` is when a word was shown on the exact clock, computation included;
+    SimulEval's own runs put the sum of all computation there, which overstates it.
+    """
+    del results
+    lines = []
+    for number, track in enumerate(run.tracks):
+        shown = track.emitted
+        instance = {
+            "index": number,
+            "prediction": " ".join(word.text for word in shown),
+            "delays": [round(1000 * word.heard_s, 3) for word in shown],
+            "elapsed": [round(1000 * word.at_s, 3) for word in shown],
+            "prediction_length": len(shown),
+            "reference": " ".join(run.references[track.recording].text.split()),
+            "source": [track.recording],
+            "source_length": round(1000 * max((call["end_s"] for call in track.calls), default=0.0), 3),
+        }
+        lines.append(json.dumps(instance, ensure_ascii=False) + "\n")
+    (folder / "simuleval").mkdir(exist_ok=True)
+    write_whole(folder / "simuleval/config.yaml", "source_type: speech\ntarget_type: text\n")
+    write_whole(folder / "simuleval/instances.log", "".join(lines))
+
+
 EXPORTS: dict[str, Callable[[Run, dict[str, Any], Path], None]] = {
     "trn": _write_trn,
     "ctm": _write_ctm,
     "stm": _write_stm,
     "seglst": _write_seglst,
+    "simuleval": _write_simuleval,
     "csv": _write_csv,
     "parquet": _write_parquet,
 }

@@ -1,125 +1,190 @@
-"""What every benchmark that plays recordings on a backend needs: recordings in, spans planned, calls timed."""
+"""`earspan live`: a recording at the pace it was spoken, captions appearing when a backend would have them."""
 
 import argparse
-import shlex
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from pathlib import Path
 
-from ..backends.errors import InputError
-from ..backends.lpu_trace import brief_schedule
-from ..backends.models import Dimensions
-from ..backends.span import TOKENS_PER_S, Span, span, window_call
-from ..backends.timing import Backend
-from ..backends.workload import Workload
-from ..datasets import Dataset, Recording
-from ..speech.engine import WINDOW_LIMIT_S, Hypothesis
-from ..speech.model import Recogniser
-from ..speech.strategies import Call
-from ..speech.stream import ServiceTime
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
+from ..backends.errors import InputError, unknown
+from ..backends.models import resolve_dims
+from ..backends.registry import get_backend
+from ..backends.workload import PADDINGS
+from ..datasets import SAMPLE_RATE, Recording, dataset_names, open_dataset, read_audio
+from ..speech.cache import TranscriptCache, default_cache_path
+from ..speech.engine import WINDOW_LIMIT_S, Clip, Engine
+from ..speech.latency import backlog, latency_summary, service_and_audio, word_latencies
+from ..speech.model import checkpoint_dims, load_recogniser
+from ..speech.pairing import paired
+from ..speech.realtime import Caption, Here, Show, Wall, WallClock, replay
+from ..speech.score import score_text
+from ..speech.strategies import make_strategy, step_of, strategy_names
+from ..speech.stream import Job, ServiceTime, play
+from .options import check_windows, positive_count, positive_seconds, use_all_cores
+from .playing import plan_span, service_time
+from .progress import stage
+from .store import Track, track
+from .summary import percent
 
-class Loadable(Protocol):
-    """An entry or a stream of entries."""
-
-    @property
-    def id(self) -> str: ...
-    def load(self) -> Recording: ...
-
-
-def load_recordings(entries: Iterable[Loadable]) -> tuple[list[Recording], list[dict[str, str]]]:
-    """The recordings that can be read, and why the others cannot. Raises `InputError` if none can."""
-    recordings, failed = [], []
-    for entry in entries:
-        try:
-            recordings.append(entry.load())
-        except InputError as error:
-            failed.append({"recording": entry.id, "reason": str(error)})
-    if not recordings:
-        many = f"none of {len(failed)} recordings can be read; the first: " if len(failed) > 1 else ""
-        raise InputError(many + failed[0]["reason"])
-    for failure in failed:
-        print(f"skipped: {failure['reason']}", file=sys.stderr)
-    return recordings, failed
+HELP = "captions of a recording in real time, as a backend would show them"
+HERE = "here"
+_WINDOW_HERE_S = 5.0
+_LATE_S = 0.1  # what a reader does not notice
 
 
-def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, streams: int, step_s: float) -> Span:
-    return span(
-        backend,
-        dims,
-        strategy=args.strategy,
-        streams=streams,
-        step_s=None if args.strategy == "disjoint" else step_s,
-        latency_s=args.latency,
-        padding=args.padding,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan live`."""
+    add = parser.add_argument
+    add("file", metavar="FILE", help="an audio file, a dataset, or DATASET:RECORDING, for example talks:the-storm")
+    add("--model", default="pocket", help="recogniser: pocket, an official Whisper, or a checkpoint (default: pocket)")
+    add("--timed-as", metavar="SIZE", help="Whisper size that is timed (default: the model; large-v3 for pocket)")
+    add("--backend", default="h100", metavar="NAME|here", help="whose delay; here: this machine's (default: h100)")
+    add("--strategy", default="sliding", choices=sorted(strategy_names()), help="default: sliding")
+    add("--window", type=positive_seconds, metavar="S", help="default: the backend's span; 5 for this machine")
+    add("--step", type=positive_seconds, default=1.0, metavar="S", help="seconds between calls (default: 1)")
+    add("--streams", type=positive_count, default=1, help="live recordings that share the backend (default: 1)")
+    add("--latency", type=positive_seconds, metavar="S", help="latency budget a word must keep (default: none)")
+    add("--padding", default="full", choices=PADDINGS, help="timed calls are padded to 30 s, or not (default: full)")
+    add("--seconds", type=positive_seconds, metavar="S", help="stop after so much of the recording")
+    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+
+
+def run(args: argparse.Namespace, wall: Wall | None = None) -> int:
+    """Play the recording and print what was heard, and how late. Ctrl-C stops it; the summary comes all the same."""
+    recording = opened(args.file)
+    if args.seconds:
+        recording = replace(recording, audio=recording.audio[: round(args.seconds * SAMPLE_RATE)])
+    if not len(recording.audio):
+        raise InputError(f"{args.file}: there is no audio in it")
+    if args.window:
+        check_windows([args.window], WINDOW_LIMIT_S)
+    simulated = None if args.backend == HERE else _simulated(args)
+    window_s, timed = (args.window or _WINDOW_HERE_S, "this machine") if simulated is None else simulated[1:]
+    step_s = step_of(args.strategy, args.step)
+    strategy = make_strategy(args.strategy, window_s, step_s)
+    recogniser = load_recogniser(args.model)
+    use_all_cores()
+    cached = not (args.no_cache or simulated is None)
+    engine = Engine(recogniser, cache=TranscriptCache(default_cache_path()) if cached else None)
+    print(
+        f"{recording.id}, {recording.duration_s:.0f} s; heard by {recogniser.name}, times of {timed}; "
+        f"{args.strategy} windows of {window_s:g} s; Ctrl-C stops",
+        file=sys.stderr,
     )
+    wall, captions, job = wall or WallClock(), list[Caption](), None
+    try:
+        if simulated is None:
+            engine.transcribe([Clip(recording.audio[:SAMPLE_RATE])])  # the first call of all takes longest
+            with screen(captions) as show:
+                live = Here(strategy, wall, show)
+                job = Job(recording, live, live.service_s)
+                play([job], engine)
+        else:
+            job = Job(recording, strategy, simulated[0])
+            with stage("transcribing ahead, to be on time") as progress:
+                play([job], engine, progress)
+            with screen(captions) as show:
+                replay(job.played, wall, show)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    if job and captions and job.played:  # a call that was cut short is shown, but was not played to its end
+        job.played = job.played[: len(captions)]
+        _summarise(recording, track(job, args.strategy, window_s, step_s, args.backend), captions)
+    return 0
 
 
-def service_time(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> ServiceTime:
-    """Service time of one call of every stream, with the token counts of the call that was heard."""
-
-    def service_s(call: Call, hypothesis: Hypothesis) -> float:
-        work = Workload(
-            dims,
-            audio_s=WINDOW_LIMIT_S if args.padding == "full" else max(call.end_s - call.start_s, 0.02),
-            padding=args.padding,
-            decode_tokens=hypothesis.decode_tokens,
+def _simulated(args: argparse.Namespace) -> tuple[ServiceTime, float, str]:
+    """What calls take on the backend, the window, and what is timed in words."""
+    timed_as = args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
+    dims = resolve_dims(timed_as, checkpoint_dims)
+    backend = get_backend(args.backend)
+    planned = plan_span(backend, dims, args, args.streams, args.step)
+    window_s = args.window or planned.span_s
+    if window_s is None:
+        raise InputError(
+            f"{args.backend} sustains no window here, limited by {planned.limited_by}; choose fewer --streams, a "
+            "longer --step, another --backend, or --window to see one all the same"
         )
-        return backend.serve(work, args.streams).seconds
-
-    return service_s
+    return service_time(backend, dims, args), window_s, f"{timed_as} on {backend.name}, simulated"
 
 
-def no_time(call: Call, hypothesis: Hypothesis) -> float:
-    """For curves of WER alone: no backend, so no time."""
-    return 0.0
+def opened(given: str) -> Recording:
+    """The recording that `given` names: an audio file with or without a transcript, a dataset's first, or one by id."""
+    name, colon, wanted = given.partition(":")
+    if colon and name in dataset_names():
+        entries = {entry.id: entry for entry in open_dataset(name)}
+        if wanted not in entries:
+            raise unknown("recording", wanted, entries)
+        return entries[wanted].load()
+    try:
+        return next(iter(open_dataset(given))).load()
+    except InputError:
+        if not os.path.isfile(given):
+            raise
+    return Recording(Path(given).stem, read_audio(Path(given)), "", None, "file", None)
 
 
-def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
-    """What the planner found for one backend, as a row of results.json; LPUs add the calendar of one call."""
-    timing = planned.timing
-    call = window_call(Workload(dims, padding=args.padding), planned.window_s, TOKENS_PER_S)
-    slots = timing and brief_schedule(backend, call)
-    return {
-        "backend": backend.name,
-        "describe": backend.describe(),
-        "streams": planned.streams,
-        "step_s": planned.step_s,
-        "strategy": args.strategy,
-        "span_s": planned.span_s,
-        "limited_by": planned.limited_by,
-        "sustainable": planned.sustainable,
-        "service_s": timing and timing.seconds,
-        "interval_s": timing and timing.interval_s,
-        "ceiling_s": timing and timing.ceiling_s,
-        "phases": timing and dict(timing.phases),
-        "schedule": slots and list(map(list, slots)),
-        "provenance": timing and timing.provenance,
-        "speed_factor": planned.speed_factor,
-    }
+@contextmanager
+def screen(captions: list[Caption], console: Console | None = None) -> Iterator[Show]:
+    """Within it, the yielded function shows a caption, and adds it to `captions`.
+
+    On a terminal committed words are solid and interim ones dim, in their place; elsewhere every caption with
+    committed words is a line, after the time at which it was shown.
+    """
+    console = console or Console(highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+
+        def print_line(caption: Caption) -> None:
+            captions.append(caption)
+            if caption.committed:
+                console.print(f"{caption.shown_at_s:8.2f} s  {' '.join(caption.committed)}")
+                console.file.flush()
+
+        yield print_line
+        return
+    line = ""
+    with Live(console=console, auto_refresh=False) as live:
+
+        def update(caption: Caption) -> None:
+            nonlocal line
+            captions.append(caption)
+            for word in caption.committed:
+                if line and len(line) + 1 + len(word) > console.width:
+                    console.print(Text(line))  # above the line that is still being written
+                    line = word
+                else:
+                    line = f"{line} {word}".strip()
+            interim = f"{' ' if line else ''}{' '.join(caption.interim)}"[: console.width - len(line)]
+            live.update(Text(line).append(interim, style="dim"), refresh=True)
+
+        yield update
 
 
-def what_was_run(args: argparse.Namespace, timed_as: str, recogniser: Recogniser) -> dict[str, str]:
-    """The command, what was heard with, and what was timed: in the meta data of every run."""
-    return {
-        "command": "earspan " + shlex.join(sys.argv[1:]),
-        "model": recogniser.name,
-        "model_sha256": recogniser.sha256,
-        "timed_as": timed_as,
-        "timed_padding": args.padding,
-        "timed_dtype": "fp16",
-    }
-
-
-def size_of(recordings: list[Recording]) -> dict[str, float | int]:
-    return {
-        "recordings": len(recordings),
-        "audio_s": round(sum(r.duration_s for r in recordings), 2),
-        "words": sum(len(r.text.split()) for r in recordings),
-    }
-
-
-def digest_of(dataset: Dataset, recordings: list[Recording]) -> str:
-    heard = {recording.id for recording in recordings}
-    return replace(dataset, entries=tuple(entry for entry in dataset if entry.id in heard)).digest()
+def _summarise(recording: Recording, heard: Track, captions: list[Caption]) -> None:
+    """Errors and latencies as far as the recording was played and its reference allows, then the delay of captions."""
+    parts = []
+    service_s, audio_s = service_and_audio(heard.calls)
+    words = [word for word in recording.words or () if word.end_s <= audio_s]
+    whole = audio_s >= recording.duration_s - 1e-3 and len(words) == len(recording.words or ())
+    text = " ".join(word.text for word in words) if words else recording.text if whole else ""
+    if text:
+        rate = score_text(text, heard.text)
+        parts.append(f"WER {percent(rate.rate)} ({rate.errors} errors in {rate.ref_words} words)")
+    if words:
+        shown = heard.emitted
+        pairs = paired([word.text for word in words], [word.text for word in shown])
+        found = latency_summary(word_latencies(words, shown, pairs))
+        if found.p50_s is not None:
+            parts.append(f"word latency p50/p95/p99 {found.p50_s:.2f} / {found.p95_s:.2f} / {found.p99_s:.2f} s")
+    parts.append(f"RTF {service_s / audio_s:.3f}")
+    parts.append(f"backlog at most {backlog(heard.calls) or 0:.2f} s")
+    print(f"\n{audio_s:.1f} s played; {'; '.join(parts)}")
+    late_s = max((caption.shown_at_s - caption.due_at_s for caption in captions), default=0.0)
+    if late_s > _LATE_S:
+        print(f"note: captions came up to {late_s:.2f} s after they were due: this machine was busy", file=sys.stderr)

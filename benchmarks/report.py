@@ -9,10 +9,12 @@ from typing import Any
 
 from ..backends.errors import InputError
 from .charts import service_by_phase, span_and_wer
+from .latency_figures import latency_section
 from .markup import Markup, el, join
 from .report_data import LONGEST_S, Report
 from .report_tables import curve_table, planner_table, row_table, scrolling
 from .schedule_chart import schedules
+from .seam_figures import seam_section
 from .store import write_whole
 from .units import seconds
 from .window_chart import wer_by_window
@@ -61,6 +63,10 @@ def page_of(results: dict[str, Any]) -> str:
         from .evaluation_page import render_evaluation  # which takes its style from here
 
         return render_evaluation(results)
+    if isinstance(results, dict) and results.get("benchmark") == "strategies":
+        from .strategy_page import render_strategies
+
+        return render_strategies(results)
     return render(results)
 
 
@@ -78,6 +84,8 @@ def render(results: dict[str, Any]) -> str:
         _notices(report),
         _span_figure(report) if report.rows else None,
         _window_figure(report) if report.curves else None,
+        seam_section(report.root),
+        latency_section(report.root),
         _service_figure(report) if any(row.load is not None for row in report.rows) else None,
         _schedule_figure(report) if any(row.schedule for row in report.rows) else None,
         row_table(report) if report.rows else el("p", "This run has no rows."),

@@ -16,8 +16,10 @@ from .evaluation_page import evaluated, print_evaluation, show_worst
 from .exports import EXPORTS, check_exports
 from .options import comma_list, positive_count
 from .report import render
-from .score_latency import latency_of
+from .score_latency import latency_of, listened, seams_of
 from .store import Run, Track, read_raw, write_whole
+from .strategy_page import print_strategies, render_strategies
+from .strategy_results import derive_strategies
 from .summary import print_results, summarise
 
 HELP = "score a stored run again, without inference"
@@ -47,6 +49,10 @@ def publish(stored: Run, folder: Path, as_json: bool, errors: int = 0, exports: 
     """
     if stored.meta["benchmark"] == "evaluate":
         results, page = evaluated(stored, folder, exports)
+    elif stored.meta["benchmark"] == "strategies":
+        check_exports(exports, "strategies")
+        results = derive_strategies(stored)
+        page = render_strategies(results)
     else:
         check_exports(exports, "bench")
         results = derive(stored)
@@ -58,6 +64,8 @@ def publish(stored: Run, folder: Path, as_json: bool, errors: int = 0, exports: 
     elif stored.meta["benchmark"] == "evaluate":
         print_evaluation(results, folder)
         show_worst(stored, errors)
+    elif stored.meta["benchmark"] == "strategies":
+        print_strategies(results, folder)
     else:
         print_results(results, folder)
     return 1 if results["failed"] else 0
@@ -81,12 +89,15 @@ def derive(stored: Run) -> dict[str, Any]:
     for (strategy, step_s, window_s), tracks in sorted(by_setting.items(), key=lambda item: item[0][2]):
         empty = {"strategy": strategy, "step_s": step_s, "recordings": len(tracks), "points": []}
         curve = curves.setdefault((strategy, step_s), empty)
-        curve["points"].append({"window_s": window_s, **scored(tracks)})
+        point = {"window_s": window_s, **scored(tracks), "seams": seams_of(stored, listened(stored, tracks))}
+        curve["points"].append(point)
     rows = []
     for planned in stored.meta["backends"]:
         tracks = [t for t in stored.tracks if t.backend == planned["backend"]]
         unheard = {**ErrorRate.zero().to_json(), "wer_ci95": None}
-        rows.append({**planned, **(scored(tracks) if tracks else unheard), **latency_of(stored, tracks)})
+        items = listened(stored, tracks)
+        figures = {**latency_of(stored, items), "seams": seams_of(stored, items)}
+        rows.append({**planned, **(scored(tracks) if tracks else unheard), **figures})
     disjoint = next((c["points"] for (strategy, _), c in curves.items() if strategy == "disjoint"), [])
     results = {
         "schema": 1,

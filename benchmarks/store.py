@@ -18,6 +18,7 @@ import numpy as np
 
 from ..backends.errors import InputError
 from ..datasets.recording import Recording, Word
+from ..speech.latency import Emitted, emitted
 from ..speech.stream import Job
 
 SCHEMA = 1
@@ -39,13 +40,13 @@ class Track:
     calls: list[dict[str, Any]]
 
     @property
-    def committed(self) -> list[tuple[str, float]]:
-        """Committed words with the time each was shown."""
-        return [(word, call["finish_at_s"]) for call in self.calls for word in call["committed"]]
+    def emitted(self) -> list[Emitted]:
+        """Committed words with the times that belong to each."""
+        return emitted(self.calls)
 
     @property
     def text(self) -> str:
-        return " ".join(word for word, _ in self.committed)
+        return " ".join(word for call in self.calls for word in call["committed"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def track(job: Job, strategy: str, window_s: float, step_s: float | None, backen
             "cut_off": played.hypothesis.cut_off,
             "text": played.hypothesis.text,
             "committed": list(played.committed),
+            "interim": list(played.interim),
         }
         for played in job.played
     ]
@@ -166,7 +168,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def environment(elapsed_wall_s: float) -> dict[str, Any]:
     """What the result was made with."""
-    packages = ("earspan", "openai-whisper", "torch", "torchaudio", "jiwer", "rapidfuzz", "numpy", "soundfile")
+    packages = ("earspan", "openai-whisper", "torch", "torchaudio", "rapidfuzz", "numpy", "soundfile")
     return {
         **{name: version(name) for name in packages},
         "git": _git_revision(),

@@ -6,6 +6,8 @@ from typing import Any
 
 from .tables import show_table
 
+_FEW_WORDS = 20  # below, a rate says nothing
+
 
 def print_results(results: dict[str, Any], folder: Path) -> None:
     """The table, the curves and the closing paragraph on standard output."""
@@ -91,6 +93,9 @@ def summarise(results: dict[str, Any]) -> list[str]:
     sentences = [opening + "; ".join(_group_phrases(results["rows"])) + "."]
     sentences += _gain(results["rows"])
     sentences += _curve_sentence(results["curves"])
+    sentences += _cut_sentences(results["curves"])
+    if results.get("word_times"):
+        sentences.append(results["word_times"]["note"])
     sentences.append(
         f"Text and WER are measured: {results['model']} on {results['dataset']['name']}. "
         f"Times and spans are simulated: {results['timed_as']}, "
@@ -161,6 +166,28 @@ def _curve_sentence(curves: list[dict[str, Any]]) -> list[str]:
                 f"and {percent(last['wer'])} at {last['window_s']:g} s."
             )
     return sentences
+
+
+def _cut_sentences(curves: list[dict[str, Any]]) -> list[str]:
+    """Of each strategy, what cuts do at the window next to 5 s."""
+    typical = [(c["strategy"], min(c["points"], key=lambda p: abs(p["window_s"] - 5))) for c in curves if c["points"]]
+    found = [
+        cut_sentence(f"In {strategy} windows of {point['window_s']:g} s", point["seams"]) for strategy, point in typical
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def cut_sentence(where: str, seams: dict[str, Any]) -> str | None:
+    """How many of the words that a cut goes through are wrong, beside the others; None where too few are cut."""
+    through, *others = seams["curve"] or [{"ref_words": 0}]
+    words = sum(place["ref_words"] for place in others)
+    if through["ref_words"] < _FEW_WORDS or not words:
+        return None
+    errors = sum(place["substitutions"] + place["deletions"] + place["insertions"] for place in others)
+    return (
+        f"{where} there are {100 * through['wer']:.0f} errors for 100 words that a cut goes through, "
+        f"and {100 * errors / words:.0f} for 100 others."
+    )
 
 
 def join_words(words: list[str]) -> str:

@@ -36,7 +36,7 @@ def wer_by_window(curves: Sequence[Curve], rows: Sequence[Row], offline: Score, 
         parts.append(_curve(curve, i, x, y))
         count = "" if curve.recordings is None else f"{curve.recordings:g} recordings"
         ends.append((y(curve.points[-1].score.wer or 0), curve_name(curve), count, f"series s{i % 4}"))
-    parts += _end_labels(ends, y)
+    parts += end_labels(ends, y)
     for i, ((span_s, row), name, level) in enumerate(zip(marks, names, levels, strict=True)):
         flag_y = top - 14 - FLAG * level
         if i == 0 or span_s > marks[i - 1][0]:  # the first of several at one span is the highest
@@ -114,7 +114,7 @@ def _curve(curve: Curve, index: int, x: Scale, y: Scale) -> Markup:
         line += f"{'L' if i else 'M'}{at_x:.2f} {at_y:.2f}"
         score = f"WER {percent(point.score.wer)} {interval_text(point.score)}"
         title = el("title", f"{curve_name(curve)}, window {seconds(point.window_s)}: {score}")
-        parts.append(el("path", title, d=_SHAPES[index % 4](at_x, at_y), class_="point"))
+        parts.append(el("path", title, d=SHAPES[index % 4](at_x, at_y), class_="point"))
     known = [(x(point.window_s), *point.score.ci95) for point in curve.points if point.score.ci95]
     around = [(at, y(high)) for at, _, high in known] + [(at, y(low)) for at, low, _ in reversed(known)]
     band = el("polygon", points=" ".join(f"{a:.2f},{b:.2f}" for a, b in around), class_="band") if known else None
@@ -122,7 +122,7 @@ def _curve(curve: Curve, index: int, x: Scale, y: Scale) -> Markup:
 
 
 # Shapes besides colours: circle, square, diamond, triangle.
-_SHAPES: tuple[Callable[[float, float], str], ...] = (
+SHAPES: tuple[Callable[[float, float], str], ...] = (
     lambda x, y: f"M{x - 3.5:.2f} {y:.2f}a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0",
     lambda x, y: f"M{x - 3.5:.2f} {y - 3.5:.2f}h7v7h-7z",
     lambda x, y: f"M{x:.2f} {y - 5:.2f}l5 5l-5 5l-5 -5z",
@@ -133,7 +133,7 @@ _SHAPES: tuple[Callable[[float, float], str], ...] = (
 End = tuple[float, str, str, str]  # y of the end of a line, its name, a note, its classes
 
 
-def _end_labels(ends: list[End], y: Scale) -> list[Markup]:
+def end_labels(ends: list[End], y: Scale) -> list[Markup]:
     """The names of lines at their right ends, pushed apart where they would overlap."""
     ends, gap, placed = sorted(ends), 36, list[float]()
     for end_y, *_ in ends:

@@ -42,10 +42,14 @@ class DecodeOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """What one call hears: `audio` float32 at 16 kHz, shape = (samples,), at most 30 s; `prompt` is earlier text."""
+    """What one call hears: `audio` float32 at 16 kHz, shape = (samples,), at most 30 s.
+
+    `prompt` is earlier text; `prefix` is the beginning of this audio's text, which the decoder goes on from.
+    """
 
     audio: np.ndarray
     prompt: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ class Engine:
     def _key(self, clip: Clip) -> str:
         digest = hashlib.sha256(self._key_prefix)
         digest.update(b"\0" + clip.prompt.encode() + b"\0")
+        if clip.prefix:
+            digest.update(b"prefix\0" + clip.prefix.encode() + b"\0")
         digest.update(np.ascontiguousarray(clip.audio, np.float32).tobytes())
         return digest.hexdigest()
 
@@ -140,10 +146,12 @@ class Engine:
 
     def _prompt_tokens(self, clip: Clip) -> list[int]:
         tokens = list(self._tokenizer.sot_sequence_including_notimestamps)
+        # As openai-whisper does: at most half the text context of previous text, after its own mark.
+        room = self.recogniser.dims.n_text_ctx // 2 - 1
+        if clip.prefix:
+            tokens += self._tokenizer.encode(" " + clip.prefix)[-(room - len(tokens)) :]
         if not clip.prompt:
             return tokens
-        # As openai-whisper does: previous text after its own mark, at most half the text context of it.
-        room = self.recogniser.dims.n_text_ctx // 2 - 1
         earlier = self._tokenizer.encode(" " + clip.prompt.strip())[-room:]
         return [self._tokenizer.sot_prev, *earlier, *tokens]
 

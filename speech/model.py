@@ -10,6 +10,7 @@ import torch.nn.functional as F
 import whisper
 from torch import Tensor
 from whisper.model import AudioEncoder, ModelDimensions, Whisper
+from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.errors import InputError, unknown
 from .pocket.checkpoint import BUNDLED, expanded
@@ -27,6 +28,16 @@ class Recogniser:
     @property
     def dims(self) -> ModelDimensions:
         return self.whisper.dims
+
+    def tokenizer(self, language: str, task: str) -> Tokenizer:
+        """The model's tokenizer; an English-only model ignores language and task."""
+        several = self.whisper.is_multilingual
+        return get_tokenizer(
+            several,
+            num_languages=self.whisper.num_languages,
+            language=language if several else None,
+            task=task if several else None,
+        )
 
 
 def model_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""Scoring: word errors that pool, their interval, and how late each word came.
+"""Scoring: word errors that pool, and their interval.
 
 Raw text comes in and is normalised here, at scoring time: an old run can be scored again under other rules.
 """
@@ -7,12 +7,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
-import jiwer
 import numpy as np
 
-from ..datasets.recording import Word
 from .align import DELETION, HIT, INSERTION, alignments
 from .regimes import normalise
 from .regimes import regime as rules
@@ -212,49 +209,3 @@ def _student_from_normal(z: float, degrees: int) -> float:
     """The Student t as far out as the normal z (Wallace 1959, solved for t; within 0.1 % from 7 degrees on)."""
     stretched = z * (8 * degrees + 3) / (8 * degrees + 1)
     return math.sqrt(degrees * math.expm1(min(stretched**2 / degrees, 700)))
-
-
-def word_latencies(
-    reference_words: Sequence[Word], committed: Sequence[tuple[str, float]]
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Seconds from the end of each spoken word to its emission, shape = (words that were recognised,).
-
-    `committed` are the emitted words with their emission times, seconds on the clock of the recording. A word
-    counts where the alignment pairs it with an equal one (case and punctuation aside); one that was inserted,
-    deleted or substituted has no latency. A word emitted before its end, a good guess, stays negative.
-    """
-    spoken = [(key, word.end_s) for word in reference_words if (key := _key(word.text))]
-    emitted = [(key, at_s) for text, at_s in committed if (key := _key(text))]
-    output = jiwer.process_words(" ".join(key for key, _ in spoken), " ".join(key for key, _ in emitted))
-    latencies = [
-        emitted_at_s - end_s
-        for chunk in output.alignments[0]
-        if chunk.type == "equal"
-        for (_, end_s), (_, emitted_at_s) in zip(
-            spoken[chunk.ref_start_idx : chunk.ref_end_idx],
-            emitted[chunk.hyp_start_idx : chunk.hyp_end_idx],
-            strict=True,
-        )
-    ]
-    return np.array(latencies, dtype=np.float64)
-
-
-def _key(word: str) -> str:
-    return "".join(character for character in word.lower() if character.isalnum())
-
-
-@dataclass(frozen=True, slots=True)
-class LatencySummary:
-    """Percentiles of word latency in seconds over `count` words; None where there is no word."""
-
-    p50_s: float | None
-    p95_s: float | None
-    count: int
-
-
-def latency_summary(latencies_s: np.ndarray[Any, np.dtype[np.float64]]) -> LatencySummary:
-    """Median and 95th percentile of `latencies_s`, shape = (words,), of one recording or many together."""
-    if not len(latencies_s):
-        return LatencySummary(None, None, 0)
-    p50_s, p95_s = np.quantile(latencies_s, [0.5, 0.95])
-    return LatencySummary(float(p50_s), float(p95_s), len(latencies_s))

@@ -13,10 +13,16 @@ from dataclasses import dataclass, field
 
 from ..datasets.audio import SAMPLE_RATE
 from ..datasets.recording import Recording
+from .attention import AttendedWord, Attention, stopped
 from .engine import Clip, Engine, Hypothesis, Progress
 from .strategies import Call, Heard, Strategy
 
 ServiceTime = Callable[[Call, Hypothesis], float]  # seconds
+
+
+def no_time(call: Call, hypothesis: Hypothesis) -> float:
+    """Every call is served at once: the computation-unaware clock, on which a word appears when its call has ended."""
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +43,20 @@ class PlayedCall:
     finish_at_s: float
     hypothesis: Hypothesis
     committed: tuple[str, ...]
+    interim: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Job:
-    """A recording to be played with a strategy on a backend; `played` fills as the stream goes on."""
+    """A recording to be played with a strategy on a backend; `played` fills as the stream goes on.
+
+    `overload` names what is done when calls come due faster than they are served (`strategies.OVERLOADS`).
+    """
 
     recording: Recording
     strategy: Strategy
     service_s: ServiceTime
+    overload: str = "lag"
     played: list[PlayedCall] = field(default_factory=list)
 
     @property
@@ -63,44 +74,97 @@ class Job:
         """The longest that a call had to wait for the one before it."""
         return max((played.start_at_s - played.arrival_at_s for played in self.played), default=0.0)
 
+    @property
+    def unheard_s(self) -> float:
+        """Audio that is in no call: dropped, or left out as silence."""
+        return unheard_s(
+            [(played.call.start_s, played.call.end_s) for played in self.played], self.recording.duration_s
+        )
 
-def play(jobs: Sequence[Job], engine: Engine, progress: Progress | None = None) -> None:
-    """Play all jobs to their end. Their calls are transcribed together, each distinct one once."""
-    heard: dict[tuple[int, Call], Hypothesis] = {}
 
-    def listen(calls: Iterable[tuple[Recording, Call]], progress: Progress | None = None) -> None:
-        new = {(id(recording), call): _clip(recording, call) for recording, call in calls}
-        new = {key: clip for key, clip in new.items() if key not in heard}
-        heard.update(zip(new, engine.transcribe(list(new.values()), progress), strict=True))
+def unheard_s(calls: Iterable[tuple[float, float]], duration_s: float) -> float:
+    """Seconds of a recording that none of `calls`, given by start and end, holds."""
+    heard_to_s, missing_s = 0.0, 0.0
+    for start_s, end_s in sorted(calls):
+        missing_s += max(0.0, start_s - heard_to_s)
+        heard_to_s = max(heard_to_s, end_s)
+    return missing_s + max(0.0, duration_s - heard_to_s)
 
-    listen(
-        ((job.recording, call) for job in jobs for call in job.strategy.fixed_calls(job.recording.duration_s)),
+
+def play(
+    jobs: Sequence[Job], engine: Engine, progress: Progress | None = None, attention: Attention | None = None
+) -> None:
+    """Play all jobs to their end. Their calls are transcribed together, each distinct one once.
+
+    `attention` gives the word times that some strategies ask for; by default, that of the engine's recogniser.
+    """
+    audience = _Audience(engine, attention)
+    audience.hear(
+        (
+            (job.recording, call)
+            for job in jobs
+            # Under other policies, which calls are made depends on how long they take.
+            if job.overload == "lag"
+            for call in job.strategy.fixed_calls(job.recording.duration_s)
+        ),
         progress,
     )
-    generators = [job.strategy.run(job.recording.audio) for job in jobs]
+    generators = [job.strategy.run(job.recording.audio, job.overload) for job in jobs]
     running = [(job, generator, next(generator, None)) for job, generator in zip(jobs, generators, strict=True)]
     while running := [(job, generator, call) for job, generator, call in running if call is not None]:
-        listen((job.recording, call) for job, _, call in running)
+        audience.hear((job.recording, call) for job, _, call in running)
         running = [
-            (job, generator, _advance(job, generator, call, heard[id(job.recording), call]))
+            (job, generator, _advance(job, generator, call, audience.heard[id(job.recording), call]))
             for job, generator, call in running
         ]
 
 
-def _advance(job: Job, generator: Generator[Call, Heard, None], call: Call, hypothesis: Hypothesis) -> Call | None:
+@dataclass(slots=True)
+class _Audience:
+    """Who hears the calls of all jobs: each distinct call once."""
+
+    engine: Engine
+    attention: Attention | None
+    heard: dict[tuple[int, Call], tuple[Hypothesis, tuple[AttendedWord, ...]]] = field(default_factory=dict)
+
+    def hear(self, calls: Iterable[tuple[Recording, Call]], progress: Progress | None = None) -> None:
+        new = {(id(recording), call): recording for recording, call in calls}
+        clips = {key: _clip(recording, key[1]) for key, recording in new.items() if key not in self.heard}
+        hypotheses = dict(zip(clips, self.engine.transcribe(list(clips.values()), progress), strict=True))
+        self.heard.update((key, (hypothesis, ())) for key, hypothesis in hypotheses.items())
+        timed = [key for key in clips if key[1].margin_s is not None]
+        if not timed:
+            return
+        self.attention = self.attention or Attention(self.engine.recogniser, self.engine.options)
+        found = self.attention.words([clips[key] for key in timed], [hypotheses[key].text for key in timed])
+        for key, words in zip(timed, found, strict=True):
+            _, call = key
+            self.heard[key] = stopped(hypotheses[key], words, call.end_s - call.start_s, call.margin_s or 0.0)
+
+
+def _advance(
+    job: Job,
+    generator: Generator[Call, Heard, None],
+    call: Call,
+    result: tuple[Hypothesis, tuple[AttendedWord, ...]],
+) -> Call | None:
     """Put one call on the clock, tell the strategy, and return its next call, or None at the end."""
+    hypothesis, words = result
     free_at_s = job.played[-1].finish_at_s if job.played else 0.0
-    start_s = max(call.end_s, free_at_s)
+    start_s = max(call.arrival_at_s, free_at_s)
     finish_s = start_s + job.service_s(call, hypothesis)
-    heard = Heard(hypothesis.text, finish_s)
+    times_s = tuple(call.start_s + word.at_s for word in words)
+    heard = Heard(hypothesis.text, finish_s, word_times_s=times_s)
     try:
         following = generator.send(heard)
     except StopIteration:
         following = None
-    job.played.append(PlayedCall(call, call.end_s, start_s, finish_s, hypothesis, tuple(heard.committed)))
+    job.played.append(
+        PlayedCall(call, call.arrival_at_s, start_s, finish_s, hypothesis, tuple(heard.committed), heard.interim)
+    )
     return following
 
 
 def _clip(recording: Recording, call: Call) -> Clip:
     first, last = round(call.start_s * SAMPLE_RATE), round(call.end_s * SAMPLE_RATE)
-    return Clip(recording.audio[first:last], call.prompt)
+    return Clip(recording.audio[first:last], prompt=call.prompt, prefix=call.prefix)

@@ -5,6 +5,11 @@ import numpy as np
 import pytest
 import soundfile
 from earspan.benchmarks import cli
+from hypothesis import settings
+
+# A deadline would make slow machines fail.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -4,26 +4,32 @@ It is a generator: it yields a `Call`, is sent the `Heard` transcript of that ca
 committed is never taken back. So the same strategy runs against any backend, and any recogniser.
 """
 
-from ...backends.errors import unknown
+from .alignatt import AlignAtt
 from .base import Call, Heard, Strategy
 from .disjoint import Disjoint
+from .overlapping import Overlapping
+from .prompted import Prompted
+from .registry import STEPPING, make_strategy, step_of, strategy_names
+from .sequential import Sequential
 from .sliding import Sliding
+from .steps import OVERLOADS, check_overload
+from .vad import Vad
 
-__all__ = ["Call", "Disjoint", "Heard", "Sliding", "Strategy", "make_strategy", "strategy_names"]
-
-_STRATEGIES: dict[str, type[Disjoint] | type[Sliding]] = {"disjoint": Disjoint, "sliding": Sliding}
-
-
-def strategy_names() -> dict[str, str]:
-    """Each strategy's name with one line on what it does."""
-    return {name: (kind.__doc__ or "").splitlines()[0] for name, kind in _STRATEGIES.items()}
-
-
-def make_strategy(name: str, window_s: float, step_s: float | None) -> Strategy:
-    """The strategy `name` hearing `window_s` at once, every `step_s` (for `disjoint` the step is the window).
-
-    Raises `InputError` for an unknown name or a step that is longer than the window.
-    """
-    if name not in _STRATEGIES:
-        raise unknown("strategy", name, _STRATEGIES)
-    return _STRATEGIES[name].of(window_s, step_s)
+__all__ = [
+    "OVERLOADS",
+    "STEPPING",
+    "AlignAtt",
+    "Call",
+    "Disjoint",
+    "Heard",
+    "Overlapping",
+    "Prompted",
+    "Sequential",
+    "Sliding",
+    "Strategy",
+    "Vad",
+    "check_overload",
+    "make_strategy",
+    "step_of",
+    "strategy_names",
+]

@@ -7,7 +7,8 @@ import numpy as np
 from whisper.audio import SAMPLE_RATE
 
 from ...backends.errors import InputError
-from .base import Call, Heard, check_window, step_ends
+from .base import Call, Heard, check_window
+from .steps import Steps, step_pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +19,22 @@ class Disjoint:
 
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "Disjoint":
-        check_window("disjoint", window_s)
-        if step_s is not None and step_s != window_s:
-            raise InputError(f"disjoint: the step is the window, {window_s:g} s; got a step of {step_s:g} s")
-        return cls(window_s)
+        return cls(whole_window("disjoint", window_s, step_s))
 
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        start_s = 0.0
-        for end_s in step_ends(self.window_s, duration_s):
-            yield Call(start_s, end_s)
-            start_s = end_s
+        return (Call(piece.start_s, piece.end_s) for piece in step_pieces(self.window_s, duration_s))
 
-    def run(self, audio: np.ndarray) -> Generator[Call, Heard, None]:
-        for call in self.fixed_calls(len(audio) / SAMPLE_RATE):
-            heard = yield call
+    def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
+        steps, ready_at_s = Steps(self.window_s, len(audio) / SAMPLE_RATE, overload), 0.0
+        while piece := steps.next(ready_at_s):
+            heard = yield Call(piece.start_s, piece.end_s)
             heard.commit(heard.text.split())
+            ready_at_s = heard.ready_at_s
+
+
+def whole_window(strategy: str, window_s: float, step_s: float | None) -> float:
+    """`window_s` of a strategy whose step is its window; `InputError` if another step is asked for."""
+    check_window(strategy, window_s)
+    if step_s is not None and step_s != window_s:
+        raise InputError(f"{strategy}: the step is the window, {window_s:g} s; got a step of {step_s:g} s")
+    return window_s

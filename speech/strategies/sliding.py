@@ -8,18 +8,16 @@ Whisper's own word times need a second pass, so overlap is found in the text: th
 heard now are aligned end to start, and what the alignment leaves over on the right is new.
 """
 
-import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
 from whisper.audio import SAMPLE_RATE
 
-from ...backends.errors import InputError
-from .base import Call, Heard, check_window, step_ends
-
-_MATCH, _MISMATCH, _GAP = 2, -1, -1
+from .alignment import key, keys, overlap
+from .base import Call, Heard, checked_step
+from .steps import Steps, step_pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +29,34 @@ class Sliding:
 
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "Sliding":
-        check_window("sliding", window_s)
-        if step_s is None:
-            raise InputError("sliding: a step is needed; type for example --step 1")
-        if not 0 < step_s <= window_s:
-            raise InputError(f"sliding: a step of {step_s:g} s is not within (0, {window_s:g} s], the window")
-        return cls(window_s, step_s)
+        return cls(window_s, checked_step("sliding", window_s, step_s))
 
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        for end_s in step_ends(self.step_s, duration_s):
-            yield Call(max(0.0, end_s - self.window_s), end_s)
+        for piece in step_pieces(self.step_s, duration_s):
+            yield Call(max(0.0, piece.end_s - self.window_s), piece.end_s)
 
-    def run(self, audio: np.ndarray) -> Generator[Call, Heard, None]:
-        duration_s = len(audio) / SAMPLE_RATE
+    def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
+        steps = Steps(self.step_s, len(audio) / SAMPLE_RATE, overload, longest_s=self.window_s)
         committed: list[str] = []
         pending: list[str] = []  # heard last time, not yet confirmed
+        kept_from_s = 0.0  # audio before it was dropped
         latest, latest_words = Call(0.0, 0.0), 0
-        for call in self.fixed_calls(duration_s):
+        piece = steps.next(0.0)
+        while piece:
+            kept_from_s = piece.start_s if piece.gap else kept_from_s
+            call = Call(max(kept_from_s, piece.end_s - self.window_s), piece.end_s)
             heard = yield call
             words = heard.text.split()
             left = latest_words * (call.start_s - latest.start_s) / max(latest.end_s - latest.start_s, self.step_s)
             leaving = int(left + 0.5) - (latest_words - len(pending))
-            agreed, pending = agree(committed, pending, words, max(0, leaving))
+            agreed, pending = agree([] if piece.gap else committed, pending, words, max(0, leaving))
             latest, latest_words = call, len(words)
-            if call.end_s >= duration_s:
+            piece = steps.next(heard.ready_at_s)
+            if piece is None or piece.gap:  # nothing will confirm them
                 agreed, pending = agreed + pending, []
             committed += agreed
             heard.commit(agreed)
+            heard.guess(pending)
 
 
 def agree(committed: list[str], pending: list[str], words: list[str], leaving: int) -> tuple[list[str], list[str]]:
@@ -70,49 +69,13 @@ def agree(committed: list[str], pending: list[str], words: list[str], leaving: i
     """
     reach = len(words) + len(words) // 2 + 4  # how many of the committed words can still be in the window
     tail = committed[-reach:]
-    left_window, crossing = overlap(_keys(tail + pending), _keys(words), boundary=len(tail))
+    left_window, crossing = overlap(keys(tail + pending), keys(words), boundary=len(tail))
     if left_window == len(tail) + len(pending):
         left_window = len(tail) + leaving
     expired = pending[: max(0, left_window - len(tail))]
     unconfirmed = pending[len(expired) :]
     fresh = words[crossing:]
     confirmed = sum(
-        1 for _ in takewhile(lambda pair: _key(pair[0]) == _key(pair[1]), zip(unconfirmed, fresh, strict=False))
+        1 for _ in takewhile(lambda pair: key(pair[0]) == key(pair[1]), zip(unconfirmed, fresh, strict=False))
     )
     return expired + fresh[:confirmed], fresh[confirmed:]
-
-
-def overlap(earlier: Sequence[str], later: Sequence[str], boundary: int) -> tuple[int, int]:
-    """Align the end of `earlier` with the start of `later`.
-
-    What of `earlier` comes before the overlap has left the window, and costs nothing; nor does what of `later` comes
-    after it, which is new. In between, matches gain and differences cost. Returns how many words of `earlier` left
-    the window, and how many of `later` belong to `earlier[:boundary]`. Without any overlap that is
-    `(len(earlier), 0)`.
-    """
-    # One cell of the alignment: its score; where in `earlier` its path began; how far in `later` the path was when
-    # it left row `boundary`, so that words inserted there count as new.
-    above = [(_GAP * j, 0, 0) for j in range(len(later) + 1)]
-    for i, word in enumerate(earlier, start=1):
-        row = [(0, i, 0)]
-        for j, other in enumerate(later, start=1):
-            diagonal, up, left = above[j - 1], above[j], row[j - 1]
-            score = diagonal[0] + (_MATCH if word == other else _MISMATCH)
-            origin, crossing = diagonal[1], j if i <= boundary else diagonal[2]
-            if up[0] + _GAP > score:
-                score, origin, crossing = up[0] + _GAP, up[1], j if i <= boundary else up[2]
-            if left[0] + _GAP > score:
-                score, origin, crossing = left[0] + _GAP, left[1], left[2]
-            row.append((score, origin, crossing))
-        above = row
-    best = max(above, key=lambda cell: cell[0])
-    return (best[1], best[2]) if best[0] > 0 else (len(earlier), 0)
-
-
-def _key(word: str) -> str:
-    """What two calls must agree on: the letters, not case or punctuation, which change at a window's edges."""
-    return re.sub(r"[^\w]", "", word.lower()) or word
-
-
-def _keys(words: Sequence[str]) -> list[str]:
-    return [_key(word) for word in words]

@@ -34,6 +34,8 @@ HEARD = {
     "bert-2": "thank you",
 }
 
+CALL = {"start_s": 0.0, "end_s": 1.0, "arrival_at_s": 1.0, "start_at_s": 1.0, "finish_at_s": 1.0, "cut_off": False}
+
 
 @dataclass
 class PlantedEngine:
@@ -74,7 +76,7 @@ def planted(earspan, monkeypatch, tmp_path):
     (tmp_path / "manifest.jsonl").write_text("".join(lines))
 
     def run(*argv, out="out"):
-        disjoint = ("--strategy", "disjoint", "--window", "5", "--no-cache")
+        disjoint = ("--strategy", "disjoint", "--window", "5", "--no-cache", "--word-times", "none")
         return earspan("evaluate", "--dataset", "manifest.jsonl", *disjoint, "--out", out, *argv)
 
     run.said = said  # pyright: ignore[reportFunctionMemberAccess]
@@ -205,6 +207,43 @@ def test_sclite_reads_the_exports_and_counts_the_same(planted, tmp_path):
             assert [words, *errors] == expected, out
 
 
+def test_simuleval_scores_the_exported_log_as_the_results_say(planted, tmp_path):
+    assert planted("--export", "simuleval", "--regime", "none")[0] == 0
+    instances = [
+        json.loads(line) for line in (tmp_path / "out/export/simuleval/instances.log").read_text().splitlines()
+    ]
+    assert [one["prediction"] for one in instances] == list(HEARD.values())
+    assert [one["reference"] for one in instances] == list(TEXTS.values())
+    (row,) = results_of(tmp_path / "out")["rows"]
+    for key, times in (("laal_s", "delays"), ("laal_ca_s", "elapsed")):
+        # One call a recording, at its end: SimulEval's LAAL is the delay of the first word.
+        assert all(set(one[times]) == {one[times][0]} and one[times][0] >= one["source_length"] for one in instances)
+        assert sum(one[times][0] for one in instances) / len(instances) == pytest.approx(1000 * row[key])
+
+
+def test_words_without_times_are_aligned_by_the_model_and_the_result_says_so(earspan, broken, tmp_path):
+    def without_words(folder: Path) -> None:
+        lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+        bare = [json.dumps({key: value for key, value in line.items() if key != "words"}) + "\n" for line in lines]
+        (folder / "manifest.jsonl").write_text("".join(bare))
+
+    given = ("evaluate", "--dataset", broken(without_words), "--window", "4", "--out", "out")
+    code, out, _ = earspan(*given)
+    aligned = results_of(tmp_path / "out")
+    assert code == 0
+    assert aligned["word_times"]["aligned_by"] == "pocket"
+    assert aligned["word_times"]["words"] >= aligned["word_times"]["found"] > 10
+    assert "are no truth: pocket itself aligned them" in out
+    assert "pocket itself aligned them" in (tmp_path / "out/report.html").read_text()
+    assert aligned["rows"][0]["latency_p50_s"] > 0
+    assert aligned["seams"]["curve"]
+    assert earspan(*given, "--word-times", "none")[0] == 0
+    plain = results_of(tmp_path / "out")
+    assert (plain["word_times"], plain["rows"][0]["latency_p50_s"], plain["seams"]["curve"]) == (None, None, [])
+    assert plain["total"]["wer"] == aligned["total"]["wer"]
+    assert plain["rows"][0]["laal_s"] == pytest.approx(aligned["rows"][0]["laal_s"])
+
+
 def test_exports_for_other_tools(planted, tmp_path):
     assert planted("--export", "seglst,csv")[0] == 0
     segments = json.loads((tmp_path / "out/export/ref.seglst.json").read_text())
@@ -265,8 +304,7 @@ def test_scores_of_a_run_do_not_depend_on_its_order_and_one_recording_has_no_int
     audio = np.zeros(0, np.float32)
     references = {name: Recording(name, audio, text, None, "set", None) for name, text in TEXTS.items()}
     tracks = [
-        Track(name, "disjoint", 5.0, None, None, [{"committed": text.split(), "finish_at_s": 1.0, "cut_off": False}])
-        for name, text in HEARD.items()
+        Track(name, "disjoint", 5.0, None, None, [{**CALL, "committed": text.split()}]) for name, text in HEARD.items()
     ]
     meta = {
         "settings": {"regime": "whisper", "seed": 0}, "backends": [], "warnings": [], "failed": [],

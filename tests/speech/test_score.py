@@ -1,4 +1,4 @@
-"""Scores against a textbook edit distance and planted answers; intervals and latencies against known ones."""
+"""Scores against a textbook edit distance and planted answers; intervals against known ones."""
 
 import json
 import statistics
@@ -6,16 +6,13 @@ import statistics
 import numpy as np
 import pytest
 from earspan.backends.errors import InputError
-from earspan.datasets.recording import Word
 from earspan.speech.regimes import normalise, regime_names, regime_version
 from earspan.speech.score import (
     ErrorRate,
-    latency_summary,
     score_text,
     tail,
     untailed,
     wer_interval,
-    word_latencies,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -208,33 +205,3 @@ def test_no_interval_where_none_can_be_had():
     interval = wer_interval([ErrorRate(0, 0, 1, 0), ErrorRate(1, 0, 0, 10)])
     assert interval is not None
     assert interval[0] == pytest.approx(0.1)
-
-
-SPOKEN = tuple(Word(text, i, i + 0.5) for i, text in enumerate(["Well,", "the", "cat", "sat", "-", "down."]))
-
-
-def test_latency_is_emission_minus_the_end_of_the_word():
-    committed = [(" well", 2.0), ("THE", 2.0), ("uh", 2.5), ("bat", 4.0), ("sat", 3.25), ("Down", 7.0)]
-    # well 0.5 -> 2, the 1.5 -> 2, uh inserted, cat substituted, sat 3.5 -> 3.25 (early), down 5.5 -> 7
-    assert word_latencies(SPOKEN, committed).tolist() == [1.5, 0.5, -0.25, 1.5]
-
-
-@UNTIMED
-@given(st.lists(st.floats(0, 100), min_size=5, max_size=5))
-def test_every_word_of_a_perfect_transcript_has_a_latency(delays_s: list[float]):
-    spoken = [word for word in SPOKEN if word.text != "-"]
-    committed = [(word.text, word.end_s + delay_s) for word, delay_s in zip(spoken, delays_s, strict=True)]
-    assert word_latencies(SPOKEN, committed) == pytest.approx(delays_s)
-
-
-def test_latencies_of_nothing():
-    for reference, committed in [((), []), (SPOKEN, []), ((), [("word", 1.0)]), (SPOKEN, [("...", 1.0)])]:
-        latencies = word_latencies(reference, committed)
-        assert latencies.shape == (0,)
-        summary = latency_summary(latencies)
-        assert (summary.p50_s, summary.p95_s, summary.count) == (None, None, 0)
-
-
-def test_latency_summary_of_a_known_range():
-    summary = latency_summary(np.arange(101) / 10)
-    assert (summary.p50_s, summary.p95_s, summary.count) == (pytest.approx(5.0), pytest.approx(9.5), 101)

@@ -12,7 +12,8 @@ from earspan.backends.errors import InputError
 from earspan.datasets.recording import Word
 from earspan.speech.score import score_text
 from earspan.speech.strategies import Call, Disjoint, Heard, Sliding, Strategy, make_strategy, strategy_names
-from earspan.speech.strategies.sliding import agree, overlap
+from earspan.speech.strategies.alignment import overlap
+from earspan.speech.strategies.sliding import agree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -310,7 +311,7 @@ def test_a_clean_overlap_is_found(left: int, shared: int, new: int, data):
     [
         ("slidding", 2.0, 1.0, "unknown strategy 'slidding'; did you mean 'sliding'?"),
         ("disjoined", 2.0, None, "did you mean 'disjoint'?"),
-        ("q", 2.0, None, "known: disjoint, sliding"),
+        ("q", 2.0, None, "known: alignatt, disjoint, overlap, prompted, sequential, sliding, vad"),
         ("disjoint", 2.0, 1.0, "the step is the window, 2 s; got a step of 1 s"),
         ("sliding", 2.0, None, "a step is needed"),
         ("sliding", 2.0, 3.0, "a step of 3 s is not within (0, 2 s], the window"),
@@ -334,5 +335,5 @@ def test_impossible_settings(name: str, window_s: float, step_s: float | None, m
 def test_strategies_are_made_by_the_names_that_are_listed():
     assert make_strategy("disjoint", 2.0, None) == make_strategy("disjoint", 2.0, 2.0) == Disjoint(2.0)
     assert make_strategy("sliding", 2.0, 0.5) == Sliding(2.0, 0.5)
-    assert strategy_names().keys() == {"disjoint", "sliding"}
+    assert {"disjoint", "sliding"} < strategy_names().keys()
     assert all(line and "\n" not in line for line in strategy_names().values())

@@ -113,7 +113,7 @@ class Prompting:
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
         return iter(())
 
-    def run(self, audio: np.ndarray) -> Generator[Call, Heard, None]:
+    def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         heard = yield Call(0.0, 1.0)
         heard.commit(["first"])
         assert heard.ready_at_s == 1.5

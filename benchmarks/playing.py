@@ -1,0 +1,162 @@
+"""What every benchmark that plays recordings on a backend needs: recordings in, spans planned, calls timed."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Any, Protocol
+
+from ..backends.errors import InputError
+from ..backends.lpu_trace import brief_schedule
+from ..backends.models import Dimensions
+from ..backends.span import TOKENS_PER_S, Span, span, window_call
+from ..backends.timing import Backend
+from ..backends.workload import Workload
+from ..datasets import Dataset, Recording
+from ..speech.engine import WINDOW_LIMIT_S, Engine, Hypothesis
+from ..speech.model import Recogniser
+from ..speech.strategies import Call, step_of
+from ..speech.stream import ServiceTime
+
+
+class Loadable(Protocol):
+    """An entry or a stream of entries."""
+
+    @property
+    def id(self) -> str: ...
+    def load(self) -> Recording: ...
+
+
+def load_recordings(entries: Iterable[Loadable]) -> tuple[list[Recording], list[dict[str, str]]]:
+    """The recordings that can be read, and why the others cannot. Raises `InputError` if none can."""
+    recordings, failed = [], []
+    for entry in entries:
+        try:
+            recordings.append(entry.load())
+        except InputError as error:
+            failed.append({"recording": entry.id, "reason": str(error)})
+    if not recordings:
+        many = f"none of {len(failed)} recordings can be read; the first: " if len(failed) > 1 else ""
+        raise InputError(many + failed[0]["reason"])
+    for failure in failed:
+        print(f"skipped: {failure['reason']}", file=sys.stderr)
+    return recordings, failed
+
+
+@dataclass(slots=True)
+class WordTimes:
+    """Gives times to the words of recordings that come without, and remembers for how many."""
+
+    recordings: int = 0
+    words: int = 0
+    found: int = 0
+
+    def fill(self, recordings: list[Recording], engine: Engine) -> list[Recording]:
+        """The recordings, those without word times aligned by the engine's recogniser with full context."""
+        bare = [r for r in recordings if r.words is None and r.text.strip()]
+        if not bare:
+            return recordings
+        from ..speech.word_times import with_word_times  # imports numba, which takes seconds
+
+        timed = {one.recording.id: one for one in with_word_times(bare, engine)}
+        self.recordings += sum(one.found > 0 for one in timed.values())
+        self.words += sum(len(one.recording.words or ()) for one in timed.values())
+        self.found += sum(one.found for one in timed.values())
+        return [timed[r.id].recording if r.id in timed else r for r in recordings]
+
+    def meta(self, recogniser: Recogniser) -> dict[str, Any] | None:
+        """For the meta data of a run; None where all times are the dataset's own."""
+        if not self.recordings:
+            return None
+        note = (
+            f"The word times of {self.recordings} recordings are no truth: {recogniser.name} itself aligned them, with "
+            f"{WINDOW_LIMIT_S:g} s of context; it heard {self.found} of {self.words} words, and the others were put "
+            "between those."
+        )
+        return {"aligned_by": recogniser.name, **asdict(self), "note": note}
+
+
+def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, streams: int, step_s: float) -> Span:
+    """The span for the strategy of `args`; strategies without a step are planned as disjoint chunks are."""
+    own_step_s = step_of(args.strategy, step_s)
+    return span(
+        backend,
+        dims,
+        strategy="disjoint" if own_step_s is None else "sliding",
+        streams=streams,
+        step_s=own_step_s,
+        latency_s=args.latency,
+        padding=args.padding,
+    )
+
+
+def service_time(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> ServiceTime:
+    """Service time of one call of every stream, with the token counts of the call that was heard."""
+
+    @cache  # thousands of calls have few sizes
+    def timed(work: Workload) -> float:
+        return backend.serve(work, args.streams).seconds
+
+    def service_s(call: Call, hypothesis: Hypothesis) -> float:
+        work = Workload(
+            dims,
+            audio_s=WINDOW_LIMIT_S if args.padding == "full" else max(call.end_s - call.start_s, 0.02),
+            padding=args.padding,
+            # Special tokens are those of the timed model; text before the transcript is as long as what was heard.
+            prompt_tokens=hypothesis.prompt_tokens if call.prompt or call.prefix else 0,
+            decode_tokens=hypothesis.decode_tokens,
+        )
+        return timed(work)
+
+    return service_s
+
+
+def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
+    """What the planner found for one backend, as a row of results.json; LPUs add the calendar of one call."""
+    timing = planned.timing
+    call = window_call(Workload(dims, padding=args.padding), planned.window_s, TOKENS_PER_S)
+    slots = timing and brief_schedule(backend, call)
+    return {
+        "backend": backend.name,
+        "describe": backend.describe(),
+        "streams": planned.streams,
+        "step_s": planned.step_s,
+        "strategy": args.strategy,
+        "span_s": planned.span_s,
+        "limited_by": planned.limited_by,
+        "sustainable": planned.sustainable,
+        "service_s": timing and timing.seconds,
+        "interval_s": timing and timing.interval_s,
+        "ceiling_s": timing and timing.ceiling_s,
+        "phases": timing and dict(timing.phases),
+        "schedule": slots and list(map(list, slots)),
+        "provenance": timing and timing.provenance,
+        "speed_factor": planned.speed_factor,
+    }
+
+
+def what_was_run(args: argparse.Namespace, timed_as: str, recogniser: Recogniser) -> dict[str, str]:
+    """The command, what was heard with, and what was timed: in the meta data of every run."""
+    return {
+        "command": "earspan " + shlex.join(sys.argv[1:]),
+        "model": recogniser.name,
+        "model_sha256": recogniser.sha256,
+        "timed_as": timed_as,
+        "timed_padding": args.padding,
+        "timed_dtype": "fp16",
+    }
+
+
+def size_of(recordings: list[Recording]) -> dict[str, float | int]:
+    return {
+        "recordings": len(recordings),
+        "audio_s": round(sum(r.duration_s for r in recordings), 2),
+        "words": sum(len(r.text.split()) for r in recordings),
+    }
+
+
+def digest_of(dataset: Dataset, recordings: list[Recording]) -> str:
+    heard = {recording.id for recording in recordings}
+    return replace(dataset, entries=tuple(entry for entry in dataset if entry.id in heard)).digest()

@@ -1,0 +1,196 @@
+"""`earspan strategies`: for a backend, a model and a load, which way of cutting live audio errs least, and how late."""
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..backends.errors import InputError
+from ..backends.models import Dimensions, resolve_dims
+from ..backends.registry import get_backend
+from ..backends.timing import Backend, CapacityError
+from ..backends.workload import PADDINGS
+from ..datasets import Recording, open_dataset
+from ..speech.attention import Attention
+from ..speech.cache import TranscriptCache, default_cache_path
+from ..speech.engine import WINDOW_LIMIT_S, Engine
+from ..speech.model import checkpoint_dims, load_recogniser
+from ..speech.regimes import regime_names
+from ..speech.strategies import OVERLOADS, make_strategy, step_of, strategy_names
+from ..speech.stream import Job, ServiceTime, no_time, play
+from .bench import head
+from .options import (
+    check_folder,
+    check_windows,
+    comma_list,
+    positive_count,
+    positive_seconds,
+    seconds_list,
+    use_all_cores,
+)
+from .playing import digest_of, load_recordings, service_time, size_of, what_was_run
+from .progress import stage
+from .score import publish
+from .store import Run, Track, environment, track, write_raw
+from .tables import show_table
+
+HELP = "which way of cutting live audio errs least, at what latency"
+BACKENDS = "l4"
+WINDOWS_S = "2,5,10,20,30"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--list", action="store_true", help="list the strategies and the overload policies, and do nothing else")
+    add("--model", default="pocket", help="recogniser: pocket, an official Whisper, or a checkpoint (default: pocket)")
+    add("--timed-as", metavar="SIZE", help="Whisper size that is timed (default: the model; large-v3 for pocket)")
+    add("--dataset", default="talks", metavar="NAME|PATH", help="what is listened to (default: talks)")
+    add("--backends", type=comma_list, default=BACKENDS, metavar="A,B,...", help="default: %(default)s")
+    add("--strategies", type=comma_list, metavar="A,B,...",
+        help="names, or package.module:Class (default: all that are installed)")  # fmt: skip
+    add("--windows", type=seconds_list, default=WINDOWS_S, metavar="S,S,...", help="default: %(default)s")
+    add("--chunks", type=seconds_list, metavar="S,S,...", help="more windows for disjoint chunks (default: none)")
+    add("--streams", type=positive_count, default=8, help="live recordings that share a device (default: 8)")
+    add("--step", type=positive_seconds, default=1.0, metavar="S", help="seconds between calls (default: 1)")
+    add(
+        "--latency", type=positive_seconds, metavar="S", help="budget that 95 %% of the words must keep (default: none)"
+    )
+    add("--overload", default="lag", choices=list(OVERLOADS), help="what to do when calls wait (default: lag)")
+    add("--padding", default="full", choices=PADDINGS, help="timed calls are padded to 30 s, or not (default: full)")
+    add("--live-audio", type=positive_seconds, default=60.0, metavar="S", help="of each recording (default: 60)")
+    add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
+    add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
+    add("--out", type=Path, default=Path("runs/strategies"), metavar="FOLDER", help="default: %(default)s")
+    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+    add("--json", action="store_true", help="print results.json instead of the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play every strategy in every window on every backend. What is given is checked before the work starts."""
+    if args.list:
+        show_table("strategies (--strategies, --strategy)", ("name", "what it does"), strategy_names().items())
+        show_table("overload policies (--overload)", ("name", "what it does"), OVERLOADS.items())
+        return 0
+    began = time.monotonic()
+    check_folder(args.out)
+    settings = list(_settings(args))
+    timed_as = args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
+    backends = [get_backend(name) for name in args.backends]
+    dataset = open_dataset(args.dataset)
+    recogniser = load_recogniser(args.model)
+    dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
+    clocks = {backend.name: service_time(backend, dims, args) for backend in backends if _fits(backend, dims, args)}
+    recordings, failed = load_recordings(dataset)
+    live = [head(recording, args.live_audio) for recording in recordings]
+    print(
+        f"measured: text and WER of {args.model}, {len(live)} recordings of {dataset.name}\n"
+        f"simulated: times of {timed_as} on {', '.join(clocks)}, {args.streams} streams each",
+        file=sys.stderr,
+    )
+
+    use_all_cores()
+    cache = None if args.no_cache else TranscriptCache(default_cache_path())
+    engine = Engine(recogniser, cache=cache)
+    attention = Attention(recogniser, cache=cache)
+    tracks: list[Track] = []
+    for setting in settings:
+        with stage(f"{setting.strategy} windows of {setting.window_s:g} s") as progress:
+            jobs = setting.jobs(live, clocks, args.overload)
+            play([job for _, job in jobs], engine, progress, attention)
+        tracks += [track(job, setting.strategy, setting.window_s, setting.step_s, name) for name, job in jobs]
+
+    meta = {
+        "benchmark": "strategies",
+        **what_was_run(args, timed_as, recogniser),
+        "dataset": {
+            "name": dataset.name,
+            "licence": dataset.licence,
+            **size_of(live),
+            "digest": digest_of(dataset, recordings),
+        },
+        "backends": [_described(backend, dims, args) for backend in backends],
+        "settings": {
+            "streams": args.streams,
+            "step_s": args.step,
+            "latency_s": args.latency,
+            "overload": args.overload,
+            "live_audio_s": args.live_audio,
+            "seed": args.seed,
+            "regime": args.regime,
+        },
+        "failed": failed,
+        "warnings": [],
+        "environment": {**environment(time.monotonic() - began), "calls_computed": engine.computed},
+    }
+    stored = Run(meta, {recording.id: recording for recording in live}, tracks)
+    write_raw(args.out, stored)
+    return publish(stored, args.out, args.json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    strategy: str
+    window_s: float
+    step_s: float | None
+
+    def jobs(
+        self, recordings: Sequence[Recording], clocks: dict[str, ServiceTime], overload: str
+    ) -> list[tuple[str | None, Job]]:
+        """One job for each recording on each backend, and one on the unaware clock, whose backend is None."""
+        strategy = make_strategy(self.strategy, self.window_s, self.step_s)
+        policy = "lag" if self.strategy == "sequential" else overload  # it has no other
+        return [
+            (name, Job(recording, strategy, service_s, policy))
+            for name, service_s in (*clocks.items(), (None, no_time))
+            for recording in recordings
+        ]
+
+
+def _settings(args: argparse.Namespace) -> Iterator[_Setting]:
+    """All settings, each checked; strategies that take no window as short as the step go without it."""
+    check_windows([*args.windows, *(args.chunks or [])], WINDOW_LIMIT_S)
+    names = args.strategies or [name for name in strategy_names() if _installed(name)]
+    for name in names:
+        if not _installed(name):
+            raise InputError("vad: Silero VAD is not installed; type pip install 'earspan[vad]'")
+        step_s = step_of(name, args.step)
+        windows = [w for w in args.windows if step_s is None or w >= step_s]
+        if not windows:
+            raise InputError(
+                f"{name}: every window of {args.windows} is shorter than --step {args.step:g}; give a longer one"
+            )
+        if name == "disjoint" and args.chunks:
+            windows = sorted({*windows, *args.chunks})
+        for window_s in windows:
+            make_strategy(name, window_s, step_s)
+            yield _Setting(name, window_s, step_s)
+
+
+def _installed(name: str) -> bool:
+    return name != "vad" or importlib.util.find_spec("silero_vad") is not None
+
+
+def _fits(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> bool:
+    return _described(backend, dims, args)["service_s"] is not None
+
+
+def _described(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
+    """What a backend is, and how long it takes for one call of 10 s of every stream; None if it holds no such model."""
+    from ..backends.span import TOKENS_PER_S, window_call
+    from ..backends.workload import Workload
+
+    call = window_call(Workload(dims, padding=args.padding), 10.0, TOKENS_PER_S)
+    try:
+        timing = backend.serve(call, args.streams)
+    except CapacityError:
+        return {"backend": backend.name, "describe": backend.describe(), "service_s": None, "provenance": None}
+    return {
+        "backend": backend.name,
+        "describe": backend.describe(),
+        "service_s": timing.seconds,
+        "provenance": timing.provenance,
+    }

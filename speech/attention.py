@@ -1,0 +1,220 @@
+"""When each word of a transcript was spoken, by cross-attention: one teacher-forced pass of the decoder over it.
+
+As openai-whisper finds word times: the alignment heads' weights are normalised over the tokens, smoothed by a median
+over frames and averaged. Here the frame of a token is the one it attends to most, as AlignAtt asks (no path is fitted
+through all tokens), so that a token's time does not depend on the tokens after it more than by that normalisation.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from whisper.audio import SAMPLE_RATE
+from whisper.model import disable_sdpa
+from whisper.tokenizer import Tokenizer
+
+from .cache import TranscriptCache
+from .engine import Clip, DecodeOptions, Hypothesis
+from .mel import log_mel, pad_or_trim
+from .model import Recogniser, encode
+
+CALIBRATED = Path(__file__).with_name("alignment_heads.json")
+_SAMPLES_PER_POSITION = 320
+POSITION_S = _SAMPLES_PER_POSITION / SAMPLE_RATE
+_SHORTEST = 25  # positions: shorter audio is padded to half a second, as the engine does
+_MEDIAN = 7  # frames: openai-whisper's medfilt_width
+_REWIND_S = 4.0  # SimulWhisper gives a step up that jumps back more than 200 frames
+_BATCH_POSITIONS = 12_000
+
+Head = tuple[int, int]  # decoder layer, head
+
+
+@dataclass(frozen=True, slots=True)
+class AttendedWord:
+    """A word, the latest moment that one of its tokens attends to, in seconds of the clip, and its tokens."""
+
+    text: str
+    at_s: float
+    tokens: int
+
+
+def alignment_heads(recogniser: Recogniser) -> list[Head]:
+    """The heads that follow the audio: calibrated for this very checkpoint, else those that openai-whisper names.
+
+    For official models these were chosen by OpenAI; for any other checkpoint they are all heads of the later layers.
+    """
+    for entry in _calibrated():
+        if entry["model_sha256"] == recogniser.sha256:
+            return [(layer, head) for layer, head in entry["heads"]]
+    indices = recogniser.whisper.get_buffer("alignment_heads").indices().T.tolist()
+    return [(int(layer), int(head)) for layer, head in indices]
+
+
+@cache
+def _calibrated() -> list[dict[str, Any]]:
+    return json.loads(CALIBRATED.read_text(encoding="utf-8"))["models"]
+
+
+class Attention:
+    """Finds word times. Computed once for equal clips and texts, and with a `cache` once for all runs."""
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        options: DecodeOptions | None = None,
+        cache: TranscriptCache | None = None,
+        heads: Sequence[Head] | None = None,
+    ) -> None:
+        self._recogniser, self._cache, self._options = recogniser, cache, options or DecodeOptions()
+        self._given_heads = heads
+
+    @cached_property
+    def _heads(self) -> list[Head]:
+        return list(self._given_heads or alignment_heads(self._recogniser))
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return self._recogniser.tokenizer(self._options.language, self._options.task)
+
+    @cached_property
+    def _key_prefix(self) -> bytes:
+        model = self._recogniser
+        return json.dumps(["attention", 1, model.sha256, model.pads, self._heads]).encode()
+
+    def words(self, clips: Sequence[Clip], texts: Sequence[str]) -> list[tuple[AttendedWord, ...]]:
+        """For each clip the words of its text, with the moments they attend to. A clip's prefix is read before them."""
+        keys = [self._key(clip, text) for clip, text in zip(clips, texts, strict=True)]
+        missing = {key: (clip, text) for key, clip, text in zip(keys, clips, texts, strict=True) if text.strip()}
+        known: dict[str, tuple[AttendedWord, ...]] = {key: () for key in keys if key not in missing}
+        if self._cache:
+            for key, stored in self._cache.get(missing).items():
+                known[key] = tuple(AttendedWord(*word) for word in stored)
+                del missing[key]
+        alike: dict[int, list[str]] = {}
+        for key, (clip, _) in missing.items():
+            alike.setdefault(self._positions(clip), []).append(key)
+        for positions, waiting in sorted(alike.items()):
+            size = max(1, _BATCH_POSITIONS // positions)
+            for start in range(0, len(waiting), size):
+                batch = waiting[start : start + size]
+                found = dict(zip(batch, self._attend([missing[key] for key in batch]), strict=True))
+                known.update(found)
+                if self._cache:
+                    self._cache.put({k: [[w.text, w.at_s, w.tokens] for w in words] for k, words in found.items()})
+        return [known[key] for key in keys]
+
+    def _key(self, clip: Clip, text: str) -> str:
+        digest = hashlib.sha256(self._key_prefix)
+        digest.update(f"\0{clip.prefix}\0{text}\0".encode())
+        digest.update(np.ascontiguousarray(clip.audio, np.float32).tobytes())
+        return digest.hexdigest()
+
+    def _positions(self, clip: Clip) -> int:
+        limit = self._recogniser.dims.n_audio_ctx
+        return limit if self._recogniser.pads else min(limit, max(_SHORTEST, _heard_positions(clip)))
+
+    def _attend(self, pairs: Sequence[tuple[Clip, str]]) -> list[tuple[AttendedWord, ...]]:
+        pieces = [[(word, self._tokenizer.encode(" " + word)) for word in text.split()] for _, text in pairs]
+        start = list(self._tokenizer.sot_sequence_including_notimestamps)
+        limit = self._recogniser.dims.n_text_ctx
+        before = [
+            [*start, *(self._tokenizer.encode(" " + clip.prefix) if clip.prefix else [])][: limit // 2]
+            for clip, _ in pairs
+        ]
+        tokens = [
+            [*first, *(token for _, piece in words for token in piece)][:limit]
+            for first, words in zip(before, pieces, strict=True)
+        ]
+        weights = self.weights([clip for clip, _ in pairs], tokens)
+        found = []
+        for (clip, _), first, words, rows in zip(pairs, before, pieces, weights, strict=True):
+            frames = most_attended(rows[..., : _heard_positions(clip)])
+            at, attended = len(first) - 1, []  # the row that predicts a token attends to its sound
+            for word, piece in words:
+                latest = max(frames[at : at + len(piece)], default=frames[-1])
+                attended.append(AttendedWord(word, round((latest + 0.5) * POSITION_S, 3), len(piece)))
+                at += len(piece)
+            found.append(tuple(attended))
+        return found
+
+    @torch.inference_mode()
+    def weights(self, clips: Sequence[Clip], tokens: Sequence[list[int]]) -> list[Tensor]:
+        """Attention of the heads for each clip, shape = (heads, tokens, positions), before any smoothing.
+
+        All clips take as many encoder positions; row `i` is the attention with which token `i + 1` is predicted.
+        """
+        model = self._recogniser.whisper
+        samples = self._positions(clips[0]) * _SAMPLES_PER_POSITION
+        audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips]).to(model.device)
+        features = encode(model.encoder, log_mel(audio, model.dims.n_mels))
+        longest = max(map(len, tokens))
+        # Later tokens do not change what earlier ones attend to: any filling will do.
+        rows = torch.tensor([row + [self._tokenizer.eot] * (longest - len(row)) for row in tokens], device=model.device)
+        scores: dict[int, Tensor] = {}
+        hooks = [
+            model.decoder.get_submodule(f"blocks.{layer}.cross_attn").register_forward_hook(_keep(scores, layer))
+            for layer in {layer for layer, _ in self._heads}
+        ]
+        try:
+            with disable_sdpa():
+                model.decoder(rows, features)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        together = torch.stack([scores[layer][:, head] for layer, head in self._heads], dim=1)
+        return [
+            one[:, : len(row), : _heard_positions(clip)].softmax(-1)
+            for one, row, clip in zip(together, tokens, clips, strict=True)
+        ]
+
+
+def _keep(store: dict[int, Tensor], layer: int) -> Any:
+    def hook(module: torch.nn.Module, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+        store[layer] = output[1].float().cpu()
+
+    return hook
+
+
+def _heard_positions(clip: Clip) -> int:
+    """Encoder positions that hold audio of the clip; padding may follow."""
+    return max(1, -(-len(clip.audio) // _SAMPLES_PER_POSITION))
+
+
+def most_attended(weights: Tensor) -> list[int]:
+    """The frame that each token attends to most, given `weights`, shape = (heads, tokens, positions)."""
+    deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
+    normal = (weights - mean) / deviation.clamp_min(1e-6)
+    if weights.shape[-1] > _MEDIAN // 2:
+        padded = torch.nn.functional.pad(normal, (_MEDIAN // 2, _MEDIAN // 2), mode="reflect")
+        normal = padded.unfold(-1, _MEDIAN, 1).median(-1).values
+    return normal.mean(0).argmax(-1).tolist()
+
+
+def stopped(
+    hypothesis: Hypothesis, words: Sequence[AttendedWord], length_s: float, margin_s: float
+) -> tuple[Hypothesis, tuple[AttendedWord, ...]]:
+    """What is left of a hypothesis whose decoding stops at the first word that attends to the last `margin_s`.
+
+    It stops, too, where the attention jumps back by more than 4 s. A margin of 0 stops at nothing. The decode steps
+    that were made are those of the words left and the one that found the stop.
+    """
+    if not margin_s:
+        return hypothesis, tuple(words)
+    latest_s, kept = 0.0, 0
+    for word in words:
+        if word.at_s > length_s - margin_s or word.at_s < latest_s - _REWIND_S:
+            break
+        latest_s, kept = max(latest_s, word.at_s), kept + 1
+    if kept == len(words):
+        return hypothesis, tuple(words)
+    left = tuple(words[:kept])
+    steps = min(hypothesis.decode_tokens, sum(word.tokens for word in left) + 1)
+    text = " ".join(word.text for word in left)
+    return replace(hypothesis, text=text, decode_tokens=steps, cut_off=False), left

@@ -1,0 +1,84 @@
+"""Spoken and committed words side by side, as they were scored, each with the raw words it stands for.
+
+Scoring rules may split, merge or drop words ("it's" becomes "it is", "twenty one" 21), but times belong to raw words.
+So each scored word keeps the raw words that it came from.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .align import DELETION, HIT, INSERTION, align
+from .regimes import normalise
+from .score import aligned_words
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word as it was compared; it stands for the raw words `first` up to and without `end`."""
+
+    text: str
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One step of an alignment (`HIT`, `SUBSTITUTION`, ...). `said` is None of an insertion, `heard` of a deletion."""
+
+    step: int
+    said: Token | None
+    heard: Token | None
+
+
+def paired(said: Sequence[str], heard: Sequence[str], regime: str = "whisper") -> list[Pair]:
+    """The raw words `said` and `heard`, aligned as the rules `regime` score them."""
+    return next(pairings([said], [heard], regime))[1]
+
+
+def pairings(
+    said: Sequence[Sequence[str]], heard: Sequence[Sequence[str]], regime: str = "whisper"
+) -> Iterator[tuple[int, list[Pair]]]:
+    """`paired`, for many at once: the index of each with its pairs, in no order."""
+    texts = [" ".join(words) for words in said], [" ".join(words) for words in heard]
+    for index, references, hypotheses, steps in aligned_words(*texts, regime):
+        left = iter(_tokens(said[index], references, regime))
+        right = iter(_tokens(heard[index], hypotheses, regime))
+        pairs = [
+            Pair(step, None if step == INSERTION else next(left), None if step == DELETION else next(right))
+            for step in steps.tolist()
+        ]
+        yield index, pairs
+
+
+def _tokens(words: Sequence[str], scored: Sequence[str], regime: str) -> list[Token]:
+    """The words as scored with where they came from, found by what the rules make of each raw word alone."""
+    alone = [Token(text, i, i + 1) for i, word in enumerate(words) for text in normalise(word, regime).split()]
+    texts = [token.text for token in alone]
+    if texts == list(scored):
+        return alone
+    tokens: list[Token] = []
+    waiting: list[str] = []  # scored words of a stretch where the two differ
+    merged: list[Token] = []  # and what the raw words became alone there
+    at_scored = at_alone = 0
+    for step in [*align(scored, texts).tolist(), HIT]:
+        if step == HIT:
+            tokens += _carried(waiting, merged, tokens[-1].end if tokens else 0, len(words))
+            waiting, merged = [], []
+            tokens += alone[at_alone : at_alone + 1]
+        if step != INSERTION:
+            waiting += scored[at_scored : at_scored + 1] if step != HIT else ()
+            at_scored += 1
+        if step != DELETION:
+            merged += alone[at_alone : at_alone + 1] if step != HIT else ()
+            at_alone += 1
+    return tokens
+
+
+def _carried(texts: Sequence[str], merged: Sequence[Token], before: int, count: int) -> list[Token]:
+    """`texts` one for one over as many raw words, else each over all of them; a text out of nothing takes the last."""
+    if len(texts) == len(merged):
+        return [Token(text, token.first, token.end) for text, token in zip(texts, merged, strict=True)]
+    if merged:
+        return [Token(text, merged[0].first, merged[-1].end) for text in texts]
+    end = min(max(before, 1), count)
+    return [Token(text, end - 1, end) for text in texts]

@@ -1,0 +1,51 @@
+"""AlignAtt: the decoder stops where it would attend to the newest audio (Papi et al. 2023, arXiv 2305.11408).
+
+For Whisper from SimulWhisper (Wang & Xu 2024, arXiv 2406.10052): what is committed is the decoder's forced prefix, so
+a step decodes new words only. The oldest audio leaves the window together with the words that attend to it.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from whisper.audio import SAMPLE_RATE
+
+from .base import Call, Heard, checked_step
+from .sequential import words_before
+from .steps import Steps
+
+MARGIN_S = 0.5  # SimulStreaming's frame threshold: 25 frames of 20 ms
+
+
+@dataclass(frozen=True, slots=True)
+class AlignAtt:
+    """every STEP seconds decode on from the committed words, stop at the newest 0.5 s by attention; buffer of WINDOW"""
+
+    window_s: float
+    step_s: float
+    margin_s: float = MARGIN_S
+
+    @classmethod
+    def of(cls, window_s: float, step_s: float | None) -> "AlignAtt":
+        return cls(window_s, checked_step("alignatt", window_s, step_s))
+
+    def fixed_calls(self, duration_s: float) -> Iterator[Call]:
+        return iter(())
+
+    def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
+        duration_s = len(audio) / SAMPLE_RATE
+        steps = Steps(self.step_s, duration_s, overload, longest_s=self.window_s)
+        inside: list[tuple[str, float]] = []  # committed words whose audio may still be in the window, and when
+        kept_from_s = 0.0
+        piece = steps.next(0.0)
+        while piece:
+            if piece.gap:
+                kept_from_s, inside = piece.start_s, []
+            start_s = max(kept_from_s, piece.end_s - self.window_s)
+            inside = inside[words_before(start_s, [at_s for _, at_s in inside]) :]
+            margin_s = 0.0 if piece.end_s >= duration_s else self.margin_s
+            heard = yield Call(start_s, piece.end_s, prefix=" ".join(word for word, _ in inside), margin_s=margin_s)
+            words = heard.text.split()
+            inside += zip(words, heard.word_times_s, strict=True)
+            heard.commit(words)
+            piece = steps.next(heard.ready_at_s)

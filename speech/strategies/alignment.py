@@ -1,0 +1,42 @@
+"""Where two transcripts of overlapping audio overlap, found in their text: strategies get no word times for nothing."""
+
+import re
+from collections.abc import Sequence
+
+_MATCH, _MISMATCH, _GAP = 2, -1, -1
+
+
+def overlap(earlier: Sequence[str], later: Sequence[str], boundary: int) -> tuple[int, int]:
+    """Align the end of `earlier` with the start of `later`.
+
+    What of `earlier` comes before the overlap has left the window, and costs nothing; nor does what of `later` comes
+    after it, which is new. In between, matches gain and differences cost. Returns how many words of `earlier` left
+    the window, and how many of `later` belong to `earlier[:boundary]`. Without any overlap that is
+    `(len(earlier), 0)`.
+    """
+    # One cell of the alignment: its score; where in `earlier` its path began; how far in `later` the path was when
+    # it left row `boundary`, so that words inserted there count as new.
+    above = [(_GAP * j, 0, 0) for j in range(len(later) + 1)]
+    for i, word in enumerate(earlier, start=1):
+        row = [(0, i, 0)]
+        for j, other in enumerate(later, start=1):
+            diagonal, up, left = above[j - 1], above[j], row[j - 1]
+            score = diagonal[0] + (_MATCH if word == other else _MISMATCH)
+            origin, crossing = diagonal[1], j if i <= boundary else diagonal[2]
+            if up[0] + _GAP > score:
+                score, origin, crossing = up[0] + _GAP, up[1], j if i <= boundary else up[2]
+            if left[0] + _GAP > score:
+                score, origin, crossing = left[0] + _GAP, left[1], left[2]
+            row.append((score, origin, crossing))
+        above = row
+    best = max(above, key=lambda cell: cell[0])
+    return (best[1], best[2]) if best[0] > 0 else (len(earlier), 0)
+
+
+def key(word: str) -> str:
+    """What two calls must agree on: the letters, not case or punctuation, which change at a window's edges."""
+    return re.sub(r"[^\w]", "", word.lower()) or word
+
+
+def keys(words: Sequence[str]) -> list[str]:
+    return [key(word) for word in words]

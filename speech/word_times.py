@@ -1,0 +1,161 @@
+"""When each word was spoken, by the recogniser itself, for references without word times.
+
+It hears the recording with all the context it can take, and its cross-attention says where its words are
+(openai-whisper's dynamic time warping). Where they align with the reference, the reference takes their times; the
+words between share what is left. Such times are no truth: who uses them has to say where they come from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from whisper.audio import HOP_LENGTH, SAMPLE_RATE
+from whisper.model import Whisper
+from whisper.timing import WordTiming, find_alignment
+from whisper.tokenizer import Tokenizer, get_tokenizer
+
+from ..datasets.recording import Recording, Word
+from .align import HIT
+from .engine import WINDOW_LIMIT_S, Clip, Engine
+from .mel import log_mel, pad_or_trim
+from .model import encode
+from .pairing import paired
+
+_MARGIN_S = 5.0  # of context on both sides that a window hears besides its own part
+_WORD_S = 0.4  # how long a word takes where only one of its sides is known
+_SHORTEST_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A recording with word times, and how many of its words were found by the recogniser; the others are between."""
+
+    recording: Recording
+    found: int
+
+
+def with_word_times(recordings: Sequence[Recording], engine: Engine, window_s: float = WINDOW_LIMIT_S) -> list[Timed]:
+    """Each recording with times for all words of its text; without, if none of its words was heard.
+
+    Windows of `window_s` overlap, so that each word is heard with at least 5 s on both sides.
+    """
+    spans = [_windows(recording.duration_s, window_s) for recording in recordings]
+    clips = [
+        Clip(recording.audio[round(start_s * SAMPLE_RATE) : round(end_s * SAMPLE_RATE)])
+        for recording, own in zip(recordings, spans, strict=True)
+        for start_s, end_s, _, _ in own
+    ]
+    texts = iter(engine.transcribe(clips))
+    aligner, remaining = _Aligner(engine), iter(clips)
+    timed = []
+    for recording, own in zip(recordings, spans, strict=True):
+        heard: list[Word] = []
+        for start_s, _, from_s, to_s in own:
+            words = aligner.words(next(remaining), next(texts).text, start_s)
+            heard += [word for word in words if from_s <= (word.start_s + word.end_s) / 2 < to_s]
+        words, found = transferred(recording.text.split(), heard, recording.duration_s)
+        timed.append(Timed(replace(recording, words=tuple(words) if found else None), found))
+    return timed
+
+
+def _windows(duration_s: float, window_s: float) -> list[tuple[float, float, float, float]]:
+    """Start and end of each window, and of the part whose words are taken from it."""
+    margin_s = min(_MARGIN_S, window_s / 4)
+    found, start_s = [], 0.0
+    while duration_s > 0:
+        end_s = min(start_s + window_s, duration_s)
+        last = end_s >= duration_s
+        found.append((start_s, end_s, start_s + margin_s if found else 0.0, end_s - margin_s if not last else 1e9))
+        if last:
+            break
+        start_s = end_s - 2 * margin_s
+    return found
+
+
+def transferred(reference: Sequence[str], heard: Sequence[Word], duration_s: float) -> tuple[list[Word], int]:
+    """The words of a reference with the times of those `heard` that they align with, and how many do.
+
+    The words between share the time that is left there evenly; those at an end take 0.4 s each.
+    """
+    times: list[tuple[float, float] | None] = [None] * len(reference)
+    for pair in paired(reference, [word.text for word in heard]):
+        if pair.step == HIT and pair.said and pair.heard:
+            start_s, end_s = heard[pair.heard.first].start_s, heard[pair.heard.end - 1].end_s
+            share_s = (end_s - start_s) / (pair.said.end - pair.said.first)
+            for i in range(pair.said.first, pair.said.end):
+                at_s = start_s + share_s * (i - pair.said.first)
+                times[i] = (at_s, at_s + share_s)
+    found = sum(time is not None for time in times)
+    words: list[Word] = []
+    at_s, waiting = 0.0, 0
+    for i, time in enumerate([*times, None]):
+        if i < len(times) and time is None:
+            waiting += 1
+            continue
+        ends_s = time[0] if time else min(duration_s, at_s + _WORD_S * waiting)
+        if waiting == i:  # before the first that was found
+            at_s = max(0.0, ends_s - _WORD_S * waiting)
+        share_s = max(0.0, ends_s - at_s) / max(1, waiting)
+        for j in range(waiting):
+            words.append(Word(reference[i - waiting + j], at_s + share_s * j, at_s + share_s * (j + 1)))
+        waiting = 0
+        if time:
+            start_s = max(at_s, time[0])  # never before the word before it
+            words.append(Word(reference[i], start_s, max(start_s, time[1])))
+            at_s = words[-1].end_s
+    return words, found
+
+
+class _Aligner:
+    """Word times of transcripts."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._model = _Unpadded(engine.recogniser.whisper)
+        self._pads, whisper = engine.recogniser.pads, engine.recogniser.whisper
+        self._tokenizer: Tokenizer = get_tokenizer(
+            whisper.is_multilingual,
+            num_languages=whisper.num_languages,
+            language=engine.options.language if whisper.is_multilingual else None,
+            task=engine.options.task if whisper.is_multilingual else None,
+        )
+
+    def words(self, clip: Clip, text: str, start_s: float) -> list[Word]:
+        """The words of `text` with their times, in seconds of the recording of which `clip` begins at `start_s`."""
+        if not text.strip():
+            return []
+        dims = self._model.dims
+        positions = dims.n_audio_ctx if self._pads else -(-len(clip.audio) // (2 * HOP_LENGTH))
+        samples = max(positions, round(_SHORTEST_S * SAMPLE_RATE / (2 * HOP_LENGTH))) * 2 * HOP_LENGTH
+        audio = pad_or_trim(torch.from_numpy(clip.audio), samples)[None].to(self._model.device)
+        mel = log_mel(audio, dims.n_mels)[0]
+        tokens = self._tokenizer.encode(" " + text.strip())
+        frames = min(mel.shape[-1], max(2, len(clip.audio) // HOP_LENGTH))
+        found = find_alignment(self._model, self._tokenizer, tokens, mel, frames)  # pyright: ignore[reportArgumentType]
+        return [Word(text, start_s + first_s, start_s + last_s) for text, first_s, last_s in _whole_words(found)]
+
+
+def _whole_words(pieces: Sequence[WordTiming]) -> list[tuple[str, float, float]]:
+    """Words with start and end; punctuation belongs to the word before it, but its time does not."""
+    words: list[tuple[str, float, float]] = []
+    for piece in pieces:
+        start_s, end_s = float(piece.start), float(piece.end)
+        if words and not piece.word.startswith(" "):
+            text, first_s, last_s = words[-1]
+            spoken = any(character.isalnum() for character in piece.word)
+            words[-1] = (text + piece.word.strip(), first_s, end_s if spoken else last_s)
+        elif piece.word.strip():
+            words.append((piece.word.strip(), start_s, end_s))
+    return words
+
+
+class _Unpadded:
+    """What `find_alignment` asks of a Whisper, for audio of any length."""
+
+    def __init__(self, whisper: Whisper) -> None:
+        self._encoder, self.decoder = whisper.encoder, whisper.decoder
+        self.dims, self.device = whisper.dims, whisper.device
+        self.alignment_heads = whisper.get_buffer("alignment_heads")
+
+    def __call__(self, mel: Tensor, tokens: Tensor) -> Tensor:
+        return self.decoder(tokens, encode(self._encoder, mel))

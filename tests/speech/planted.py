@@ -1,0 +1,80 @@
+"""Recordings whose words are known, and a recogniser, an attention and a voice detector that make no mistakes."""
+
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+from earspan.datasets.recording import Recording, Word
+from earspan.speech.attention import AttendedWord
+from earspan.speech.engine import Clip, Hypothesis
+from earspan.speech.strategies.vad import FRAME
+
+RATE = 16_000
+
+
+def recording_of(words: tuple[Word, ...], duration_s: float, name: str = "r") -> Recording:
+    """Sound while a word is spoken, silence else."""
+    audio = np.zeros(round(duration_s * RATE), np.float32)
+    for word in words:
+        audio[round(word.start_s * RATE) : round(word.end_s * RATE)] = 0.1
+    return Recording(name, audio, " ".join(word.text for word in words), words, "planted", None)
+
+
+def planted_speech(seed: int, duration_s: float, pause_s: float = 0.4) -> Recording:
+    """Words `w0 w1 ...` of 0.1 to 0.6 s, and a pause after about every fifth."""
+    rng, at_s, words = random.Random(seed), 0.0, list[Word]()
+    while at_s < duration_s:
+        length_s = rng.uniform(0.1, 0.6)
+        if at_s + length_s <= duration_s:
+            words.append(Word(f"w{len(words)}", at_s, at_s + length_s))
+        at_s += length_s + (pause_s if rng.random() < 0.2 else 0.02)
+    return recording_of(tuple(words), duration_s)
+
+
+@dataclass
+class PerfectEngine:
+    """Hears the words that are whole within a clip of one of its recordings, after those of the prefix."""
+
+    recordings: list[Recording]
+    asked: list[Clip] = field(default_factory=list)
+
+    def place(self, clip: Clip) -> tuple[Recording, float, float]:
+        """The recording that a clip is of, and where it starts and ends in it: clips are views of its audio."""
+        for recording in self.recordings:
+            first = (clip.audio.ctypes.data - recording.audio.ctypes.data) // 4
+            if 0 <= first < len(recording.audio):
+                return recording, first / RATE, (first + len(clip.audio)) / RATE
+        raise AssertionError("a clip of no recording")
+
+    def transcribe(self, clips, progress=None) -> list[Hypothesis]:
+        self.asked += clips
+        return [self._hear(clip) for clip in clips]
+
+    def _hear(self, clip: Clip) -> Hypothesis:
+        recording, start_s, end_s = self.place(clip)
+        words = [w for w in recording.words or () if w.start_s >= start_s - 1e-4 and w.end_s <= end_s + 1e-4]
+        if clip.prefix:
+            last = clip.prefix.split()[-1]
+            words = [w for w in words if int(w.text[1:]) > int(last[1:])]
+        return Hypothesis(" ".join(w.text for w in words), 2 + len(clip.prefix.split()), len(words), -0.1, False)
+
+
+@dataclass
+class PerfectAttention:
+    """Attends to the middle of each word."""
+
+    engine: PerfectEngine
+
+    def words(self, clips, texts) -> list[tuple[AttendedWord, ...]]:
+        return [self._attend(clip, text) for clip, text in zip(clips, texts, strict=True)]
+
+    def _attend(self, clip: Clip, text: str) -> tuple[AttendedWord, ...]:
+        recording, start_s, _ = self.engine.place(clip)
+        middle = {w.text: (w.start_s + w.end_s) / 2 - start_s for w in recording.words or ()}
+        return tuple(AttendedWord(word, middle[word], 1) for word in text.split())
+
+
+def loud(audio: np.ndarray) -> np.ndarray:
+    """1 for the frames with sound in at least half of them, as a voice detector's probabilities."""
+    padded = np.pad(audio, (0, -len(audio) % FRAME)).reshape(-1, FRAME)
+    return (np.mean(padded > 0, axis=1) >= 0.5).astype(np.float32)

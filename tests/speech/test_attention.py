@@ -1,0 +1,154 @@
+"""Word times from cross-attention: the weights against matrices multiplied by hand, the rest with planted answers."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from earspan.speech import attention as module
+from earspan.speech.attention import AttendedWord, Attention, alignment_heads, most_attended, stopped
+from earspan.speech.cache import TranscriptCache
+from earspan.speech.engine import Clip, DecodeOptions, Engine, Hypothesis
+from earspan.speech.mel import log_mel
+from earspan.speech.model import encode
+
+
+def by_hand(recogniser, clip: Clip, tokens: list[int], layer: int, head: int) -> torch.Tensor:
+    """softmax(q k / sqrt(d)) of one head for one clip alone, shape = (tokens, positions)."""
+    model, seen = recogniser.whisper, {}
+    cross = model.decoder.blocks[layer].cross_attn
+    hook = cross.register_forward_pre_hook(lambda _, inputs: seen.update(x=inputs[0], xa=inputs[1]))
+    with torch.no_grad():
+        features = encode(model.encoder, log_mel(torch.from_numpy(clip.audio)[None], model.dims.n_mels))
+        model.decoder(torch.tensor([tokens]), features)
+        hook.remove()
+        width = model.dims.n_text_state // model.dims.n_text_head
+        part = slice(head * width, (head + 1) * width)
+        q, k = cross.query(seen["x"])[0, :, part], cross.key(seen["xa"])[0, :, part]
+        return (q @ k.T / width**0.5).softmax(-1)
+
+
+def test_weights_are_those_of_each_clip_alone(tiny_recogniser, tones):
+    recogniser = tiny_recogniser()
+    clips = [Clip(tones(2.0, seed)) for seed in (1, 2, 3)]
+    tokens = [[50257, 50362, 100, 200, 300], [50257, 50362, 7], [50257, 50362, 9, 8, 7, 6, 5, 4]]
+    heads = [(0, 1), (1, 0), (1, 1)]
+    found = Attention(recogniser, heads=heads).weights(clips, tokens)
+    for clip, row, weights in zip(clips, tokens, found, strict=True):
+        assert weights.shape == (3, len(row), 100)
+        for one, (layer, head) in zip(weights, heads, strict=True):
+            torch.testing.assert_close(one, by_hand(recogniser, clip, row, layer, head), atol=2e-5, rtol=1e-3)
+
+
+def test_padding_is_not_attended(tiny_recogniser, tones):
+    [weights] = Attention(tiny_recogniser(pads=True)).weights([Clip(tones(1.3, 1))], [[50257, 50362, 5]])
+    assert weights.shape == (2, 3, 65)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3))
+
+
+def planted(frames: list[int], positions: int = 60, width: int = 5) -> torch.Tensor:
+    weights = torch.full((len(frames), positions), 0.01)
+    for token, frame in enumerate(frames):
+        weights[token, max(0, frame - width // 2) : frame + width // 2 + 1] += 0.2
+    return weights
+
+
+def test_the_frame_that_is_attended_most():
+    frames = [5, 12, 20, 33, 50]
+    clean = planted(frames)
+    assert [abs(a - b) <= 2 for a, b in zip(most_attended(clean[None]), frames, strict=True)] == [True] * 5
+    sink, spike = clean.clone(), clean.clone()
+    sink[:, 40] += 3.0  # where every token looks, no token is told from another
+    spike[2, 55] += 1.0  # one frame alone is noise to the median
+    for weights in (sink, spike):
+        assert most_attended(weights[None]) == most_attended(clean[None])
+    assert most_attended(torch.stack([clean, torch.full_like(clean, 0.02)])) == most_attended(clean[None])
+    assert len(most_attended(torch.rand(1, 3, 2))) == 3  # shorter than the median
+
+
+class Planted(Attention):
+    """Each token attends to ten frames after the one before, from the first row on."""
+
+    def weights(self, clips, tokens):
+        return [planted([10 * i for i in range(len(row))], 200)[None] for row in tokens]
+
+
+def test_words_are_timed_by_the_rows_that_predict_them(tiny_recogniser):
+    clip = Clip(np.zeros(64_000, np.float32))
+    attention = Planted(tiny_recogniser())
+    [words] = attention.words([clip], ["one two extraordinarily"])
+    counts = [len(attention._tokenizer.encode(" " + word)) for word in ("one", "two", "extraordinarily")]
+    assert [word.tokens for word in words] == counts
+    last_rows = 1 + np.cumsum(counts) - 1  # two tokens begin; the second of them predicts the first word
+    assert [word.text for word in words] == ["one", "two", "extraordinarily"]
+    assert [word.at_s for word in words] == pytest.approx([0.02 * (10 * row + 0.5) for row in last_rows], abs=0.05)
+    [after] = attention.words([Clip(clip.audio, prefix="one two")], ["extraordinarily"])
+    assert [(word.text, word.tokens) for word in after] == [("extraordinarily", counts[2])]
+    assert after[0].at_s == pytest.approx(words[2].at_s)
+    assert attention.words([clip], [""]) == [()]
+    assert attention.words([], []) == []
+
+
+def test_times_are_computed_once(tiny_recogniser, tones, tmp_path, monkeypatch):
+    cache = TranscriptCache(tmp_path / "cache")
+    clips, texts = [Clip(tones(1.0, 1)), Clip(tones(2.0, 2))], ["a b", "c"]
+    first = Attention(tiny_recogniser(), cache=cache).words(clips, texts)
+    monkeypatch.setattr(Attention, "weights", lambda *_: pytest.fail("computed again"))
+    assert Attention(tiny_recogniser(), cache=cache).words(clips, texts) == first
+    with pytest.raises(pytest.fail.Exception):
+        Attention(tiny_recogniser(), cache=cache, heads=[(0, 0)]).words(clips, texts)
+
+
+def test_heads_are_those_calibrated_for_the_checkpoint(tiny_recogniser, tmp_path, monkeypatch):
+    recogniser = tiny_recogniser()
+    file = tmp_path / "heads.json"
+    file.write_text(json.dumps({"models": [{"model_sha256": recogniser.sha256, "heads": [[0, 1]]}]}))
+    module._calibrated.cache_clear()
+    monkeypatch.setattr(module, "CALIBRATED", file)
+    assert alignment_heads(recogniser) == [(0, 1)]
+    file.write_text(json.dumps({"models": []}))
+    module._calibrated.cache_clear()
+    assert alignment_heads(recogniser) == [(1, 0), (1, 1)]  # openai-whisper's default: the later half of the layers
+    module._calibrated.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("times", "margin_s", "kept", "steps"),
+    [
+        ([0.5, 1.0, 3.0], 0.5, 3, 9),  # none near the end of the 4 s: as it was
+        ([0.5, 1.0, 3.6], 0.5, 2, 5),  # the third attends to the last half second: two words and the token that told
+        ([0.5, 3.6, 1.0], 0.5, 1, 3),
+        ([3.9], 0.5, 0, 1),
+        ([3.9], 0.0, 1, 9),  # a margin of 0 stops at nothing
+        ([], 0.5, 0, 9),
+    ],
+)
+def test_where_the_decoding_stops(times: list[float], margin_s: float, kept: int, steps: int):
+    words = [AttendedWord(f"w{i}", at_s, 2) for i, at_s in enumerate(times)]
+    hypothesis = Hypothesis(" ".join(w.text for w in words), 4, 9, -0.2, True)
+    found, left = stopped(hypothesis, words, 4.0, margin_s)
+    assert left == tuple(words[:kept])
+    assert found.text == " ".join(w.text for w in words[:kept])
+    assert found.decode_tokens == steps
+
+
+def test_a_jump_back_stops_too():
+    words = [AttendedWord("a", 8.0, 1), AttendedWord("b", 4.5, 1), AttendedWord("c", 3.9, 1)]
+    assert stopped(Hypothesis("a b c", 2, 3, -0.1, False), words, 10.0, 0.5)[1] == tuple(words[:2])
+
+
+def test_a_prefix_is_gone_on_from(tiny_recogniser, tones):
+    recogniser = tiny_recogniser()
+    engine = Engine(recogniser, DecodeOptions(max_tokens=6))
+    clip = Clip(tones(2.0, 4), prefix="the harbour was")
+    [heard] = engine.transcribe([clip])
+    tokenizer, model = recogniser.tokenizer("en", "transcribe"), recogniser.whisper
+    tokens = [*tokenizer.sot_sequence_including_notimestamps, *tokenizer.encode(" the harbour was")]
+    assert heard.prompt_tokens == len(tokens)
+    produced = []
+    with torch.no_grad():
+        features = encode(model.encoder, log_mel(torch.from_numpy(clip.audio)[None], 80))
+        while len(produced) < 6 and tokenizer.eot not in produced:
+            produced.append(int(model.decoder(torch.tensor([tokens + produced]), features)[0, -1].argmax()))
+    assert heard.text == tokenizer.decode([t for t in produced if t < tokenizer.eot]).strip()
+    assert engine.transcribe([Clip(clip.audio)]) != [heard]  # another call

@@ -1,0 +1,320 @@
+"""The strategies beyond `disjoint` and `sliding`: with perfect recognisers, and their parts with planted answers."""
+
+import itertools
+import sys
+import types
+
+import numpy as np
+import pytest
+from earspan.backends.errors import InputError
+from earspan.datasets.recording import Word
+from earspan.speech.engine import Clip, Hypothesis
+from earspan.speech.strategies import (
+    AlignAtt,
+    Call,
+    Disjoint,
+    Overlapping,
+    Prompted,
+    Sequential,
+    Vad,
+    make_strategy,
+    step_of,
+    strategy_names,
+    vad,
+)
+from earspan.speech.strategies.overlapping import merge
+from earspan.speech.strategies.prompted import last_words, loops
+from earspan.speech.strategies.sequential import quietest_s, words_before
+from earspan.speech.strategies.vad import silero, voice_pieces
+from earspan.speech.stream import Job, no_time, play
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from .planted import PerfectAttention, PerfectEngine, loud, planted_speech, recording_of
+
+
+def played(recording, strategy, overload: str = "lag", service_s=no_time) -> Job:
+    engine = PerfectEngine([recording])
+    job = Job(recording, strategy, service_s, overload)
+    play([job], engine, attention=PerfectAttention(engine))  # type: ignore[arg-type]
+    return job
+
+
+# ---- a perfect recogniser loses nothing to them ----------------------------------------------------------------
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 999), step_ms=st.integers(300, 2_000), overlap_ms=st.integers(3_000, 5_000))
+def test_overlapping_chunks_give_the_text_back(seed: int, step_ms: int, overlap_ms: int):
+    recording = planted_speech(seed, 25.0)  # the overlap holds at least three whole words wherever it is cut
+    job = played(recording, Overlapping((step_ms + overlap_ms) / 1000, step_ms / 1000))
+    assert job.text == recording.text
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 999), step_ms=st.integers(200, 2_000), more_ms=st.integers(0, 5_000))
+def test_alignatt_gives_the_text_back(seed: int, step_ms: int, more_ms: int):
+    recording = planted_speech(seed, 25.0)
+    # A word is heard whole and left by the margin, at a step's distance, before it leaves the window.
+    strategy = AlignAtt((2 * step_ms + more_ms) / 1000 + 0.5 + 2 * 0.6, step_ms / 1000)
+    job = played(recording, strategy)
+    assert job.text == recording.text
+    for call in job.played[:-1]:
+        words = {w.text: w for w in recording.words or ()}
+        assert all((words[w].start_s + words[w].end_s) / 2 <= call.call.end_s - 0.5 for w in call.committed)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 999), window_ms=st.integers(9_000, 30_000))
+def test_sequential_gives_the_text_back(seed: int, window_ms: int):
+    recording = planted_speech(seed, 60.0, pause_s=0.5)
+    assert played(recording, Sequential(window_ms / 1000)).text == recording.text
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 999), window_ms=st.integers(8_000, 30_000))
+def test_vad_gives_the_text_back_where_there_are_pauses(seed: int, window_ms: int):
+    recording = planted_speech(seed, 40.0, pause_s=0.8)
+    job = played(recording, Vad(window_ms / 1000, probabilities=loud))
+    if all(p.arrival_at_s == p.call.end_s for p in job.played):  # no piece grew to the window
+        assert job.text == recording.text
+    assert all(p.call.end_s - p.call.start_s <= window_ms / 1000 + 1e-9 for p in job.played)
+
+
+def test_alignatt_decodes_on_from_what_its_window_holds():
+    words = tuple(Word(f"w{n}", n * 1.0 + 0.1, n * 1.0 + 0.5) for n in range(8))
+    job = played(recording_of(words, 8.0), AlignAtt(4.0, 2.0))
+    assert [(p.call.start_s, p.call.end_s, p.call.prefix, p.call.margin_s) for p in job.played] == [
+        (0, 2, "", 0.5), (0, 4, "w0 w1", 0.5), (2, 6, "w2 w3", 0.5), (4, 8, "w4 w5", 0.0),
+    ]  # fmt: skip
+    assert [p.committed for p in job.played] == [("w0", "w1"), ("w2", "w3"), ("w4", "w5"), ("w6", "w7")]
+    assert [p.hypothesis.decode_tokens for p in job.played] == [2, 2, 2, 2]
+
+
+# ---- overlap ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "shared", "expected"),
+    [
+        ("", "a b c", 0, ("", "a b c")),
+        ("x a b c d", "a b c d e", 4, ("x a b", "c d e")),
+        ("a b c gar", "bage b c d", 3, ("a b", "c d")),  # cut words at both seams
+        ("a b c d", "a b X d e", 4, ("a b", "X d e")),
+        ("A, b.", "a b c", 2, ("A,", "b c")),
+        ("p q r s", "t u v w x", 4, ("p q", "v w x")),  # nothing in common: half of each
+        ("p q", "", 2, ("p", "")),
+        ("", "", 0, ("", "")),
+    ],
+)
+def test_planted_merges(earlier: str, later: str, shared: int, expected: tuple[str, str]):
+    left, right = merge([], earlier.split(), later.split(), shared)
+    assert (" ".join(left), " ".join(right)) == expected
+
+
+def test_what_was_shown_is_not_shown_again():
+    # Where steps are much shorter than the overlap, most of it has been shown already.
+    assert merge(["a", "b", "c"], ["d"], ["a", "b", "c", "d", "e"], 4) == ([], ["d", "e"])
+
+
+def test_overlapping_steps_are_two_thirds_of_the_window_unless_told():
+    assert make_strategy("overlap", 6.0, None) == Overlapping(6.0, pytest.approx(4.0))  # type: ignore[arg-type]
+    calls = list(Overlapping(6.0, 4.0).fixed_calls(11.0))
+    assert [(call.start_s, call.end_s) for call in calls] == [(0, 4), (2, 8), (6, 11)]
+    with pytest.raises(InputError, match="overlap: a step of 7 s is not within"):
+        make_strategy("overlap", 6.0, 7.0)
+
+
+# ---- prompted --------------------------------------------------------------------------------------------------
+
+
+class LoopingEngine:
+    """Repeats itself wherever there is a prompt that holds `trigger`."""
+
+    def __init__(self, trigger: str) -> None:
+        self.trigger, self.asked = trigger, list[Clip]()
+
+    def transcribe(self, clips, progress=None) -> list[Hypothesis]:
+        self.asked += clips
+        said = ["over and " * 30 if self.trigger in clip.prompt else f"part {len(self.asked)}" for clip in clips]
+        return [Hypothesis(text, 2, 5, -0.3, False) for text in said]
+
+
+def test_each_piece_is_prompted_with_the_text_before():
+    engine = LoopingEngine("never")
+    job = Job(planted_speech(0, 6.0), Prompted(2.0), no_time)
+    play([job], engine)  # type: ignore[arg-type]
+    assert [clip.prompt for clip in engine.asked] == ["", "part 1", "part 1 part 2"]
+    assert job.text == "part 1 part 2 part 3"
+
+
+def test_a_loop_is_heard_again_without_prompt_at_its_cost():
+    engine = LoopingEngine("part 2")
+    job = Job(planted_speech(0, 8.0), Prompted(2.0), lambda call, hypothesis: 0.5)
+    play([job], engine)  # type: ignore[arg-type]
+    assert [clip.prompt for clip in engine.asked] == ["", "part 1", "part 1 part 2", "", "part 4"]
+    assert job.text == "part 1 part 2 part 4 part 5"
+    assert [(p.call.end_s, p.finish_at_s) for p in job.played] == [(2, 2.5), (4, 4.5), (6, 6.5), (6, 7.0), (8, 8.5)]
+
+
+def test_what_loops():
+    assert loops("I see. " * 20)
+    assert not loops("")
+    assert not loops("The harbour was quiet, and only the clock of the town hall could be heard.")
+
+
+@given(st.text("ab ", max_size=60), st.integers(0, 30))
+def test_last_words_are_whole_and_fit(text: str, characters: int):
+    kept = last_words(text, characters)
+    words = text.split()
+    assert kept.split() == words[len(words) - len(kept.split()) :]
+    assert len(kept) <= characters
+    more = words[len(words) - len(kept.split()) - 1 :]
+    assert len(kept.split()) == len(words) or len(" ".join(more)) > characters
+
+
+# ---- vad -------------------------------------------------------------------------------------------------------
+
+
+def frames(*runs: tuple[float, int]) -> list[float]:
+    return [probability for probability, count in runs for _ in range(count)]
+
+
+def test_planted_voice():
+    f = 0.032
+    pieces = voice_pieces(frames((0.0, 20), (0.9, 30), (0.1, 10), (0.0, 30), (0.8, 20), (0.0, 5)), 115 * f, 9.0, 0.3)
+    # 0.4 s (12 frames) before speech; 9 frames (0.3 s) after it; the second ends with the recording.
+    assert [(round(p.start_s / f), round(p.end_s / f), round(p.known_at_s / f)) for p in pieces] == [
+        (8, 59, 59), (78, 115, 115),
+    ]  # fmt: skip
+
+
+def test_long_speech_is_cut_where_it_sounds_least_like_speech():
+    f = 0.032
+    pieces = voice_pieces(frames((0.9, 80), (0.5, 1), (0.9, 60)), 141 * f, 100 * f, 0.3)
+    # The window is full after 100 frames; the quietest of the last 50 was number 80.
+    assert [(round(p.start_s / f), round(p.end_s / f), round(p.known_at_s / f)) for p in pieces] == [
+        (0, 81, 100), (81, 141, 141),
+    ]  # fmt: skip
+
+
+def test_a_click_is_no_speech():
+    assert voice_pieces(frames((0.0, 30), (0.9, 2), (0.0, 60)), 92 * 0.032, 5.0, 0.3) == []
+    assert voice_pieces([], 0.0, 5.0, 0.3) == []
+
+
+@given(
+    probabilities=st.lists(st.floats(0, 1), max_size=300),
+    window_s=st.floats(0.2, 8),
+    cut=st.integers(0, 300),
+)
+def test_cuts_need_no_future(probabilities: list[float], window_s: float, cut: int):
+    """The pieces known by some moment are those of the recording that ends there."""
+    whole = voice_pieces(probabilities, len(probabilities) * 0.032, window_s, 0.3)
+    now = min(cut, len(probabilities))
+    so_far = voice_pieces(probabilities[:now], now * 0.032, window_s, 0.3)
+    known = [piece for piece in whole if piece.known_at_s <= (now - 0.5) * 0.032]
+    assert so_far[: len(known)] == known
+    for earlier, later in itertools.pairwise(whole):
+        assert earlier.start_s < earlier.end_s <= later.start_s
+        assert earlier.known_at_s <= later.known_at_s
+
+
+def test_waiting_pieces_are_joined_or_dropped():
+    words = tuple(Word(f"w{n}", n * 1.0, n * 1.0 + 0.5) for n in range(10))
+    recording, strategy = recording_of(words, 10.0), Vad(4.0, probabilities=loud)
+
+    def calls(overload: str) -> list[tuple[str, ...]]:
+        return [p.committed for p in played(recording, strategy, overload, lambda call, h: 3.5).played]
+
+    assert calls("lag") == [(f"w{n}",) for n in range(10)]
+    assert calls("coalesce")[:2] == [("w0",), ("w1", "w2", "w3")]
+    assert calls("coalesce") == calls("grow")
+    assert calls("drop") == [("w0",), ("w4",), ("w8",), ("w9",)][: len(calls("drop"))]
+
+
+def test_silero_hears_speech_and_silence():
+    pytest.importorskip("silero_vad", reason="needs Silero VAD: pip install 'earspan[vad]'")
+    from earspan.datasets import open_dataset
+
+    entry = next(iter(open_dataset("talks")))
+    recording = entry.load()
+    speech = recording.audio[: 5 * 16_000]
+    audio = np.concatenate([np.zeros(32_000, np.float32), speech, np.zeros(32_000, np.float32)])
+    found = silero(audio)
+    assert found.shape == (-(-len(audio) // 512),)
+    assert found[: 32_000 // 512].max() < 0.5
+    assert np.mean(found[32_000 // 512 + 5 : 112_000 // 512] > 0.5) > 0.7
+    assert np.array_equal(found, vad._judge(audio))  # nothing is left from the call before
+
+
+def test_without_silero_the_error_tells_what_to_install(monkeypatch):
+    vad._silero_model.cache_clear()
+    monkeypatch.setitem(sys.modules, "silero_vad", None)
+    with pytest.raises(InputError, match=r"Silero VAD is not installed; type pip install 'earspan\[vad\]'"):
+        silero(np.zeros(600, np.float32))
+    vad._silero_model.cache_clear()
+
+
+# ---- sequential ------------------------------------------------------------------------------------------------
+
+
+@given(times=st.lists(st.integers(0, 9), max_size=12), cut=st.integers(0, 9))
+def test_a_cut_contradicts_as_few_word_times_as_can_be(times: list[int], cut: int):
+    def wrong(kept: int) -> int:
+        return sum(t > cut for t in times[:kept]) + sum(t <= cut for t in times[kept:])
+
+    found = words_before(cut, times)
+    assert wrong(found) == min(wrong(kept) for kept in range(len(times) + 1))
+    if times == sorted(times):
+        assert found == sum(t <= cut for t in times)
+
+
+def test_the_quietest_moment():
+    audio = np.full(48_000, 0.5, np.float32)
+    audio[20_000:22_000] = 0.01
+    assert quietest_s(audio, 0.0, 3.0) == pytest.approx((20_000 + 22_000) / 2 / 16_000, abs=0.03)
+    assert quietest_s(audio, 2.0, 2.05) == pytest.approx(2.025)  # too short to choose
+    assert 2.0 <= quietest_s(audio, 2.0, 3.0) <= 3.0
+
+
+def test_sequential_goes_on_where_it_cut_and_ends_with_the_recording():
+    words = tuple(Word(f"w{n}", n * 1.0, n * 1.0 + 0.7) for n in range(20))
+    job = played(recording_of(words, 20.0), Sequential(8.0))
+    starts = [p.call.start_s for p in job.played]
+    assert starts == sorted(starts)
+    assert all(start % 1.0 > 0.69 for start in starts[1:])  # in a pause
+    assert job.played[-1].call.end_s == 20.0
+    assert all(p.call.end_s - p.call.start_s == pytest.approx(8.0) for p in job.played[:-1])
+
+
+# ---- registry --------------------------------------------------------------------------------------------------
+
+
+def test_every_registered_strategy_can_be_made_and_says_what_it_does():
+    for name, line in strategy_names().items():
+        assert 20 < len(line) < 120, name
+        strategy = make_strategy(name, 6.0, step_of(name, 1.0))
+        assert all(isinstance(call, Call) for call in strategy.fixed_calls(10.0))
+
+
+def test_an_own_strategy(monkeypatch):
+    class Mine(Disjoint):
+        """every piece twice as long"""
+
+        @classmethod
+        def of(cls, window_s, step_s):
+            return cls(2 * window_s)
+
+    module = types.ModuleType("my_strategies")
+    module.Mine, module.nothing = Mine, object()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "my_strategies", module)
+    assert make_strategy("my_strategies:Mine", 2.0, None).window_s == 4.0  # type: ignore[attr-defined]
+    for name, message in {
+        "my_strategies:Yours": "has no attribute 'Yours'; expected package.module:Class",
+        "no_such_module_at_all:X": "No module named 'no_such_module_at_all'",
+        "my_strategies:nothing": "has no of and no run and no fixed_calls",
+        ":": "expected package.module:Class",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            make_strategy(name, 2.0, None)
