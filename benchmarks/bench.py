@@ -14,17 +14,28 @@ from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Backend
 from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Recording, open_dataset
-from ..speech.cache import TranscriptCache, default_cache_path
-from ..speech.engine import WINDOW_LIMIT_S, Engine
 from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime_names
 from ..speech.strategies import make_strategy, strategy_names
 from ..speech.stream import Job, ServiceTime, play
-from .live import digest_of, load_recordings, no_time, plan_span, planned_row, service_time, size_of, what_was_run
+from ..speech.transcriber import WINDOW_LIMIT_S
+from .live import (
+    digest_of,
+    load_recordings,
+    no_time,
+    plan_span,
+    planned_row,
+    service_time,
+    size_of,
+    timing_doubts,
+    what_was_run,
+)
 from .options import (
+    add_decoding_arguments,
     check_folder,
     check_windows,
     comma_list,
+    engine_of,
     positive_count,
     positive_seconds,
     seconds_list,
@@ -107,7 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
     add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/bench"), metavar="FOLDER", help="default: runs/bench")
-    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+    add_decoding_arguments(parser)
     add("--json", action="store_true", help="print results.json instead of the table")
 
 
@@ -125,21 +136,21 @@ def run(args: argparse.Namespace) -> int:
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
     recogniser = load_recogniser(args.model)
+    use_all_cores()
+    engine = engine_of(args, recogniser)
     dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
     spans = [plan_span(backend, dims, args, args.streams, args.step) for backend in backends]
     _introduce(args.model, timed_as, dataset)
 
     recordings, failed = load_recordings(dataset)
     live = [head(recording, args.live_audio) for recording in recordings]
-    use_all_cores()
-    engine = Engine(recogniser, cache=None if args.no_cache else TranscriptCache(default_cache_path()))
     tracks = []
 
     def hear(title: str, chosen: list[Recording], setting: _Setting, service_s: ServiceTime) -> None:
         strategy = make_strategy(setting.strategy, setting.window_s, setting.step_s)
         jobs = [Job(recording, strategy, service_s) for recording in chosen]
         with stage(title) as progress:
-            play(jobs, engine, progress)
+            play(jobs, engine, progress, args.draft and setting.strategy != "disjoint")
         tracks.extend(track(job, setting.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs)
 
     for name, step_s, windows in curves:
@@ -247,13 +258,14 @@ def _meta(
             "streams": args.streams,
             "step_s": args.step,
             "latency_s": args.latency,
+            "draft": args.draft,
             "tokens_per_s": TOKENS_PER_S,
             "live_audio_s": args.live_audio,
             "seed": args.seed,
             "regime": args.regime,
         },
         "failed": failed,
-        "warnings": _doubts(recordings),
+        "warnings": [*timing_doubts(args), *_doubts(recordings)],
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
+from ..backends.drafting import drafted
 from ..backends.errors import InputError
 from ..backends.lpu_trace import brief_schedule
 from ..backends.models import Dimensions
@@ -14,10 +15,11 @@ from ..backends.span import TOKENS_PER_S, Span, span, window_call
 from ..backends.timing import Backend
 from ..backends.workload import Workload
 from ..datasets import Dataset, Recording
-from ..speech.engine import WINDOW_LIMIT_S, Hypothesis
+from ..speech.hypothesis import Hypothesis
 from ..speech.model import Recogniser
 from ..speech.strategies import Call
 from ..speech.stream import ServiceTime
+from ..speech.transcriber import WINDOW_LIMIT_S
 
 
 class Loadable(Protocol):
@@ -53,6 +55,7 @@ def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, stre
         step_s=None if args.strategy == "disjoint" else step_s,
         latency_s=args.latency,
         padding=args.padding,
+        draft=args.draft,
     )
 
 
@@ -66,9 +69,16 @@ def service_time(backend: Backend, dims: Dimensions, args: argparse.Namespace) -
             padding=args.padding,
             decode_tokens=hypothesis.decode_tokens,
         )
-        return backend.serve(work, args.streams).seconds
+        return backend.serve(drafted(work, hypothesis.proposals), args.streams).seconds
 
     return service_s
+
+
+def timing_doubts(args: argparse.Namespace) -> list[str]:
+    """What the service times leave out of the way in which calls were decoded."""
+    if args.decoding == "greedy":
+        return []
+    return [f"text is decoded as {args.decoding}, times are those of greedy decoding: beams and new attempts cost more"]
 
 
 def no_time(call: Call, hypothesis: Hypothesis) -> float:
@@ -106,6 +116,8 @@ def what_was_run(args: argparse.Namespace, timed_as: str, recogniser: Recogniser
         "command": "earspan " + shlex.join(sys.argv[1:]),
         "model": recogniser.name,
         "model_sha256": recogniser.sha256,
+        "engine": args.engine,
+        "decoding": args.decoding,
         "timed_as": timed_as,
         "timed_padding": args.padding,
         "timed_dtype": "fp16",
