@@ -55,7 +55,7 @@ def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, stre
         step_s=None if args.strategy == "disjoint" else step_s,
         latency_s=args.latency,
         padding=args.padding,
-        draft=args.draft,
+        draft=getattr(args, "draft", False),  # a command may have no drafts
     )
 
 
@@ -116,8 +116,8 @@ def what_was_run(args: argparse.Namespace, timed_as: str, recogniser: Recogniser
         "command": "earspan " + shlex.join(sys.argv[1:]),
         "model": recogniser.name,
         "model_sha256": recogniser.sha256,
-        "engine": args.engine,
-        "decoding": args.decoding,
+        "engine": getattr(args, "engine", "torch"),
+        "decoding": getattr(args, "decoding", "greedy"),
         "timed_as": timed_as,
         "timed_padding": args.padding,
         "timed_dtype": "fp16",
