@@ -28,7 +28,7 @@ from ..datasets import Recording, open_dataset
 from ..datasets.audio import SAMPLE_RATE
 from ..speech.cache import TranscriptCache
 from ..speech.draft import proposals
-from ..speech.engine import Clip, DecodeOptions, Engine
+from ..speech.engine import Clip, DecodeOptions, Engine, Hypothesis
 from ..speech.model import Recogniser, encode, load_recogniser
 from ..speech.score import ErrorRate, score_texts
 from .options import use_all_cores
@@ -119,19 +119,22 @@ def drafts(recogniser: Recogniser, recordings: Sequence[Recording]) -> Iterator[
     for window_s in DRAFT_WINDOWS_S:
         streams = [windows(recording, window_s, DRAFT_STEP_S) for recording in recordings]
         plain, drafted = Engine(recogniser), Engine(recogniser)
+        steps = [list(clips) for clips in zip(*streams, strict=False)]
         start = time.process_time()
-        expected = [plain.transcribe(clips) for clips in zip(*streams, strict=False)]
+        expected = [plain.transcribe(clips) for clips in steps]
         plain_s = time.process_time() - start
-        start, before, equal = time.process_time(), None, True
-        for clips, texts in zip(zip(*streams, strict=False), expected, strict=True):
-            known = [h.tokens for h in before] if before else [()] * len(clips)
-            before = drafted.transcribe([Clip(c.audio, draft=d) for c, d in zip(clips, known, strict=True)])
-            equal &= [h.tokens for h in before] == [h.tokens for h in texts]
+        start = time.process_time()
+        found: list[list[Hypothesis]] = []
+        for clips in steps:
+            known = [h.tokens for h in found[-1]] if found else [()] * len(clips)
+            found.append(drafted.transcribe([Clip(c.audio, draft=d) for c, d in zip(clips, known, strict=True)]))
         drafted_s = time.process_time() - start
+        equal = [[h.tokens for h in step] for step in found] == [[h.tokens for h in step] for step in expected]
         # a recogniser that makes no errors: what the method itself gives
         perfect = [[tuple(encode_text(" " + text)) for text in said(recordings, clips)] for clips in streams]
-        pairs = [(a, b) for texts in perfect for a, b in pairwise(texts)]
-        ideal = sum(len(b) + 1 for _, b in pairs) / sum(len(proposals(a, (*b, -1))) for a, b in pairs)
+        pairs = [pair for texts in perfect for pair in pairwise(texts)]
+        produced = sum(len(text) + 1 for _, text in pairs)
+        ideal = produced / sum(len(proposals(earlier, (*text, -1))) for earlier, text in pairs)
         factor = plain.decoder_passes / drafted.decoder_passes
         yield [f"{window_s:g} s", f"{plain.decoder_passes / plain.computed:.1f}",
                f"{drafted.decoder_passes / drafted.computed:.1f}", f"{factor:.1f}", f"{ideal:.1f}",

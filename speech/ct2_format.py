@@ -15,13 +15,13 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from whisper.audio import CHUNK_LENGTH, HOP_LENGTH, N_FFT, SAMPLE_RATE
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.errors import InputError, unknown
+from .decoder import cross_attention
 from .model import Recogniser
 
 QUANTIZATIONS = ("float32", "int8", "int8_float32", "float16", "int8_float16", "bfloat16")
@@ -83,7 +83,7 @@ def _specification(recogniser: Recogniser, tokenizer: Tokenizer) -> Any:
     spec = kinds.WhisperSpec(dims.n_audio_layer, dims.n_audio_head, dims.n_text_layer, dims.n_text_head)
     encoder, decoder = model.encoder, model.decoder
     for target, source in ((spec.encoder.conv1, encoder.conv1), (spec.encoder.conv2, encoder.conv2)):
-        target.weight, target.bias = _array(source.weight), _array(source.bias)
+        target.weight, target.bias = (_array(tensor) for tensor in source.parameters())
     spec.encoder.position_encodings.encodings = _array(encoder.get_buffer("positional_embedding"))
     _norm(spec.encoder.layer_norm, encoder.ln_post)
     for target, block in zip(spec.encoder.layer, encoder.blocks, strict=True):
@@ -93,8 +93,8 @@ def _specification(recogniser: Recogniser, tokenizer: Tokenizer) -> Any:
     _norm(spec.decoder.layer_norm, decoder.ln)
     for target, block in zip(spec.decoder.layer, decoder.blocks, strict=True):
         _block(target, block)
-        audio = block.cross_attn
-        _norm(target.attention.layer_norm, block.cross_attn_ln)
+        norm, audio = cross_attention(block)
+        _norm(target.attention.layer_norm, norm)
         _linear(target.attention.linear[0], audio.query)
         _linear(target.attention.linear[1], audio.key, audio.value)
         _linear(target.attention.linear[2], audio.out)
@@ -103,7 +103,7 @@ def _specification(recogniser: Recogniser, tokenizer: Tokenizer) -> Any:
     spec.config.suppress_ids = list(tokenizer.non_speech_tokens)
     spec.config.suppress_ids_begin = [*tokenizer.encode(" "), tokenizer.eot]
     spec.config.lang_ids = list(tokenizer.all_language_tokens) if model.is_multilingual else []
-    spec.config.alignment_heads = model.alignment_heads.to_dense().nonzero().tolist()
+    spec.config.alignment_heads = model.get_buffer("alignment_heads").to_dense().nonzero().tolist()
     return spec
 
 
@@ -113,19 +113,22 @@ def _block(target: Any, block: ResidualAttentionBlock) -> None:
     _linear(target.self_attention.linear[0], own.query, own.key, own.value)
     _linear(target.self_attention.linear[1], own.out)
     _norm(target.ffn.layer_norm, block.mlp_ln)
-    _linear(target.ffn.linear_0, block.mlp[0])
-    _linear(target.ffn.linear_1, block.mlp[2])
+    first, _, second = block.mlp
+    _linear(target.ffn.linear_0, first)
+    _linear(target.ffn.linear_1, second)
 
 
-def _norm(target: Any, source: nn.Module | None) -> None:
-    target.gamma, target.beta = (_array(tensor) for _, tensor in source.named_parameters()) if source else (None, None)
+def _norm(target: Any, source: nn.Module) -> None:
+    target.gamma, target.beta = (_array(tensor) for tensor in source.parameters())
 
 
-def _linear(target: Any, *parts: nn.Linear) -> None:
-    """One matrix of several, as CTranslate2 multiplies them."""
-    target.weight = np.concatenate([_array(part.weight) for part in parts])
-    biases = [torch.zeros(len(part.weight)) if part.bias is None else part.bias for part in parts]
-    target.bias = np.concatenate([_array(bias) for bias in biases])
+def _linear(target: Any, *parts: nn.Module) -> None:
+    """One matrix of several, as CTranslate2 multiplies them; a key projection has no bias."""
+    weights = [_array(part.get_parameter("weight")) for part in parts]
+    biases = [part._parameters["bias"] for part in parts]
+    target.weight = np.concatenate(weights)
+    pairs = zip(weights, biases, strict=True)
+    target.bias = np.concatenate([np.zeros(len(w), np.float32) if b is None else _array(b) for w, b in pairs])
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from whisper.model import MultiHeadAttention, Whisper
+from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
 _LOGIT_ROWS = 256  # logits of 256 tokens: 53 MB at Whisper's vocabulary
 
@@ -72,6 +72,7 @@ class Decoder:
         self.table = TokenTable(model.decoder.token_embedding.weight)
         self.blocks = list(model.decoder.blocks)
         self._fused = [_fused(block.attn) for block in self.blocks]
+        self.crossing = [cross_attention(block) for block in self.blocks]
 
     def begin(self, features: Sequence[Tensor], capacity: int) -> "DecoderRows":
         """Rows without tokens. `features`: the encoder's output of each, shape = (positions, state); `capacity`:
@@ -104,9 +105,9 @@ class DecoderRows:
             if (same := known.setdefault(id(audio), row)) != row:
                 self._audio[:, :, row] = self._audio[:, :, same]
                 continue
-            for layer, block in enumerate(decoder.blocks):
-                self._audio[layer, 0, row, : len(audio)] = block.cross_attn.key(audio)
-                self._audio[layer, 1, row, : len(audio)] = block.cross_attn.value(audio)
+            for layer, (_, attention) in enumerate(decoder.crossing):
+                self._audio[layer, 0, row, : len(audio)] = attention.key(audio)
+                self._audio[layer, 1, row, : len(audio)] = attention.value(audio)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -130,8 +131,9 @@ class DecoderRows:
             self._own[layer, 0, row, position], self._own[layer, 1, row, position] = key, value
             own = self._own[layer, :, :, :keys]
             x = x + block.attn.out(self._attend(query, own, own_mask, place))
-            query = block.cross_attn.query(block.cross_attn_ln(x))
-            x = x + block.cross_attn.out(self._attend(query, self._audio[layer], audio_mask, place))
+            norm, attention = decoder.crossing[layer]
+            query = attention.query(norm(x))
+            x = x + attention.out(self._attend(query, self._audio[layer], audio_mask, place))
             x = x + block.mlp(block.mlp_ln(x))
         self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
         return module.ln(x)
@@ -210,6 +212,13 @@ class _Place:
         if len(self.row) == self.rows * self.longest:
             return padded.flatten(0, 1)
         return padded[self.row, self.within]
+
+
+def cross_attention(block: ResidualAttentionBlock) -> tuple[nn.Module, MultiHeadAttention]:
+    """The attention to the audio of a decoder's block, and the norm before it."""
+    if block.cross_attn is None or block.cross_attn_ln is None:
+        raise TypeError("a block of an encoder given; expected one of a decoder")
+    return block.cross_attn_ln, block.cross_attn
 
 
 def _fused(attention: MultiHeadAttention) -> tuple[Tensor, Tensor]:

@@ -28,20 +28,15 @@ def decode_with_options(
     Falls back to higher temperatures as `whisper.transcribe` does. Raises `InputError` for options that contradict
     each other.
     """
-    passes = 0
-    for temperature in options.temperatures:
-        try:
-            task = _Task(decoder, model, _whispers(options, temperature, clip.prompt))
-        except ValueError as error:
-            raise InputError(f"decoding options: {error}") from error
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            torch.manual_seed(_seed(clip, temperature))  # sampling is seeded by the call itself
-            # openai-whisper 20250625 sorts a tensor with numpy, which NumPy 2 warns of
-            warnings.filterwarnings("ignore", "__array_wrap__", DeprecationWarning)
-            [result] = task.run(features[None])
+    if not options.temperatures:
+        raise InputError("decoding options: no temperature; expected at least one, for example 0")
+    temperature, *higher = options.temperatures
+    task, result = _attempt(decoder, model, features, clip, options, temperature)
+    passes = task.own_inference.passes
+    while higher and _again(result, options):
+        temperature = higher.pop(0)
+        task, result = _attempt(decoder, model, features, clip, options, temperature)
         passes += task.own_inference.passes
-        if not _again(result, options):
-            break
     silent = _silent(result, options)
     tokens = [] if silent else result.tokens
     budget = min(options.max_tokens, decoder.dims.n_text_ctx - len(task.initial_tokens) + 1)
@@ -59,6 +54,21 @@ def decode_with_options(
         language=result.language,
         segments=tuple(_segments(tokens, task.tokenizer, len(features))) if options.timestamps else (),
     ), passes
+
+
+def _attempt(
+    decoder: Decoder, model: Whisper, features: Tensor, clip: Clip, options: DecodeOptions, temperature: float
+) -> tuple["_Task", DecodingResult]:
+    try:
+        task = _Task(decoder, model, _whispers(options, temperature, clip.prompt))
+    except ValueError as error:
+        raise InputError(f"decoding options: {error}") from error
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        torch.manual_seed(_seed(clip, temperature))  # sampling is seeded by the call itself
+        # openai-whisper 20250625 sorts a tensor with numpy, which NumPy 2 warns of
+        warnings.filterwarnings("ignore", "__array_wrap__", DeprecationWarning)
+        [result] = task.run(features[None])
+    return task, result
 
 
 def _whispers(options: DecodeOptions, temperature: float, prompt: str) -> DecodingOptions:

@@ -128,13 +128,13 @@ def audio_digest(audio: np.ndarray, known: dict[int, bytes]) -> bytes:
     samples = np.ascontiguousarray(audio, np.float32)
     if samples is not audio:  # a copy, whose address will be used again
         known = {}
-    view, start = memoryview(samples).cast("B"), samples.ctypes.data
+    view, start = samples.view(np.uint8), samples.ctypes.data
     parts = [len(samples).to_bytes(8, "little")]
     whole = len(view) // _BLOCK_BYTES * _BLOCK_BYTES
     for offset in range(0, whole, _BLOCK_BYTES):
         block = known.get(start + offset)
         if block is None:
-            block = known[start + offset] = hashlib.sha256(view[offset : offset + _BLOCK_BYTES]).digest()
+            block = known[start + offset] = hashlib.sha256(view[offset : offset + _BLOCK_BYTES].tobytes()).digest()
         parts.append(block)
-    parts.append(view[whole:])
+    parts.append(view[whole:].tobytes())
     return hashlib.sha256(b"".join(parts)).digest()
