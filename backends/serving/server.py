@@ -27,9 +27,10 @@ class Server:
         """The most calls of that many decode steps per second that every station keeps up with."""
         return min(station.calls_per_s(tokens) for station in self.stations)
 
-    def scaled(self, factor: float) -> "Server":
-        """The same server with all times `factor` times as long."""
-        return replace(self, stations=tuple(station.scaled(factor) for station in self.stations))
+    def scaled(self, *factors: float) -> "Server":
+        """The same server with the times of each station `factors` times as long; one factor is for all of them."""
+        each = factors * len(self.stations) if len(factors) == 1 else factors
+        return replace(self, stations=tuple(one.scaled(by) for one, by in zip(self.stations, each, strict=True)))
 
 
 def server_of(
