@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from ..backends.errors import InputError, unknown
 
 # Modules are imported when their command is used: `earspan devices` should not wait for torch.
-COMMANDS = ("bench", "evaluate", "time", "devices", "datasets", "score", "compare", "report")
+COMMANDS = ("bench", "evaluate", "capacity", "time", "devices", "datasets", "score", "compare", "report")
 
 
 class Parser(argparse.ArgumentParser):

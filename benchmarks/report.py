@@ -61,6 +61,10 @@ def page_of(results: dict[str, Any]) -> str:
         from .evaluation_page import render_evaluation  # which takes its style from here
 
         return render_evaluation(results)
+    if isinstance(results, dict) and results.get("benchmark") == "capacity":
+        from .capacity_page import render_capacity
+
+        return render_capacity(results)
     return render(results)
 
 

@@ -106,7 +106,7 @@ def simulated_span(
 
 
 def _largest(attempt: Callable[[int], str], first: int, last: int) -> tuple[int | None, str]:
-    """The largest of first..last for which `attempt` says "nothing", if those come first; and what the next fails on."""
+    """The largest of first..last for which `attempt` says "nothing", as up to it; and what the next fails on."""
     low, high, cause = first - 1, last, "nothing"
     while low < high:
         middle = (low + high + 1) // 2

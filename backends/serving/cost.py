@@ -32,6 +32,7 @@ class Part:
     """Cards or chips of one device in a server. price: None if nobody named one; power_w: of each, if known."""
 
     device: str
+    kind: str
     units: int
     price: Price | None
     power_w: float | None
@@ -141,4 +142,4 @@ def _part(device: Device, units: int, prices: Mapping[str, Price]) -> Part:
     if price is None and figure is not None:
         low, high = figure.range or (figure.value, figure.value)
         price = Price(figure.value, low, high, figure.source)
-    return Part(device.name, units, price, device["power"] if "power" in device.figures else None)
+    return Part(device.name, device.kind, units, price, device["power"] if "power" in device.figures else None)

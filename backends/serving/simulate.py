@@ -129,28 +129,26 @@ def _use(station: Station | Continuous, served: Served, duration_s: float) -> St
     return StationUse(station.name, min(1.0, served.busy_s / (duration_s * station.servers)), batch)
 
 
-def verdict(outcome: Outcome, latency_s: float | None = None) -> Verdict:
+def verdict(outcome: Outcome, *latency_s: float | None) -> Verdict:
     """Whether every load is carried: enough calls to say so, calls in time, and words within the latency budget.
 
-    latency_s: what the 99th percentile of word latency must keep; None for no budget.
+    latency_s: what the 99th percentile of word latency must keep, one for each load or one for all; None for no budget.
     """
-    for index, load in enumerate(outcome.loads):
+    budgets = latency_s if len(latency_s) == len(outcome.loads) else (latency_s or (None,)) * len(outcome.loads)
+    for index, (load, budget_s) in enumerate(zip(outcome.loads, budgets, strict=True)):
         counted = len(outcome.response_s(index))
         if counted < LEAST_CALLS:
-            return Verdict(
-                False, f"only {counted} calls; expected {LEAST_CALLS} for a 99th percentile", "too few calls"
-            )
+            reason = f"only {counted} calls; expected {LEAST_CALLS} for a 99th percentile"
+            return Verdict(False, reason, "too few calls")
         late = outcome.late(index)
         if late > LATE_ALLOWED:
-            allowed = f"{LATE_ALLOWED:.0%} may be"
             busiest = max(outcome.stations, key=lambda use: use.utilisation)
             where = f"{busiest.name} is busy {busiest.utilisation:.0%} of the time"
-            return Verdict(False, f"{late:.1%} of calls end after the next is due ({allowed}); {where}", "falls behind")
-        if latency_s is not None:
-            found_s = outcome.word_latency_s(0.99, index)
-            if found_s > latency_s:
-                budget = f"budget {latency_s:g} s, of which the strategy takes {load.least_latency_s + load.step_s:g} s"
-                return Verdict(False, f"99th percentile of word latency {found_s:.3g} s; {budget}", "latency budget")
+            reason = f"{late:.1%} of calls end after the next is due ({LATE_ALLOWED:.0%} may); {where}"
+            return Verdict(False, reason, "falls behind")
+        if budget_s is not None and (found_s := outcome.word_latency_s(0.99, index)) > budget_s:
+            budget = f"budget {budget_s:g} s, of which the strategy takes {load.least_latency_s + load.step_s:g} s"
+            return Verdict(False, f"99th percentile of word latency {found_s:.3g} s; {budget}", "latency budget")
     return Verdict(True)
 
 
