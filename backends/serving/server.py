@@ -49,7 +49,7 @@ def server_of(
     """
     if batching not in BATCHING:
         raise unknown("batching", batching, BATCHING)
-    if max_batch < 1 or max_wait_s < 0:
+    if max_batch < 1 or not 0 <= max_wait_s < float("inf"):
         raise InputError(f"largest batch {max_batch}, wait {max_wait_s:g} s; expected at least 1 and at least 0")
     provenance = backend.time(call).provenance
     if batching == "continuous":
