@@ -40,6 +40,7 @@ UNITS: dict[str, dict[str, float]] = {
     "cycles": {"cycles": 1},
     "bytes per cycle": {"B/cycle": 1},
     "price": {"USD/h": 1},
+    "power": {"W": 1},
     "count": {"1": 1},
     "fraction": {"1": 1},
 }
@@ -67,6 +68,7 @@ KINDS = {
             "host_bandwidth": "bandwidth",
             "host_latency": "time",
             "price": "price",
+            "power": "power",
             "memory_efficiency": "fraction",
             "elementwise_floor": "time",
             "graph_launch": "time",
@@ -74,7 +76,7 @@ KINDS = {
             "host_step": "time",
             "jitter": "fraction",
         },
-        frozenset({"price"}),
+        frozenset({"price", "power"}),
     ),
     "roofline": Kind(
         {"fp16_peak": "arithmetic", "memory_bandwidth": "bandwidth", "memory": "memory", "price": "price"},
@@ -108,10 +110,12 @@ KINDS = {
             "partner_bandwidth": "bandwidth",
             "partner_latency": "time",
             "price": "price",
+            "power": "power",
         },
         frozenset(
             {
                 "price",
+                "power",
                 "sram",
                 "partner_bandwidth",
                 "partner_latency",
@@ -136,6 +140,7 @@ PLAUSIBLE: dict[str, tuple[float, float]] = {
     "host_bandwidth": (1e9, 1e12),
     "host_latency": (1e-7, 1e-3),
     "price": (0.01, 500),
+    "power": (1, 20_000),
     "elementwise_floor": (1e-7, 1e-4),
     "graph_launch": (1e-7, 1e-3),
     "eager_launch": (1e-7, 1e-3),
@@ -162,7 +167,7 @@ class Figure:
 
     @property
     def base(self) -> float:
-        """The value in FLOP/s, bytes/s, bytes, seconds, Hz, cycles, USD/h or as a plain number."""
+        """The value in FLOP/s, bytes/s, bytes, seconds, Hz, cycles, USD/h, W or as a plain number."""
         return self.value * UNITS[self.quantity][self.unit]
 
 

@@ -88,6 +88,19 @@ class Hybrid:
             return None
         return min(_hand_overs(self, work), key=lambda found: found[1].seconds)[0]
 
+    def before(self, work: Workload) -> Timing:
+        """What the GPU does of a batch in a phase split, before it hands it over the way that is best for one call."""
+        gpu_parts, _ = _WAYS[_best_way(self, replace(work, batch=1))]
+        return self.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
+
+    def after(self, work: Workload) -> Timing:
+        """What is left of that batch for link and LPUs; `interval_s` is that of the slower of the two."""
+        way = _best_way(self, replace(work, batch=1))
+        here, link_s = self.lpu.time(Part.of(work, *_WAYS[way][1])), self.link.seconds(_handed_bytes(work, way))
+        phases = dict(here.phases) | {"transfer": here.phases["transfer"] + link_s}
+        seconds, interval_s = here.seconds + link_s, max(here.interval_s, link_s)
+        return replace(here, seconds=seconds, interval_s=interval_s, phases=phases)
+
     def describe(self) -> str:
         """One line: both devices, how they share a call, the link."""
         link = f"{self.link.latency_s * 1e6:g} us and {self.link.bytes_per_s / 1e9:g} GB/s a crossing"
@@ -105,20 +118,30 @@ def _phase_split(hybrid: Hybrid, work: Workload) -> Shares:
     return min((shares for _, shares in _hand_overs(hybrid, work)), key=lambda shares: shares.seconds)
 
 
+# what the GPU does and what the LPUs do, where a batch is handed over once: the encoder's output, or the caches
+_WAYS = ((("encode",), ("prefill", "attend", "project")), (("encode", "prefill"), ("attend", "project")))
+
+
+def _handed_bytes(work: Workload, way: int) -> int:
+    if way == 0:
+        return work.batch * work.positions * work.dims.n_audio_state * ITEM_BYTES[work.dtype]
+    return work.batch * replace(work, decode_tokens=0).kv_bytes
+
+
 def _hand_overs(hybrid: Hybrid, work: Workload) -> list[tuple[Part, Shares]]:
     """Each way to hand a batch over once: what is left for the LPUs, and what it takes."""
-    item = ITEM_BYTES[work.dtype]
-    states = work.batch * work.positions * work.dims.n_audio_state * item
-    caches = work.batch * replace(work, decode_tokens=0).kv_bytes
     found = []
-    for gpu_parts, lpu_parts, size in (
-        (("encode",), ("prefill", "attend", "project"), states),
-        (("encode", "prefill"), ("attend", "project"), caches),
-    ):
+    for way, (gpu_parts, lpu_parts) in enumerate(_WAYS):
         there = hybrid.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
-        part = Part.of(work, *lpu_parts)
-        found.append((part, _finish(there, hybrid.lpu.time(part), hybrid.link.seconds(size), ())))
+        part, link_s = Part.of(work, *lpu_parts), hybrid.link.seconds(_handed_bytes(work, way))
+        found.append((part, _finish(there, hybrid.lpu.time(part), link_s, ())))
     return found
+
+
+@lru_cache(maxsize=4096)
+def _best_way(hybrid: Hybrid, call: Workload) -> int:
+    found = [shares.seconds for _, shares in _hand_overs(hybrid, call)]
+    return found.index(min(found))
 
 
 def _operator_split(hybrid: Hybrid, work: Workload) -> Shares:

@@ -15,6 +15,11 @@ from .timing import Timing
 _NORMAL_P99 = 2.3263478740408408  # 99th percentile of the standard normal distribution
 
 
+def spread_of(jitter: float) -> float:
+    """Standard deviation of the logarithm of service times whose 99th percentile is 1 + jitter of their median."""
+    return math.log1p(jitter) / _NORMAL_P99
+
+
 def service_times(timing: Timing, count: int, seed: int) -> NDArray[np.float64]:
     """`count` service times in seconds, shape = (count,): median `timing.seconds`, 99th percentile `timing.p99_s`.
 
@@ -22,6 +27,5 @@ def service_times(timing: Timing, count: int, seed: int) -> NDArray[np.float64]:
     """
     if count < 0:
         raise InputError(f"{count} service times asked for; expected 0 or more")
-    scatter = math.log1p(timing.jitter) / _NORMAL_P99
-    drawn = timing.seconds * np.exp(scatter * np.random.default_rng(seed).standard_normal(count))
+    drawn = timing.seconds * np.exp(spread_of(timing.jitter) * np.random.default_rng(seed).standard_normal(count))
     return np.maximum(drawn, timing.ceiling_s)

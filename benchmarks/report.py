@@ -67,6 +67,10 @@ def page_of(results: dict[str, Any]) -> str:
         from .strategy_page import render_strategies
 
         return render_strategies(results)
+    if isinstance(results, dict) and results.get("benchmark") == "capacity":
+        from .capacity_page import render_capacity
+
+        return render_capacity(results)
     return render(results)
 
 

@@ -1,0 +1,156 @@
+"""When live streams call: each has its own phase, and may be silent for a while."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, unknown
+from ..span import LONGEST_S, STRATEGIES, TOKENS_PER_S
+
+Array = NDArray[np.float64]
+# A word is shown at the second call that agrees on it (LocalAgreement-2), or at once.
+AGREEING_CALLS = {"sliding": 2, "disjoint": 1}
+# Mean length of a talk spurt: 1.004 s in ITU-T P.59 (1993), table of artificial conversational speech; recalled, not
+# re-read, so an assumption. It only matters where silence is skipped.
+TALK_SPURT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Live streams of one kind.
+
+    A call every `step_s`, on the last `window_s` (strategy "sliding"), or on the whole step ("disjoint", whose window
+    is its step). activity: part of the time in which somebody speaks; the calls of silent steps are left out where
+    `skip_silence`. tokens_per_s: of speech, which with the window sets the decode steps of a call: a Poisson number of
+    them where `scatter`, else the mean, rounded up, as in the planner of the span.
+    """
+
+    streams: int
+    window_s: float
+    step_s: float
+    strategy: str = "sliding"
+    activity: float = 1.0
+    skip_silence: bool = False
+    tokens_per_s: float = TOKENS_PER_S
+    scatter: bool = True
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise unknown("strategy", self.strategy, STRATEGIES)
+        if self.streams < 1:
+            raise InputError(f"streams is {self.streams}; expected at least 1")
+        if not 0 < self.step_s <= self.window_s <= LONGEST_S:
+            given = f"window {self.window_s:g} s, step {self.step_s:g} s"
+            raise InputError(f"{given}; expected 0 < step <= window <= {LONGEST_S:g} s")
+        if self.strategy == "disjoint" and self.step_s != self.window_s:
+            raise InputError("disjoint chunks are as long as their step; give step and window the same length")
+        if not 0 < self.activity <= 1:
+            raise InputError(f"speech activity is {self.activity:g}; expected more than 0 and at most 1")
+        if not self.tokens_per_s >= 0:
+            raise InputError(f"tokens per second is {self.tokens_per_s}; expected 0 or more")
+
+    @property
+    def least_latency_s(self) -> float:
+        """Time from the arrival of a word's first call to that of the call that shows it."""
+        return (AGREEING_CALLS[self.strategy] - 1) * self.step_s
+
+    @property
+    def mean_tokens(self) -> int:
+        """Decode steps of a call, as `backends.span.window_call` has them but for its limit."""
+        return math.ceil(round(self.tokens_per_s * self.window_s, 6))
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls by rising arrival; every array has shape = (calls,).
+
+    arrival_s: when the audio of the call has been spoken. tokens: its decode steps. load: index of its `Load`.
+    due_s: when the next call of the stream arrives. counted: False while the queue fills from empty. shows: whether
+    words wait for it. duration_s: for how long calls arrive, over all replicas.
+    """
+
+    arrival_s: Array
+    due_s: Array
+    tokens: NDArray[np.int64]
+    load: NDArray[np.int8]
+    counted: NDArray[np.bool_]
+    shows: NDArray[np.bool_]
+    duration_s: float
+
+    def __len__(self) -> int:
+        return len(self.arrival_s)
+
+
+def calls_of(
+    loads: tuple[Load, ...], duration_s: float, *, replicas: int = 1, seed: int = 0, most_tokens: int = 224
+) -> Calls:
+    """The calls of all loads, for `duration_s` in each of `replicas` runs with other phases, one after another.
+
+    Between two replicas nothing arrives for a while, so that each begins with an empty queue unless the server is
+    overloaded. The first fifth of each, and never less than two steps, is not counted.
+    """
+    if not (loads and duration_s > 0 and replicas >= 1):
+        raise InputError(f"{len(loads)} loads, {duration_s} s and {replicas} replicas given; expected at least one")
+    rng = np.random.default_rng(seed)
+    longest_s = max(load.step_s for load in loads)
+    parts = [_of_load(load, index, duration_s, replicas, longest_s, rng) for index, load in enumerate(loads)]
+    arrival, due, counted, shows, which = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(arrival, kind="stable")
+    which = which[order]
+    tokens = np.empty(len(order), np.int64)
+    for index, load in enumerate(loads):
+        mine = np.flatnonzero(which == index)
+        mean = load.mean_tokens
+        tokens[mine] = rng.poisson(load.tokens_per_s * load.window_s, len(mine)) if load.scatter else mean
+    np.minimum(tokens, most_tokens, out=tokens)
+    return Calls(arrival[order], due[order], tokens, which, counted[order], shows[order], duration_s * replicas)
+
+
+def _of_load(
+    load: Load, index: int, duration_s: float, replicas: int, longest_s: float, rng: np.random.Generator
+) -> tuple[NDArray, ...]:
+    """Arrivals, dues, counted, shows and load of one load, unsorted unless there is one replica."""
+    steps = max(1, round(duration_s / load.step_s))
+    phases = np.sort(rng.uniform(0, load.step_s, (replicas, load.streams)), axis=1)
+    offsets = np.arange(replicas) * (duration_s + 2 * longest_s)
+    arrival = (offsets[:, None] + phases)[:, None, :] + (np.arange(steps) * load.step_s)[None, :, None]
+    made = np.ones(arrival.shape, bool)
+    shows = np.ones(arrival.shape, bool)
+    if load.activity < 1:
+        speech = _speech(load, steps, (replicas, load.streams), rng).transpose(1, 0, 2)
+        before = np.zeros_like(speech)
+        before[:, 1:] = speech[:, :-1]
+        if AGREEING_CALLS[load.strategy] == 1:
+            made, shows = speech, speech
+        else:
+            made, shows = speech | before, before
+        if not load.skip_silence:
+            made = np.ones_like(speech)
+    counted = np.broadcast_to((np.arange(steps) >= max(2, steps // 5))[None, :, None], arrival.shape)
+    if steps <= 2:
+        counted = np.ones(arrival.shape, bool)
+    flat = made.ravel()
+    arrival = arrival.ravel()[flat]
+    kept = (counted.ravel()[flat], shows.ravel()[flat])
+    return arrival, arrival + load.step_s, *kept, np.full(len(arrival), index, np.int8)
+
+
+def _speech(load: Load, steps: int, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Whether anything is said in each step; shape = (steps, *shape).
+
+    Talk spurts and pauses take turns, both of exponential length, as in Brady's model of conversation (1968).
+    """
+    starts, ends = 1 / (TALK_SPURT_S * (1 - load.activity) / load.activity), 1 / TALK_SPURT_S
+    relax, part = math.exp(-(starts + ends) * load.step_s), load.activity
+    talking = rng.random(shape) < part
+    heard = np.empty((steps, *shape), bool)
+    quiet = math.exp(-starts * load.step_s)  # a pause lasts through the step
+    for step in range(steps):
+        heard[step] = talking | (rng.random(shape) >= quiet)
+        # at the end of the step, given the start of it and that something was said in it
+        still = part + (1 - part) * relax
+        begun = part * (1 - relax) / (1 - quiet)
+        talking = heard[step] & (rng.random(shape) < np.where(talking, still, begun))
+    return heard

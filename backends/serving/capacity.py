@@ -1,0 +1,118 @@
+"""How many streams a server carries, and how long a window it sustains for a number of them: both by simulation."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..errors import InputError
+from ..span import GRID_PER_S, LONGEST_S, window_call
+from ..timing import Backend, CapacityError
+from ..workload import Workload
+from .arrivals import Load
+from .server import MAX_BATCH, Server, server_of
+from .simulate import QUANTILES, Outcome, Verdict, simulate, verdict
+
+STEPS = 24  # of each stream in a replica; the first fifth is not counted
+_CALLS = 3000  # in all replicas, at least
+# The search ends when it knows the number of streams to within this part.
+_RESOLUTION = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The most streams a server carries, and how it fares with them.
+
+    load: with that many streams, or with one if it carries none. streams: 0 if not even one. limited_by: what fails
+    with more, in a word; reason: in a sentence. word_latency_s: by quantile (0.5, 0.95, 0.99, 0.999). batch: mean size
+    at the first station. busy: part of the time of the busiest station.
+    """
+
+    load: Load
+    streams: int
+    limited_by: str
+    reason: str
+    word_latency_s: dict[float, float]
+    batch: float
+    busy: float
+    late: float
+
+
+def trial(server: Server, load: Load, seed: int = 0) -> Outcome:
+    """The server under the load, for long enough, and with enough draws of phases, to judge by."""
+    replicas = max(1, math.ceil(_CALLS / (load.streams * STEPS)))
+    return simulate(server, (load,), STEPS * load.step_s, replicas=replicas, seed=seed)
+
+
+def capacity(server: Server, load: Load, *, latency_s: float | None = None, seed: int = 0) -> Capacity:
+    """The most streams like those of `load` that the server carries; how many those are in `load` does not matter.
+
+    Carried are those for which `verdict` is VALID. The number is exact up to a hundred streams, beyond that to 1 %.
+    """
+
+    def attempt(streams: int) -> tuple[Outcome, Verdict]:
+        outcome = trial(server, replace(load, streams=streams), seed)
+        return outcome, verdict(outcome, latency_s)
+
+    # more than the calls per second that all stations keep up with cannot be carried
+    too_many = math.ceil(server.calls_per_s(load.mean_tokens) * load.step_s * 1.05) + 2
+    best, low = attempt(1), 0
+    failed = best[1]
+    if best[1].valid:
+        low, high, failed = 1, too_many, Verdict(False, "more calls than it can serve", "falls behind")
+        while high - low > max(1, low * _RESOLUTION):
+            middle = (low + high) // 2
+            found = attempt(middle)
+            if found[1].valid:
+                low, best = middle, found
+            else:
+                high, failed = middle, found[1]
+    outcome = best[0]
+    return Capacity(
+        outcome.loads[0],
+        low,
+        failed.cause,
+        failed.reason,
+        {quantile: outcome.word_latency_s(quantile) for quantile in QUANTILES},
+        outcome.stations[0].batch,
+        max(use.utilisation for use in outcome.stations),
+        outcome.late(),
+    )
+
+
+def simulated_span(
+    backend: Backend, template: Workload, load: Load, *, latency_s: float | None = None, batching: str = "dynamic"
+) -> tuple[float | None, str]:
+    """The largest window (s, on the planner's grid) that the streams of `load` can have, and what limits it.
+
+    The dual of `capacity`: streams and step are given, the window is sought; None if no window holds. The planner of
+    the span asks the same of the mean, with all streams due at once. `load.window_s` does not matter.
+    """
+    if load.strategy == "disjoint":
+        raise InputError("the simulated span is for sliding windows; type --strategy sliding")
+
+    def attempt(tick: int) -> str:
+        window_s = tick / GRID_PER_S
+        call = window_call(template, window_s, load.tokens_per_s)
+        try:
+            server = server_of(backend, call, max_batch=min(MAX_BATCH, load.streams), batching=batching)
+        except CapacityError:
+            return "capacity"
+        found = verdict(trial(server, replace(load, window_s=window_s)), latency_s)
+        return "nothing" if found.valid else found.cause
+
+    first, last = max(1, math.ceil(round(load.step_s * GRID_PER_S, 6))), round(LONGEST_S * GRID_PER_S)
+    best, limited_by = _largest(attempt, first, last)
+    return (best / GRID_PER_S if best else None), limited_by
+
+
+def _largest(attempt: Callable[[int], str], first: int, last: int) -> tuple[int | None, str]:
+    """The largest of first..last for which `attempt` says "nothing", as up to it; and what the next fails on."""
+    low, high, cause = first - 1, last, "nothing"
+    while low < high:
+        middle = (low + high + 1) // 2
+        said = attempt(middle)
+        if said == "nothing":
+            low = middle
+        else:
+            high, cause = middle - 1, said
+    return (low if low >= first else None), cause

@@ -1,0 +1,88 @@
+"""Continuous batching: a device that takes up new calls between two decode steps, and lets each go when it ends.
+
+Between two events, which are an arrival and the end of a call, all decode steps take equally long: so the run jumps
+from event to event, however many steps lie between them.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .station import Array, Served, factors_of
+
+
+@dataclass(frozen=True, slots=True)
+class Continuous:
+    """A device with continuous batching.
+
+    before_s[n - 1]: encoding n calls and their prompts, while the decoding of others stands still. step_s[n - 1]: one
+    decode step of n calls. jitter: as in `Timing`, drawn whenever calls are taken up.
+    """
+
+    name: str
+    before_s: tuple[float, ...]
+    step_s: tuple[float, ...]
+    jitter: float = 0.0
+    servers: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.before_s or len(self.before_s) != len(self.step_s) or self.servers != 1:
+            raise InputError(f"{self.name}: expected as many times before decoding as of steps, and one server")
+
+    @property
+    def max_batch(self) -> int:
+        """Calls in flight at most."""
+        return len(self.step_s)
+
+    def calls_per_s(self, tokens: float) -> float:
+        """The most calls per second of that many decode steps, at one number in flight, taken up all at once."""
+        sizes = enumerate(zip(self.before_s, self.step_s, strict=True), 1)
+        return max(size / max(before + tokens * step, 1e-12) for size, (before, step) in sizes)
+
+    def scaled(self, factor: float) -> "Continuous":
+        """The same device with all times `factor` times as long."""
+        before, step = (tuple(factor * one for one in times) for times in (self.before_s, self.step_s))
+        return replace(self, before_s=before, step_s=step)
+
+
+def serve_continuously(
+    device: Continuous, arrival_s: Array, tokens: NDArray[np.int64], rng: np.random.Generator
+) -> Served:
+    """Serve calls that arrive at rising times; a call begins when it is taken up and ends after its last decode step.
+
+    batch: calls in flight once it was taken up, itself among them.
+    """
+    arrivals, lengths, count = arrival_s.tolist(), tokens.tolist(), len(arrival_s)
+    before, each, largest = device.before_s, device.step_s, device.max_batch
+    factors = factors_of(device.jitter, rng)
+    start_s, finish_s, batch = [0.0] * count, [0.0] * count, [0] * count
+    flying: list[tuple[int, int]] = []  # (step after which the call ends, call)
+    now, step, first, factor, busy = 0.0, 0, 0, 1.0, 0.0
+    while first < count or flying:
+        if not flying and arrivals[first] > now:
+            now = arrivals[first]
+        room = largest - len(flying)
+        taken = first
+        while taken < count and room and arrivals[taken] <= now:
+            taken, room = taken + 1, room - 1
+        if taken > first:
+            factor = next(factors)
+            took = before[taken - first - 1] * factor
+            for call in range(first, taken):
+                heappush(flying, (step + lengths[call], call))
+            start_s[first:taken] = [now] * (taken - first)
+            batch[first:taken] = [len(flying)] * (taken - first)
+            now, busy, first = now + took, busy + took, taken
+        else:
+            one = each[len(flying) - 1] * factor
+            steps = flying[0][0] - step
+            if first < count and room and one > 0:
+                steps = min(steps, max(1, math.ceil((arrivals[first] - now) / one)))
+            now, busy, step = now + steps * one, busy + steps * one, step + steps
+        while flying and flying[0][0] <= step:
+            finish_s[heappop(flying)[1]] = now
+    return Served(np.array(start_s), np.array(finish_s), np.array(batch, np.int64), busy)

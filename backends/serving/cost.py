@@ -1,0 +1,145 @@
+"""What an hour of audio costs on a server, in dollars and joules: figures of the device files, or given by the user.
+
+No price is made up. Where one is not known, the answer says whose to ask for, and at which price per chip the device
+would break even with another.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..device import Device, device_names
+from ..errors import InputError, unknown
+from ..gpu import Gpu
+from ..hybrid import Hybrid
+from ..lpu import Lpu
+from ..roofline import Roofline
+from ..timing import Backend
+from ..workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD for one card or chip and hour, the range in which it may be, and where it is from."""
+
+    usd_per_h: float
+    low: float
+    high: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Cards or chips of one device in a server. price: None if nobody named one; power_w: of each, if known."""
+
+    device: str
+    kind: str
+    units: int
+    price: Price | None
+    power_w: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """All parts of a server."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Devices whose price is missing."""
+        return tuple(part.device for part in self.parts if part.price is None)
+
+    def usd_per_h(self, end: str = "usd_per_h") -> float | None:
+        """Of the whole server; None while a price is missing. end: "low" or "high" for those ends of the ranges."""
+        total = 0.0
+        for part in self.parts:
+            if part.price is None:
+                return None
+            total += part.units * getattr(part.price, end)
+        return total
+
+    @property
+    def power_w(self) -> float | None:
+        """Design power of the whole server, without hosts, network and cooling; None if it is not known of a part."""
+        known = [part.units * part.power_w for part in self.parts if part.power_w is not None]
+        return sum(known) if len(known) == len(self.parts) else None
+
+    def usd_per_audio_h(self, streams: int) -> float | None:
+        """Dollars for an hour of audio while the server carries that many streams; None if not known."""
+        total = self.usd_per_h()
+        return None if total is None or not streams else total / streams
+
+    def joules_per_audio_h(self, streams: int) -> float | None:
+        """Joules for an hour of audio at design power all the time, which is an upper bound; None if not known."""
+        return None if self.power_w is None or not streams else self.power_w * 3600 / streams
+
+    def break_even_usd_per_h(self, streams: int, usd_per_audio_h: float) -> float | None:
+        """Price per unpriced card or chip and hour at which an hour of audio costs `usd_per_audio_h`.
+
+        None where all prices are known, or more than one device is without; below 0 if the others alone cost more.
+        """
+        asked = [part for part in self.parts if part.price is None]
+        if len(asked) != 1:
+            return None
+        rest = sum(part.units * part.price.usd_per_h for part in self.parts if part.price is not None)
+        return (usd_per_audio_h * streams - rest) / asked[0].units
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a public service asks for an hour of audio. live: whether it transcribes streams, or files."""
+
+    name: str
+    usd_per_audio_h: float
+    live: bool
+    source: str
+
+
+_GROQ = "Groq documentation, speech to text; read 2026"
+_GUIDE = "apiscout.dev, Speech-to-Text APIs, 2026-03-16 (secondary)"
+REFERENCES = (
+    Reference("GroqCloud whisper-large-v3", 0.111, False, _GROQ),
+    Reference("GroqCloud whisper-large-v3-turbo", 0.04, False, _GROQ),
+    Reference("AssemblyAI Universal-Streaming", 0.15, True, _GUIDE),
+    Reference("Deepgram nova-3", 0.0077 * 60, True, _GUIDE),
+)
+
+
+def read_price(text: str) -> tuple[str, Price]:
+    """`h100=2.5` or `groq-v1=0.4..2`, dollars for a card or chip and hour; a range stands for its geometric mean."""
+    name, equals, amount = text.partition("=")
+    if not equals:
+        raise InputError(f"price {text!r}; expected DEVICE=USD_PER_HOUR, for example h100=2.5 or groq-v1=0.4..2")
+    if name not in device_names():
+        raise unknown("device", name, device_names())
+    ends = amount.split("..")
+    try:
+        low, high = float(ends[0]), float(ends[-1])
+    except ValueError:
+        low = high = -1.0
+    if len(ends) > 2 or not 0 < low <= high < float("inf"):
+        raise InputError(f"price {text!r}; expected dollars per hour above 0, or LOW..HIGH")
+    return name, Price((low * high) ** 0.5, low, high, "given by the user")
+
+
+def bill_of(backend: Backend, prices: Mapping[str, Price], call: Workload) -> Bill:
+    """The parts of a backend with their prices: those given, else those of the device files. call: decides on chips."""
+    return Bill(tuple(_part(device, units, prices) for device, units in _units(backend, call)))
+
+
+def _units(backend: Backend, call: Workload) -> list[tuple[Device, int]]:
+    if isinstance(backend, Hybrid):
+        return [(backend.gpu.device, 1), *_units(backend.lpu, backend.decoded(call) or call)]
+    if isinstance(backend, Lpu):
+        return [(backend.device, backend.chips_for(backend.stored(call)))]
+    if isinstance(backend, Gpu | Roofline):
+        return [(backend.device, 1)]
+    raise InputError(f"{backend.name} has no device file; its cost cannot be told")
+
+
+def _part(device: Device, units: int, prices: Mapping[str, Price]) -> Part:
+    price, figure = prices.get(device.name), device.figures.get("price")
+    if price is None and figure is not None:
+        low, high = figure.range or (figure.value, figure.value)
+        price = Price(figure.value, low, high, figure.source)
+    return Part(device.name, device.kind, units, price, device["power"] if "power" in device.figures else None)

@@ -1,0 +1,173 @@
+"""A server under load, call by call, and the verdict whether it carries the load."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .arrivals import Calls, Load, calls_of
+from .continuous import Continuous, serve_continuously
+from .server import Server
+from .station import Array, Served, Station, serve
+
+QUANTILES = (0.5, 0.95, 0.99, 0.999)
+# A call that ends after the next one of its stream is due is late. The planner of the span keeps up by the 99th
+# percentile of service times, so one in a hundred may be.
+LATE_ALLOWED = 0.01
+# With fewer, the 99th percentile rests on less than ten calls.
+LEAST_CALLS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StationUse:
+    """One station in a run. utilisation: part of the time in which it could not begin a batch; batch: mean size."""
+
+    name: str
+    utilisation: float
+    batch: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of every call; arrays in the order of arrival, shape = (calls,).
+
+    finish_s: when the text was ready. begin_s: when the first station took the call up.
+    """
+
+    loads: tuple[Load, ...]
+    calls: Calls
+    begin_s: Array
+    finish_s: Array
+    stations: tuple[StationUse, ...]
+
+    def response_s(self, load: int | None = None) -> Array:
+        """Seconds from arrival to finish of the calls that count; shape = (counted,)."""
+        return (self.finish_s - self.calls.arrival_s)[self._of(load)]
+
+    def late(self, load: int | None = None) -> float:
+        """Part of the calls that ended after the next call of their stream was due."""
+        mine = self._of(load)
+        return float(np.mean(self.finish_s[mine] > self.calls.due_s[mine])) if mine.any() else 0.0
+
+    def word_latency_s(self, quantile: float, load: int = 0) -> float:
+        """A quantile of the latency of words: from the end of a spoken word until it is shown.
+
+        Words end evenly over a step; they wait for their call, for the one that agrees if the strategy needs it, and
+        for its text. The mixture of these even spreads, one for each call, is inverted exactly.
+        """
+        kind = self.loads[load]
+        mine = self._of(load) & self.calls.shows
+        if not mine.any():
+            raise InputError("no call shows words; simulate for longer")
+        response = np.sort((self.finish_s - self.calls.arrival_s)[mine])
+        return kind.least_latency_s + quantile_of_spread(response, kind.step_s, quantile)
+
+    def queue(self, at_s: Array) -> NDArray[np.int64]:
+        """Calls that have arrived and are not taken up yet, at each of these times; shape = (times,)."""
+        begun = np.sort(self.begin_s)
+        return np.searchsorted(self.calls.arrival_s, at_s, "right") - np.searchsorted(begun, at_s, "right")
+
+    def backlog(self, at_s: Array) -> NDArray[np.int64]:
+        """Calls that have arrived and are not finished yet, at each of these times; shape = (times,)."""
+        ended = np.sort(self.finish_s)
+        return np.searchsorted(self.calls.arrival_s, at_s, "right") - np.searchsorted(ended, at_s, "right")
+
+    def _of(self, load: int | None) -> NDArray[np.bool_]:
+        counted = self.calls.counted
+        return counted if load is None else counted & (self.calls.load == load)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a server carries a load; reason: why not, or "" if it does. cause: the reason in a word."""
+
+    valid: bool
+    reason: str = ""
+    cause: str = ""
+
+    def __str__(self) -> str:
+        return "VALID" if self.valid else f"INVALID: {self.reason}"
+
+
+def simulate(
+    server: Server, loads: tuple[Load, ...], duration_s: float, *, replicas: int = 1, seed: int = 0
+) -> Outcome:
+    """Serve the loads for `duration_s` in each of `replicas` runs; equal seeds give equal runs."""
+    return run(server, loads, calls_of(loads, duration_s, replicas=replicas, seed=seed), seed)
+
+
+def run(server: Server, loads: tuple[Load, ...], calls: Calls, seed: int = 0) -> Outcome:
+    """Serve calls that are given."""
+    rng = np.random.default_rng([seed, 1])
+    ready, order = calls.arrival_s, np.arange(len(calls))
+    begin_s: Array | None = None
+    used = []
+    for station in server.stations:
+        # what leaves one station in another order than it came in queues at the next as it leaves
+        turn = np.argsort(ready, kind="stable")
+        order, ready = order[turn], ready[turn]
+        served = _serve(station, ready, calls.tokens[order], rng)
+        if begin_s is None:
+            begin_s = served.start_s
+        ready = served.finish_s
+        used.append(_use(station, served, calls.duration_s))
+    finish_s = np.empty(len(calls))
+    finish_s[order] = ready
+    return Outcome(loads, calls, begin_s if begin_s is not None else ready, finish_s, tuple(used))
+
+
+def _serve(station: Station | Continuous, ready: Array, tokens: NDArray[np.int64], rng: np.random.Generator) -> Served:
+    if isinstance(station, Continuous):
+        return serve_continuously(station, ready, tokens, rng)
+    return serve(station, ready, tokens, rng)
+
+
+def _use(station: Station | Continuous, served: Served, duration_s: float) -> StationUse:
+    batch = float(served.batch.mean()) if len(served.batch) else 0.0
+    # what is left when the last call has arrived is served after the end
+    return StationUse(station.name, min(1.0, served.busy_s / (duration_s * station.servers)), batch)
+
+
+def verdict(outcome: Outcome, *latency_s: float | None) -> Verdict:
+    """Whether every load is carried: enough calls to say so, calls in time, and words within the latency budget.
+
+    latency_s: what the 99th percentile of word latency must keep, one for each load or one for all; None for no budget.
+    """
+    budgets = latency_s if len(latency_s) == len(outcome.loads) else (latency_s or (None,)) * len(outcome.loads)
+    for index, (load, budget_s) in enumerate(zip(outcome.loads, budgets, strict=True)):
+        counted = len(outcome.response_s(index))
+        if counted < LEAST_CALLS:
+            reason = f"only {counted} calls; expected {LEAST_CALLS} for a 99th percentile"
+            return Verdict(False, reason, "too few calls")
+        late = outcome.late(index)
+        if late > LATE_ALLOWED:
+            busiest = max(outcome.stations, key=lambda use: use.utilisation)
+            where = f"{busiest.name} is busy {busiest.utilisation:.0%} of the time"
+            reason = f"{late:.1%} of calls end after the next is due ({LATE_ALLOWED:.0%} may); {where}"
+            return Verdict(False, reason, "falls behind")
+        if budget_s is not None and (found_s := outcome.word_latency_s(0.99, index)) > budget_s:
+            budget = f"budget {budget_s:g} s, of which the strategy takes {load.least_latency_s + load.step_s:g} s"
+            return Verdict(False, f"99th percentile of word latency {found_s:.3g} s; {budget}", "latency budget")
+    return Verdict(True)
+
+
+def quantile_of_spread(response_s: Array, step_s: float, quantile: float) -> float:
+    """A quantile of response + even spread over a step, each response (sorted) as likely; exact to 1e-9 of the range.
+
+    The distribution function at x is the mean of clip((x - response) / step, 0, 1).
+    """
+    sums = np.concatenate(([0.0], np.cumsum(response_s)))
+    count = len(response_s)
+
+    def below(x: float) -> float:
+        whole = int(np.searchsorted(response_s, x - step_s, "right"))
+        begun = int(np.searchsorted(response_s, x, "right"))
+        partly = ((begun - whole) * x - (sums[begun] - sums[whole])) / step_s
+        return (whole + partly) / count
+
+    low, high = float(response_s[0]), float(response_s[-1]) + step_s
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if below(middle) < quantile else (low, middle)
+    return high
