@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rapidfuzz.distance import Levenshtein
+import jiwer
 
 from ..datasets.recording import Recording
 from ..speech.regimes import regime_version
@@ -42,9 +42,16 @@ def scored(run: Run) -> tuple[list[Scored], ErrorCounts]:
         if rate.errors:
             counts.add(reference, hypothesis, steps)
         characters = " ".join(reference)
-        edits = Levenshtein.distance(characters, " ".join(hypothesis))
+        edits = _character_edits(characters, " ".join(hypothesis))
         items[index] = Scored(recordings[index], hypotheses[index], rate, edits, len(characters))
     return [items[index] for index in range(len(recordings))], counts
+
+
+def _character_edits(reference: str, hypothesis: str) -> int:
+    if not reference:
+        return len(hypothesis)
+    found = jiwer.process_characters(reference, hypothesis)
+    return found.substitutions + found.deletions + found.insertions
 
 
 def units_of(items: Sequence[Scored]) -> tuple[str, dict[str, ErrorRate]]:

@@ -168,7 +168,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def environment(elapsed_wall_s: float) -> dict[str, Any]:
     """What the result was made with."""
-    packages = ("earspan", "openai-whisper", "torch", "torchaudio", "rapidfuzz", "numpy", "soundfile")
+    packages = ("earspan", "openai-whisper", "torch", "torchaudio", "jiwer", "numpy", "soundfile")
     return {
         **{name: version(name) for name in packages},
         "git": _git_revision(),
