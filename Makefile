@@ -2,10 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench test check talks pocket clean
+.PHONY: bench study capacity test check talks pocket clean
 
 bench: .venv/installed
 	$(BIN)/earspan bench
+
+study: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[vad]"
+	$(BIN)/earspan study
+
+capacity: .venv/installed
+	$(BIN)/earspan capacity
 
 test: .venv/installed-dev
 	$(BIN)/pytest
