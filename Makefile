@@ -7,8 +7,7 @@ BIN := .venv/bin
 bench: .venv/installed
 	$(BIN)/earspan bench
 
-study: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[vad]"
+study: .venv/installed-vad
 	$(BIN)/earspan study
 
 capacity: .venv/installed
@@ -26,6 +25,10 @@ check: .venv/installed-dev
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+.venv/installed-vad: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[vad]'
 	touch $@
 
 .venv/installed-dev: pyproject.toml
