@@ -84,7 +84,9 @@ def test_random_drafts_on_random_weights_change_nothing(heard, data):
 def test_the_window_before_as_a_draft_saves_passes(heard):
     recogniser, clips, options, plain = heard
     engine = Engine(recogniser, options)
-    own = [Clip(clip.audio, clip.prompt, hypothesis.tokens) for clip, hypothesis in zip(clips, plain, strict=True)]
+    own = [
+        Clip(clip.audio, clip.prompt, draft=hypothesis.tokens) for clip, hypothesis in zip(clips, plain, strict=True)
+    ]
     assert [h.tokens for h in engine.transcribe(own)] == [h.tokens for h in plain]
     assert engine.decoder_passes == len(clips)  # a perfect draft: the prefill decodes it all
     assert engine.transcribe(clips) == engine.transcribe(own)  # a draft makes no other call of it
