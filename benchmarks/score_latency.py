@@ -22,6 +22,8 @@ from ..speech.pairing import Pair, pairings
 from ..speech.seams import Seams, seams
 from .store import Run, Track
 
+_CONTINUOUS_WORDS = 4000  # half an hour of speech; longer recordings would take minutes, and are left out of that mean
+
 
 @dataclass(frozen=True, slots=True)
 class Listened:
@@ -68,9 +70,9 @@ def latency_of(stored: Run, items: Sequence[Listened]) -> dict[str, float | int 
         if not spoken:
             continue
         words.append(word_latencies(spoken, one.shown, one.pairs))
-        continuous += continuous_latencies(
-            [Timed(word.text, word.end_s) for word in spoken], [Timed(word.text, word.at_s) for word in one.shown]
-        )
+        if max(len(spoken), len(one.shown)) <= _CONTINUOUS_WORDS:
+            said = [Timed(word.text, word.end_s) for word in spoken]
+            continuous += continuous_latencies(said, [Timed(word.text, word.at_s) for word in one.shown])
         wait_s = first_word_latency(spoken, one.shown, one.pairs)
         first += [] if wait_s is None else [wait_s]
         sentences.append((utterances(spoken, one.shown, one.pairs), service_and_audio(one.track.calls)[1]))
@@ -115,7 +117,9 @@ def _over_recordings(stored: Run, items: Sequence[Listened]) -> dict[str, float 
 
 def _of_calls(tracks: Sequence[Track]) -> dict[str, float | None]:
     """What follows from calls alone."""
-    erased, final = (sum(part) for part in zip(*(erasure(t.calls) for t in tracks), strict=True)) if tracks else (0, 0)
+    # Runs of earlier versions did not keep what was shown for a while.
+    known = tracks if all("interim" in call for t in tracks for call in t.calls) else ()
+    erased, final = (sum(part) for part in zip((0, 0), *(erasure(t.calls) for t in known), strict=True))
     works = [service_and_audio(t.calls) for t in tracks]
     audio_s = sum(audio_s for _, audio_s in works)
     waits = [wait_s for t in tracks if (wait_s := backlog(t.calls)) is not None]

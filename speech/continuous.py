@@ -26,7 +26,8 @@ class Timed(NamedTuple):
 def continuous_latencies(said: Sequence[Timed], heard: Sequence[Timed]) -> list[float]:
     """Seconds from the end of each spoken word to the emission of what is aligned with it, at least 0.
 
-    The published figure is their mean. Spoken words without any counterpart, and committed ones, are left out.
+    The published figure is their mean. Time grows with the square of the text: 7 s for 20 minutes of speech. Spoken
+    words without any counterpart, and committed ones, are left out.
     """
     pieces = _pieces(_characters(said), _characters(heard))
     return [max(0.0, heard_s - said_s) for said_s, heard_s in pieces]
@@ -63,7 +64,8 @@ def _pieces(said: list[Timed], heard: list[Timed]) -> Iterator[tuple[float, floa
 
 def _alignment(said: Sequence[str], heard: Sequence[str]) -> Iterator[tuple[int | None, int | None]]:
     """Indices on both sides of each step of the alignment, from the start; None where a side has nothing."""
-    back = list(_walk_back(np.array(said, dtype="U1"), np.array(heard, dtype="U1")))
+    left, right = (np.array([ord(character) for character in side], dtype=np.int32) for side in (said, heard))
+    back = list(_walk_back(left, right))
     return reversed(back)
 
 
