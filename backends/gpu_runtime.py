@@ -78,6 +78,7 @@ def _one(group: list[Op]) -> Iterator[Op]:
 
 def sampling(work: Workload, mode: str, phase: str, passes: int) -> Op:
     """Choosing a token for every call of the batch, `passes` times: memory traffic over the fp32 logits."""
-    logits = work.batch * work.dims.n_vocab * ITEM_BYTES["fp32"]
-    shape = (work.batch, work.dims.n_vocab)
+    rows = work.batch * (work.pass_tokens if phase == "decode" else 1)
+    logits = rows * work.dims.n_vocab * ITEM_BYTES["fp32"]
+    shape = (rows, work.dims.n_vocab)
     return Op("sampling", phase, shape, "fp32", 0, 0, _SAMPLING_PASSES[mode] * logits, 8 * work.batch, passes)

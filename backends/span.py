@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from .drafting import drafted, expected_proposals
 from .errors import InputError, unknown
 from .models import Dimensions
 from .timing import Backend, CapacityError, Timing
@@ -57,6 +58,7 @@ def span(
     tokens_per_s: float = TOKENS_PER_S,
     prompt_tokens: int = 0,
     dtype: str = "fp16",
+    draft: bool = False,
 ) -> Span:
     """The largest window in (0, 30] s, on a grid of 0.1 s, that `backend` sustains for `streams` streams.
 
@@ -66,9 +68,10 @@ def span(
     come due together: so it holds the wait for the other streams.
 
     step_s: required for "sliding", which has no window shorter than its step; not given for "disjoint".
-    dims: of the model. tokens_per_s: speech rate, which sets the decode steps.
+    dims: of the model. tokens_per_s: speech rate, which sets the decode steps. draft: calls of sliding windows
+    are decoded with the text of the window before as a draft, `drafting.TOKENS_PER_PASS` tokens a pass.
     """
-    planner = _Planner(backend, strategy, streams, step_s, latency_s)
+    planner = _Planner(backend, strategy, streams, step_s, latency_s, draft and strategy == "sliding")
     template = Workload(Dimensions.of(dims), padding=padding, prompt_tokens=prompt_tokens, dtype=dtype)
     if not tokens_per_s >= 0:
         raise InputError(f"tokens per second is {tokens_per_s}; expected 0 or more")
@@ -97,6 +100,7 @@ class _Planner:
     streams: int
     step_s: float | None
     latency_s: float | None
+    draft: bool
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -116,7 +120,8 @@ class _Planner:
 
         def attempt(tick: int) -> tuple[str, Timing | None]:
             window_s = tick / GRID_PER_S
-            return self.verdict(window_s, window_call(template, window_s, tokens_per_s))
+            call = window_call(template, window_s, tokens_per_s)
+            return self.verdict(window_s, drafted(call, expected_proposals(call.decode_tokens)) if self.draft else call)
 
         best = self.search(attempt, first, last)
         tick = first if best is None else best

@@ -33,6 +33,7 @@ _FREE = {
     aten.permute.default,
     aten.expand.default,
     aten.slice.Tensor,
+    aten.alias.default,
     aten.as_strided.default,
     aten.detach.default,
     aten.clone.default,
@@ -78,7 +79,7 @@ class MetaWhisper(Whisper):
 def trace(work: Workload) -> list[Op]:
     """Every operation of one batch of calls, in order, as the openai-whisper modules run it.
 
-    Log-mel spectrogram, encoder, one decoder pass over the prompt, then one pass per decode token with the KV
+    Log-mel spectrogram, encoder, one decoder pass over the prompt, then one pass per decode step with the KV
     cache of `Whisper.install_kv_cache_hooks`. Weights are held in `work.dtype`, layer norms in fp32 (as
     whisper's LayerNorm computes). "fit" padding is an encoder built with the shorter context. A dispatched
     operation that is not known here raises `NotImplementedError`: nothing is left out silently.
@@ -104,8 +105,11 @@ def trace(work: Workload) -> list[Op]:
         kv_cache, hooks = model.install_kv_cache_hooks()
         model.decoder(tokens(work.prompt_tokens), audio_features, kv_cache=kv_cache)
         recorder.phase = "decode"
-        for _ in range(work.decode_tokens):
-            model.decoder(tokens(1), audio_features, kv_cache=kv_cache)
+        own = [projection for block in model.decoder.blocks for projection in (block.attn.key, block.attn.value)]
+        for kept in range(work.prompt_tokens + 1, work.prompt_tokens + work.decode_tokens + 1):
+            model.decoder(tokens(work.pass_tokens), audio_features, kv_cache=kv_cache)
+            for projection in own:  # of the tokens that a step checks, those that are rejected leave the caches
+                kv_cache[projection] = kv_cache[projection][:, :kept]
         for hook in hooks:
             hook.remove()
     return recorder.ops

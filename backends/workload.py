@@ -64,6 +64,8 @@ class Workload:
     decode_tokens: decode steps after the prefill = text tokens emitted, since the prefill yields the first
     one and the last step yields end-of-text. dtype: "fp16" or "fp32".
     weight_dtype: how weights are stored, default `dtype`; also "int8" and "fp8".
+    pass_tokens: tokens that each decode step feeds: more than 1 where it also checks tokens of a draft; then a step
+    is counted as adding one of them to the caches (see `backends.drafting`).
     """
 
     dims: Dimensions
@@ -74,6 +76,7 @@ class Workload:
     decode_tokens: int = 0
     dtype: str = "fp16"
     weight_dtype: str = ""
+    pass_tokens: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dims", Dimensions.of(self.dims))
@@ -92,7 +95,9 @@ class Workload:
         _expect(self.weight_dtype in ITEM_BYTES, "weight dtype", self.weight_dtype, "fp16, fp32, int8 or fp8")
         _expect(self.prompt_tokens >= 1, "prompt tokens", self.prompt_tokens, "at least 1")
         _expect(self.decode_tokens >= 0, "decode tokens", self.decode_tokens, "0 or more")
-        total, context = self.prompt_tokens + self.decode_tokens, self.dims.n_text_ctx
+        _expect(self.pass_tokens >= 1, "tokens per decode step", self.pass_tokens, "at least 1")
+        checked = self.pass_tokens - 1 if self.decode_tokens else 0
+        total, context = self.prompt_tokens + self.decode_tokens + checked, self.dims.n_text_ctx
         _expect(total <= context, "prompt and decode tokens", total, f"at most {context} together")
 
     @property
@@ -145,7 +150,8 @@ class Workload:
 
     def step_ops(self, keys: int) -> tuple[Op, ...]:
         """The operations of one decode step that attends to `keys` tokens, at least 2."""
-        return replace(self, prompt_tokens=keys - 1, decode_tokens=1).decode_ops()
+        before = min(keys - 1, self.dims.n_text_ctx - self.pass_tokens)
+        return replace(self, prompt_tokens=before, decode_tokens=1).decode_ops()
 
     def each_op(self) -> Iterator[Op]:
         """Every operation of the call, one by one, in the order in which the modules run them."""
@@ -204,12 +210,13 @@ def _mean_steps(work: Workload) -> Segments:
 
 
 def _steps(work: Workload, keys: Number, times: int) -> Segments:
-    """A decode step that attends to `keys` tokens, itself among them, `times` over."""
+    """A decode step that attends to `keys` tokens, its first among them, and to those it checks, `times` over."""
     decode = _Builder("decode", work, work.dims.n_text_state, work.dims.n_text_head)
-    attention = decode.self_attention(1, keys, cached=keys - 1) + decode.cross_attention(1, project=False)
-    yield decode.embed(1), times
-    yield attention + decode.mlp(1), times * work.dims.n_text_layer
-    yield decode.norm(1) + decode.logits(1), times
+    fed = work.pass_tokens
+    attention = decode.self_attention(fed, keys + fed - 1, cached=keys - 1) + decode.cross_attention(fed, project=False)
+    yield decode.embed(fed), times
+    yield attention + decode.mlp(fed), times * work.dims.n_text_layer
+    yield decode.norm(fed) + decode.logits(fed), times
 
 
 def _mel(work: Workload) -> list[Op]:

@@ -15,16 +15,17 @@ from ..backends.timing import Backend
 from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Recording, open_dataset
 from ..speech.attention import Attention
-from ..speech.cache import TranscriptCache, default_cache_path
-from ..speech.engine import WINDOW_LIMIT_S, Engine
 from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime_names
 from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
+from ..speech.transcriber import WINDOW_LIMIT_S
 from .options import (
+    add_decoding_arguments,
     check_folder,
     check_windows,
     comma_list,
+    engine_of,
     positive_count,
     positive_seconds,
     seconds_list,
@@ -38,6 +39,7 @@ from .playing import (
     planned_row,
     service_time,
     size_of,
+    timing_doubts,
     what_was_run,
 )
 from .progress import stage
@@ -119,7 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
     add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/bench"), metavar="FOLDER", help="default: runs/bench")
-    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+    add_decoding_arguments(parser)
     add("--json", action="store_true", help="print results.json instead of the table")
 
 
@@ -137,15 +139,14 @@ def run(args: argparse.Namespace) -> int:
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
     recogniser = load_recogniser(args.model)
+    use_all_cores()
+    engine = engine_of(args, recogniser)
     dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
     spans = [plan_span(backend, dims, args, args.streams, args.step) for backend in backends]
     _introduce(args.model, timed_as, dataset)
 
     recordings, failed = load_recordings(dataset)
-    use_all_cores()
-    cache = None if args.no_cache else TranscriptCache(default_cache_path())
-    engine = Engine(recogniser, cache=cache)
-    attention = Attention(recogniser, cache=cache)
+    attention = Attention(recogniser, engine.options, engine.cache)
     word_times = WordTimes()
     if args.word_times == "model":
         recordings = word_times.fill(recordings, engine)
@@ -156,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
         strategy = make_strategy(setting.strategy, setting.window_s, setting.step_s)
         jobs = [Job(recording, strategy, service_s) for recording in chosen]
         with stage(title) as progress:
-            play(jobs, engine, progress, attention)
+            play(jobs, engine, progress, attention, args.draft and setting.strategy != "disjoint")
         tracks.extend(track(job, setting.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs)
 
     for name, step_s, windows in curves:
@@ -265,13 +266,14 @@ def _meta(
             "streams": args.streams,
             "step_s": args.step,
             "latency_s": args.latency,
+            "draft": args.draft,
             "tokens_per_s": TOKENS_PER_S,
             "live_audio_s": args.live_audio,
             "seed": args.seed,
             "regime": args.regime,
         },
         "failed": failed,
-        "warnings": _doubts(recordings),
+        "warnings": [*timing_doubts(args), *_doubts(recordings)],
     }
 
 

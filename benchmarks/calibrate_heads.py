@@ -19,7 +19,7 @@ from whisper.audio import SAMPLE_RATE
 
 from ..backends.errors import InputError
 from ..datasets import Recording, open_dataset
-from ..speech.attention import CALIBRATED, POSITION_S, Attention, Head, most_attended
+from ..speech.attention import CALIBRATED, SECONDS_PER_POSITION, Attention, Head, most_attended
 from ..speech.engine import Clip
 from ..speech.model import Recogniser, load_recogniser
 from .options import positive_seconds, seconds_list, use_all_cores
@@ -73,7 +73,7 @@ def inside(
     def share(chosen: Sequence[int]) -> float:
         right = []
         for weights, span in seen:
-            at_s = (np.array(most_attended(weights[list(chosen)])) + 0.5) * POSITION_S
+            at_s = (np.array(most_attended(weights[list(chosen)])) + 0.5) * SECONDS_PER_POSITION
             right.append((at_s >= span[:, 0] - _MARGIN_S) & (at_s <= span[:, 1] + _MARGIN_S))
         return float(np.concatenate(right).mean())
 

@@ -15,6 +15,7 @@ from ..backends.errors import InputError, unknown
 # Modules are imported when their command is used: `earspan devices` should not wait for torch.
 COMMANDS = (
     "bench", "strategies", "study", "evaluate", "live", "time", "devices", "datasets", "score", "compare", "report",
+    "convert", "cache",
 )  # fmt: skip
 
 

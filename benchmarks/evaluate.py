@@ -19,15 +19,23 @@ from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Entry, Recording, open_dataset
 from ..datasets.selection import STREAM_KEYS, Stream, join_streams, sample
 from ..speech.attention import Attention
-from ..speech.cache import TranscriptCache, default_cache_path
-from ..speech.engine import WINDOW_LIMIT_S, Engine
 from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
 from ..speech.regimes import regime
 from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
+from ..speech.transcriber import WINDOW_LIMIT_S
 from .exports import EXPORTS, check_exports
-from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, use_all_cores
-from .playing import WordTimes, plan_span, planned_row, service_time, what_was_run
+from .options import (
+    add_decoding_arguments,
+    check_folder,
+    check_windows,
+    comma_list,
+    engine_of,
+    positive_count,
+    positive_seconds,
+    use_all_cores,
+)
+from .playing import WordTimes, plan_span, planned_row, service_time, timing_doubts, what_was_run
 from .progress import stage
 from .score import publish
 from .store import Run, Track, environment, track, without_audio, write_raw
@@ -58,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="seed of the sample and of the bootstrap (default: 0)")
     add("--export", type=comma_list, default=[], metavar="A,B", help=f"write for other tools: {', '.join(EXPORTS)}")
     add("--out", type=Path, default=Path("runs/evaluate"), metavar="FOLDER", help="default: runs/evaluate")
-    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+    add_decoding_arguments(parser)
     add("--errors", type=positive_count, default=3, metavar="N", help="recordings whose errors are shown (default: 3)")
     add("--json", action="store_true", help="print results.json instead of the table")
 
@@ -77,14 +85,14 @@ def run(args: argparse.Namespace) -> int:
     datasets = [open_dataset(name, defects) for name in args.dataset]
     units = _units(datasets, args)
     recogniser = load_recogniser(args.model)
+    use_all_cores()
+    engine = engine_of(args, recogniser)
     backend_row, setting, service_s = _setting(args, dims or Dimensions.of(recogniser.dims))
     make_strategy(args.strategy, setting.window_s, setting.step_s)
     _introduce(args, timed_as, units, defects)
 
-    use_all_cores()
-    cache = None if args.no_cache else TranscriptCache(default_cache_path())
-    engine = Engine(recogniser, cache=cache)
-    attention = Attention(recogniser, cache=cache)
+    attention = Attention(recogniser, engine.options, engine.cache)
+    draft = args.draft and args.strategy != "disjoint"  # chunks that do not overlap have no text in common
     heard: dict[str, Recording] = {}
     tracks: list[Track] = []
     failed = []
@@ -96,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                 recordings = word_times.fill(recordings, engine)
             strategy = make_strategy(args.strategy, setting.window_s, setting.step_s)
             jobs = [Job(recording, strategy, service_s) for recording in recordings]
-            play(jobs, engine, progress if done == 0 else None, attention)
+            play(jobs, engine, progress if done == 0 else None, attention, draft)
             tracks += [track(job, args.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs]
             heard |= {recording.id: without_audio(recording) for recording in recordings}
     if not heard:
@@ -218,13 +226,14 @@ def _meta(
             "streams": args.streams,
             "step_s": args.step,
             "latency_s": args.latency,
+            "draft": args.draft,
             "hours": args.hours,
             "stream_by": args.stream_by,
             "gap_s": args.gap if args.stream_by else None,
             "seed": args.seed,
             "regime": args.regime,
         },
-        "warnings": [],
+        "warnings": timing_doubts(args) if args.backend != "none" else [],
     }
 
 

@@ -17,8 +17,7 @@ from ..backends.models import resolve_dims
 from ..backends.registry import get_backend
 from ..backends.workload import PADDINGS
 from ..datasets import SAMPLE_RATE, Recording, dataset_names, open_dataset, read_audio
-from ..speech.cache import TranscriptCache, default_cache_path
-from ..speech.engine import WINDOW_LIMIT_S, Clip, Engine
+from ..speech.hypothesis import Clip
 from ..speech.latency import backlog, latency_summary, service_and_audio, word_latencies
 from ..speech.model import checkpoint_dims, load_recogniser
 from ..speech.pairing import paired
@@ -26,7 +25,8 @@ from ..speech.realtime import Caption, Here, Show, Wall, WallClock, replay
 from ..speech.score import score_text
 from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, play
-from .options import check_windows, positive_count, positive_seconds, use_all_cores
+from ..speech.transcriber import WINDOW_LIMIT_S
+from .options import add_decoding_arguments, check_windows, engine_of, positive_count, positive_seconds, use_all_cores
 from .playing import plan_span, service_time
 from .progress import stage
 from .store import Track, track
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--latency", type=positive_seconds, metavar="S", help="latency budget a word must keep (default: none)")
     add("--padding", default="full", choices=PADDINGS, help="timed calls are padded to 30 s, or not (default: full)")
     add("--seconds", type=positive_seconds, metavar="S", help="stop after so much of the recording")
-    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+    add_decoding_arguments(parser)
 
 
 def run(args: argparse.Namespace, wall: Wall | None = None) -> int:
@@ -70,8 +70,8 @@ def run(args: argparse.Namespace, wall: Wall | None = None) -> int:
     strategy = make_strategy(args.strategy, window_s, step_s)
     recogniser = load_recogniser(args.model)
     use_all_cores()
-    cached = not (args.no_cache or simulated is None)
-    engine = Engine(recogniser, cache=TranscriptCache(default_cache_path()) if cached else None)
+    args.no_cache = args.no_cache or simulated is None  # what is remembered takes this machine no time
+    engine = engine_of(args, recogniser)
     print(
         f"{recording.id}, {recording.duration_s:.0f} s; heard by {recogniser.name}, times of {timed}; "
         f"{args.strategy} windows of {window_s:g} s; Ctrl-C stops",

@@ -2,9 +2,15 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..backends.errors import InputError
+from ..backends.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from ..speech.model import Recogniser
+    from ..speech.transcriber import Transcriber
 
 
 def comma_list(text: str) -> list[str]:
@@ -40,6 +46,34 @@ def positive_count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}; expected at least 1")
     return value
+
+
+def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
+    """How calls are transcribed: engine, decoding, language, draft, cache."""
+    add = parser.add_argument
+    add("--engine", default="torch", metavar="NAME", help="torch, ct2-int8, ct2-float32, ... (default: torch)")
+    add("--decoding", default="greedy", help="greedy, beam, fallback or whisper's defaults (default: greedy)")
+    add("--language", default="en", help="what is spoken, for multilingual models; auto: detect (default: en)")
+    add("--task", default="transcribe", choices=("transcribe", "translate"), help="default: transcribe")
+    add("--draft", action="store_true", help="check the text of the window before instead of decoding it again")
+    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+
+
+def engine_of(args: argparse.Namespace, recogniser: "Recogniser") -> "Transcriber":
+    """The engine that `add_decoding_arguments` asks for. Raises `InputError` for what does not exist."""
+    from whisper.tokenizer import LANGUAGES
+
+    from ..speech.cache import TranscriptCache, default_cache_path
+    from ..speech.engines import DECODINGS, make_engine
+
+    if args.decoding not in DECODINGS:
+        raise unknown("decoding", args.decoding, DECODINGS)
+    language = None if args.language == "auto" else args.language
+    if language is not None and language not in LANGUAGES:
+        raise unknown("language", language, ["auto", *LANGUAGES])
+    options = replace(DECODINGS[args.decoding], language=language, task=args.task)
+    cache = None if args.no_cache else TranscriptCache(default_cache_path())
+    return make_engine(args.engine, recogniser, options, cache)
 
 
 def use_all_cores() -> None:

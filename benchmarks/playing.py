@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
+from ..backends.drafting import drafted
 from ..backends.errors import InputError
 from ..backends.lpu_trace import brief_schedule
 from ..backends.models import Dimensions
@@ -15,10 +16,11 @@ from ..backends.span import TOKENS_PER_S, Span, span, window_call
 from ..backends.timing import Backend
 from ..backends.workload import Workload
 from ..datasets import Dataset, Recording
-from ..speech.engine import WINDOW_LIMIT_S, Engine, Hypothesis
+from ..speech.hypothesis import Hypothesis
 from ..speech.model import Recogniser
 from ..speech.strategies import Call, step_of
 from ..speech.stream import ServiceTime
+from ..speech.transcriber import WINDOW_LIMIT_S, Transcriber
 
 
 class Loadable(Protocol):
@@ -53,7 +55,7 @@ class WordTimes:
     words: int = 0
     found: int = 0
 
-    def fill(self, recordings: list[Recording], engine: Engine) -> list[Recording]:
+    def fill(self, recordings: list[Recording], engine: Transcriber) -> list[Recording]:
         """The recordings, those without word times aligned by the engine's recogniser with full context."""
         bare = [r for r in recordings if r.words is None and r.text.strip()]
         if not bare:
@@ -89,6 +91,7 @@ def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, stre
         step_s=own_step_s,
         latency_s=args.latency,
         padding=args.padding,
+        draft=args.draft,
     )
 
 
@@ -108,9 +111,16 @@ def service_time(backend: Backend, dims: Dimensions, args: argparse.Namespace) -
             prompt_tokens=hypothesis.prompt_tokens if call.prompt or call.prefix else 0,
             decode_tokens=hypothesis.decode_tokens,
         )
-        return timed(work)
+        return timed(drafted(work, hypothesis.proposals))
 
     return service_s
+
+
+def timing_doubts(args: argparse.Namespace) -> list[str]:
+    """What the service times leave out of the way in which calls were decoded."""
+    if args.decoding == "greedy":
+        return []
+    return [f"text is decoded as {args.decoding}, times are those of greedy decoding: beams and new attempts cost more"]
 
 
 def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
@@ -143,6 +153,8 @@ def what_was_run(args: argparse.Namespace, timed_as: str, recogniser: Recogniser
         "command": "earspan " + shlex.join(sys.argv[1:]),
         "model": recogniser.name,
         "model_sha256": recogniser.sha256,
+        "engine": args.engine,
+        "decoding": args.decoding,
         "timed_as": timed_as,
         "timed_padding": args.padding,
         "timed_dtype": "fp16",

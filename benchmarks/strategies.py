@@ -16,23 +16,24 @@ from ..backends.timing import Backend, CapacityError
 from ..backends.workload import PADDINGS
 from ..datasets import Recording, open_dataset
 from ..speech.attention import Attention
-from ..speech.cache import TranscriptCache, default_cache_path
-from ..speech.engine import WINDOW_LIMIT_S, Engine
 from ..speech.model import checkpoint_dims, load_recogniser
 from ..speech.regimes import regime_names
 from ..speech.strategies import OVERLOADS, make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
+from ..speech.transcriber import WINDOW_LIMIT_S
 from .bench import head
 from .options import (
+    add_decoding_arguments,
     check_folder,
     check_windows,
     comma_list,
+    engine_of,
     positive_count,
     positive_seconds,
     seconds_list,
     use_all_cores,
 )
-from .playing import WordTimes, digest_of, load_recordings, service_time, size_of, what_was_run
+from .playing import WordTimes, digest_of, load_recordings, service_time, size_of, timing_doubts, what_was_run
 from .progress import stage
 from .score import publish
 from .store import Run, Track, environment, track, write_raw
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
     add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/strategies"), metavar="FOLDER", help="default: %(default)s")
-    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+    add_decoding_arguments(parser)
     add("--json", action="store_true", help="print results.json instead of the table")
 
 
@@ -82,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
     recogniser = load_recogniser(args.model)
+    use_all_cores()
+    engine = engine_of(args, recogniser)
     dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
     clocks = {backend.name: service_time(backend, dims, args) for backend in backends if _fits(backend, dims, args)}
     recordings, failed = load_recordings(dataset)
@@ -91,17 +94,14 @@ def run(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
 
-    use_all_cores()
-    cache = None if args.no_cache else TranscriptCache(default_cache_path())
-    engine = Engine(recogniser, cache=cache)
-    attention = Attention(recogniser, cache=cache)
+    attention = Attention(recogniser, engine.options, engine.cache)
     word_times = WordTimes()
     live = [head(recording, args.live_audio) for recording in word_times.fill(recordings, engine)]
     tracks: list[Track] = []
     for setting in settings:
         with stage(f"{setting.strategy} windows of {setting.window_s:g} s") as progress:
             jobs = setting.jobs(live, clocks, args.overload)
-            play([job for _, job in jobs], engine, progress, attention)
+            play([job for _, job in jobs], engine, progress, attention, args.draft and setting.strategy != "disjoint")
         tracks += [track(job, setting.strategy, setting.window_s, setting.step_s, name) for name, job in jobs]
 
     meta = {
@@ -118,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
             "streams": args.streams,
             "step_s": args.step,
             "latency_s": args.latency,
+            "draft": args.draft,
             "overload": args.overload,
             "live_audio_s": args.live_audio,
             "seed": args.seed,
@@ -125,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
         },
         "word_times": word_times.meta(recogniser),
         "failed": failed,
-        "warnings": [],
+        "warnings": timing_doubts(args),
         "environment": {**environment(time.monotonic() - began), "calls_computed": engine.computed},
     }
     stored = Run(meta, {recording.id: recording for recording in live}, tracks)

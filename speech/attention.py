@@ -16,19 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from whisper.audio import SAMPLE_RATE
 from whisper.model import disable_sdpa
 from whisper.tokenizer import Tokenizer
 
-from .cache import TranscriptCache
-from .engine import Clip, DecodeOptions, Hypothesis
+from .cache import Origin, TranscriptCache
+from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .mel import log_mel, pad_or_trim
 from .model import Recogniser, encode
+from .transcriber import SAMPLES_PER_POSITION, SECONDS_PER_POSITION, positions_of
 
 CALIBRATED = Path(__file__).with_name("alignment_heads.json")
-_SAMPLES_PER_POSITION = 320
-POSITION_S = _SAMPLES_PER_POSITION / SAMPLE_RATE
-_SHORTEST = 25  # positions: shorter audio is padded to half a second, as the engine does
+_VERSION = 1
 _MEDIAN = 7  # frames: openai-whisper's medfilt_width
 _REWIND_S = 4.0  # SimulWhisper gives a step up that jumps back more than 200 frames
 _BATCH_POSITIONS = 12_000
@@ -74,6 +72,7 @@ class Attention:
     ) -> None:
         self._recogniser, self._cache, self._options = recogniser, cache, options or DecodeOptions()
         self._given_heads = heads
+        self._origin = Origin(recogniser.name, recogniser.sha256, f"attention {_VERSION}")
 
     @cached_property
     def _heads(self) -> list[Head]:
@@ -86,7 +85,7 @@ class Attention:
     @cached_property
     def _key_prefix(self) -> bytes:
         model = self._recogniser
-        return json.dumps(["attention", 1, model.sha256, model.pads, self._heads]).encode()
+        return json.dumps(["attention", _VERSION, model.sha256, model.pads, self._heads]).encode()
 
     def words(self, clips: Sequence[Clip], texts: Sequence[str]) -> list[tuple[AttendedWord, ...]]:
         """For each clip the words of its text, with the moments they attend to. A clip's prefix is read before them."""
@@ -99,7 +98,7 @@ class Attention:
                 del missing[key]
         alike: dict[int, list[str]] = {}
         for key, (clip, _) in missing.items():
-            alike.setdefault(self._positions(clip), []).append(key)
+            alike.setdefault(positions_of(clip, self._recogniser), []).append(key)
         for positions, waiting in sorted(alike.items()):
             size = max(1, _BATCH_POSITIONS // positions)
             for start in range(0, len(waiting), size):
@@ -107,7 +106,8 @@ class Attention:
                 found = dict(zip(batch, self._attend([missing[key] for key in batch]), strict=True))
                 known.update(found)
                 if self._cache:
-                    self._cache.put({k: [[w.text, w.at_s, w.tokens] for w in words] for k, words in found.items()})
+                    rows = {k: [[w.text, w.at_s, w.tokens] for w in words] for k, words in found.items()}
+                    self._cache.put(rows, self._origin)
         return [known[key] for key in keys]
 
     def _key(self, clip: Clip, text: str) -> str:
@@ -115,10 +115,6 @@ class Attention:
         digest.update(f"\0{clip.prefix}\0{text}\0".encode())
         digest.update(np.ascontiguousarray(clip.audio, np.float32).tobytes())
         return digest.hexdigest()
-
-    def _positions(self, clip: Clip) -> int:
-        limit = self._recogniser.dims.n_audio_ctx
-        return limit if self._recogniser.pads else min(limit, max(_SHORTEST, _heard_positions(clip)))
 
     def _attend(self, pairs: Sequence[tuple[Clip, str]]) -> list[tuple[AttendedWord, ...]]:
         pieces = [[(word, self._tokenizer.encode(" " + word)) for word in text.split()] for _, text in pairs]
@@ -139,7 +135,7 @@ class Attention:
             at, attended = len(first) - 1, []  # the row that predicts a token attends to its sound
             for word, piece in words:
                 latest = max(frames[at : at + len(piece)], default=frames[-1])
-                attended.append(AttendedWord(word, round((latest + 0.5) * POSITION_S, 3), len(piece)))
+                attended.append(AttendedWord(word, round((latest + 0.5) * SECONDS_PER_POSITION, 3), len(piece)))
                 at += len(piece)
             found.append(tuple(attended))
         return found
@@ -151,7 +147,7 @@ class Attention:
         All clips take as many encoder positions; row `i` is the attention with which token `i + 1` is predicted.
         """
         model = self._recogniser.whisper
-        samples = self._positions(clips[0]) * _SAMPLES_PER_POSITION
+        samples = positions_of(clips[0], self._recogniser) * SAMPLES_PER_POSITION
         audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips]).to(model.device)
         features = encode(model.encoder, log_mel(audio, model.dims.n_mels))
         longest = max(map(len, tokens))
@@ -184,7 +180,7 @@ def _keep(store: dict[int, Tensor], layer: int) -> Any:
 
 def _heard_positions(clip: Clip) -> int:
     """Encoder positions that hold audio of the clip; padding may follow."""
-    return max(1, -(-len(clip.audio) // _SAMPLES_PER_POSITION))
+    return max(1, -(-len(clip.audio) // SAMPLES_PER_POSITION))
 
 
 def most_attended(weights: Tensor) -> list[int]:

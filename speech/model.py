@@ -29,7 +29,7 @@ class Recogniser:
     def dims(self) -> ModelDimensions:
         return self.whisper.dims
 
-    def tokenizer(self, language: str, task: str) -> Tokenizer:
+    def tokenizer(self, language: str | None, task: str) -> Tokenizer:
         """The model's tokenizer; an English-only model ignores language and task."""
         several = self.whisper.is_multilingual
         return get_tokenizer(

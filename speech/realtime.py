@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .engine import Hypothesis
+from .hypothesis import Hypothesis
 from .strategies import Call, Heard, Strategy
 from .stream import PlayedCall
 

@@ -9,14 +9,17 @@ really produced on this call.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..datasets.audio import SAMPLE_RATE
 from ..datasets.recording import Recording
 from .attention import AttendedWord, Attention, stopped
-from .engine import Clip, Engine, Hypothesis, Progress
+from .draft import proposals
+from .hypothesis import Clip, Hypothesis
 from .strategies import Call, Heard, Strategy
+from .transcriber import Progress, Transcriber
 
+_END = -1  # stands for the end mark, which is in no draft
 ServiceTime = Callable[[Call, Hypothesis], float]  # seconds
 
 
@@ -92,16 +95,21 @@ def unheard_s(calls: Iterable[tuple[float, float]], duration_s: float) -> float:
 
 
 def play(
-    jobs: Sequence[Job], engine: Engine, progress: Progress | None = None, attention: Attention | None = None
+    jobs: Sequence[Job],
+    engine: Transcriber,
+    progress: Progress | None = None,
+    attention: Attention | None = None,
+    draft: bool = False,
 ) -> None:
     """Play all jobs to their end. Their calls are transcribed together, each distinct one once.
 
     `attention` gives the word times that some strategies ask for; by default, that of the engine's recogniser.
+    draft: each call is decoded, and timed, with the text of the job's call before as a draft. The text is the same.
     """
-    audience = _Audience(engine, attention)
+    audience = _Audience(engine, attention, draft)
     audience.hear(
         (
-            (job.recording, call)
+            (job, call)
             for job in jobs
             # Under other policies, which calls are made depends on how long they take.
             if job.overload == "lag"
@@ -112,9 +120,9 @@ def play(
     generators = [job.strategy.run(job.recording.audio, job.overload) for job in jobs]
     running = [(job, generator, next(generator, None)) for job, generator in zip(jobs, generators, strict=True)]
     while running := [(job, generator, call) for job, generator, call in running if call is not None]:
-        audience.hear((job.recording, call) for job, _, call in running)
+        audience.hear((job, call) for job, _, call in running)
         running = [
-            (job, generator, _advance(job, generator, call, audience.heard[id(job.recording), call]))
+            (job, generator, _advance(job, generator, call, audience.heard[id(job.recording), call], draft))
             for job, generator, call in running
         ]
 
@@ -123,13 +131,14 @@ def play(
 class _Audience:
     """Who hears the calls of all jobs: each distinct call once."""
 
-    engine: Engine
+    engine: Transcriber
     attention: Attention | None
+    draft: bool
     heard: dict[tuple[int, Call], tuple[Hypothesis, tuple[AttendedWord, ...]]] = field(default_factory=dict)
 
-    def hear(self, calls: Iterable[tuple[Recording, Call]], progress: Progress | None = None) -> None:
-        new = {(id(recording), call): recording for recording, call in calls}
-        clips = {key: _clip(recording, key[1]) for key, recording in new.items() if key not in self.heard}
+    def hear(self, calls: Iterable[tuple[Job, Call]], progress: Progress | None = None) -> None:
+        new = {(id(job.recording), call): job for job, call in calls}
+        clips = {key: _clip(job, key[1], self.draft) for key, job in new.items() if key not in self.heard}
         hypotheses = dict(zip(clips, self.engine.transcribe(list(clips.values()), progress), strict=True))
         self.heard.update((key, (hypothesis, ())) for key, hypothesis in hypotheses.items())
         timed = [key for key in clips if key[1].margin_s is not None]
@@ -147,9 +156,13 @@ def _advance(
     generator: Generator[Call, Heard, None],
     call: Call,
     result: tuple[Hypothesis, tuple[AttendedWord, ...]],
+    draft: bool,
 ) -> Call | None:
     """Put one call on the clock, tell the strategy, and return its next call, or None at the end."""
     hypothesis, words = result
+    if draft:
+        produced = hypothesis.tokens if hypothesis.cut_off else (*hypothesis.tokens, _END)
+        hypothesis = replace(hypothesis, proposals=proposals(_draft(job), produced))
     free_at_s = job.played[-1].finish_at_s if job.played else 0.0
     start_s = max(call.arrival_at_s, free_at_s)
     finish_s = start_s + job.service_s(call, hypothesis)
@@ -165,6 +178,10 @@ def _advance(
     return following
 
 
-def _clip(recording: Recording, call: Call) -> Clip:
+def _clip(job: Job, call: Call, draft: bool) -> Clip:
     first, last = round(call.start_s * SAMPLE_RATE), round(call.end_s * SAMPLE_RATE)
-    return Clip(recording.audio[first:last], prompt=call.prompt, prefix=call.prefix)
+    return Clip(job.recording.audio[first:last], call.prompt, call.prefix, _draft(job) if draft else ())
+
+
+def _draft(job: Job) -> tuple[int, ...]:
+    return job.played[-1].hypothesis.tokens if job.played else ()

@@ -17,10 +17,11 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..datasets.recording import Recording, Word
 from .align import HIT
-from .engine import WINDOW_LIMIT_S, Clip, Engine
+from .hypothesis import Clip
 from .mel import log_mel, pad_or_trim
 from .model import encode
 from .pairing import paired
+from .transcriber import WINDOW_LIMIT_S, Transcriber
 
 _MARGIN_S = 5.0  # of context on both sides that a window hears besides its own part
 _WORD_S = 0.4  # how long a word takes where only one of its sides is known
@@ -35,7 +36,9 @@ class Timed:
     found: int
 
 
-def with_word_times(recordings: Sequence[Recording], engine: Engine, window_s: float = WINDOW_LIMIT_S) -> list[Timed]:
+def with_word_times(
+    recordings: Sequence[Recording], engine: Transcriber, window_s: float = WINDOW_LIMIT_S
+) -> list[Timed]:
     """Each recording with times for all words of its text; without, if none of its words was heard.
 
     Windows of `window_s` overlap, so that each word is heard with at least 5 s on both sides.
@@ -110,7 +113,7 @@ def transferred(reference: Sequence[str], heard: Sequence[Word], duration_s: flo
 class _Aligner:
     """Word times of transcripts."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Transcriber) -> None:
         self._model = _Unpadded(engine.recogniser.whisper)
         self._pads, whisper = engine.recogniser.pads, engine.recogniser.whisper
         self._tokenizer: Tokenizer = get_tokenizer(

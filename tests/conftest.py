@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,17 @@ def put_nan(path: Path) -> None:
     samples, rate_hz = soundfile.read(path, dtype="float32")
     samples[100] = np.nan
     soundfile.write(path, samples, rate_hz, subtype="FLOAT")
+
+
+@pytest.fixture(scope="session")
+def tones() -> Callable[..., np.ndarray]:
+    """Makes `seconds` of a tone sequence in noise, float32 at 16 kHz, another for every seed."""
+
+    def make(seconds: float, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        samples = round(seconds * 16_000)
+        hertz = np.repeat(rng.uniform(100, 4000, samples // 2000 + 1), 2000)[:samples]
+        tone = np.sin(2 * np.pi * np.cumsum(hertz) / 16_000)
+        return (0.3 * tone + 0.03 * rng.standard_normal(samples)).astype(np.float32)
+
+    return make

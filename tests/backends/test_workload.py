@@ -159,3 +159,10 @@ def test_impossible_workloads_are_refused(bad):
 def test_whispers_own_dimensions_are_taken():
     dims: Any = ModelDimensions(**POCKET.to_dict())
     assert Workload(dims) == Workload(POCKET)
+
+
+@pytest.mark.parametrize("fed", [2, 17])
+def test_closed_form_equals_the_trace_where_steps_check_a_draft(fed: int):
+    work = Workload(POCKET, 2, 3.0, "fit", 9, 4, pass_tokens=fed)
+    assert trace(work) == list(work.each_op())
+    assert sum(op.flops * op.count for op in work.ops()) == sum(op.flops for op in work.each_op())

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from earspan.speech.model import Recogniser
@@ -49,19 +48,5 @@ def tiny_recogniser() -> TinyRecogniser:
 
     def make(pads: bool = False, **sizes: int) -> Recogniser:
         return Recogniser("tiny-random", _tiny_whisper(**sizes), "0" * 64, pads)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def tones() -> Callable[..., np.ndarray]:
-    """Makes `seconds` of a tone sequence in noise, float32 at 16 kHz, another for every seed."""
-
-    def make(seconds: float, seed: int) -> np.ndarray:
-        rng = np.random.default_rng(seed)
-        samples = round(seconds * 16_000)
-        hertz = np.repeat(rng.uniform(100, 4000, samples // 2000 + 1), 2000)[:samples]
-        tone = np.sin(2 * np.pi * np.cumsum(hertz) / 16_000)
-        return (0.3 * tone + 0.03 * rng.standard_normal(samples)).astype(np.float32)
 
     return make

@@ -9,6 +9,7 @@ import torch
 import whisper
 from earspan.backends.errors import InputError
 from earspan.speech.cache import TranscriptCache
+from earspan.speech.decoder import DecoderRows
 from earspan.speech.engine import Clip, DecodeOptions, Engine, Hypothesis
 from whisper.tokenizer import get_tokenizer
 
@@ -18,9 +19,11 @@ LONG_PROMPT = "a sentence that was said before " * 60
 
 def _same(hypothesis: Hypothesis, other: Hypothesis) -> bool:
     """Equal but for rounding of the log-probability, which depends on the order of additions in a batch."""
-    counts = (hypothesis.text, hypothesis.prompt_tokens, hypothesis.decode_tokens, hypothesis.cut_off)
-    others = (other.text, other.prompt_tokens, other.decode_tokens, other.cut_off)
-    return counts == others and math.isclose(hypothesis.mean_log_probability, other.mean_log_probability, abs_tol=2e-3)
+    counts = (hypothesis.text, hypothesis.tokens, hypothesis.prompt_tokens, hypothesis.decode_tokens)
+    others = (other.text, other.tokens, other.prompt_tokens, other.decode_tokens)
+    return (*counts, hypothesis.cut_off) == (*others, other.cut_off) and math.isclose(
+        hypothesis.mean_log_probability, other.mean_log_probability, abs_tol=2e-3
+    )
 
 
 def _decoded(model: whisper.Whisper, audio: np.ndarray, prompt: str, options: DecodeOptions):
@@ -99,17 +102,28 @@ def test_the_text_context_bounds_a_text_as_in_whisper(tiny_recogniser, tones):
         (ENGLISH, "  The storm. ", "<|startofprev|> The storm.<|startoftranscript|><|notimestamps|>"),
     ],
 )
-def test_prompt_tokens_read_as_whispers_format(tiny_recogniser, tones, n_vocab: int, prompt: str, expected: str):
+def test_prompt_tokens_read_as_whispers_format(tiny_recogniser, tones, fed, n_vocab: int, prompt: str, expected: str):
     recogniser = tiny_recogniser(n_vocab=n_vocab)
-    fed: list[torch.Tensor] = []
-    hook = recogniser.whisper.decoder.register_forward_pre_hook(lambda _, given: fed.append(given[0]))
     [hypothesis] = Engine(recogniser, DecodeOptions(max_tokens=3)).transcribe([Clip(tones(1.0, 1), prompt)])
-    hook.remove()
     encoding = get_tokenizer(recogniser.whisper.is_multilingual).encoding
-    assert encoding.decode(fed[0][0].tolist()) == expected
-    assert hypothesis.prompt_tokens == fed[0].shape[1]
+    assert encoding.decode(fed[0][0]) == expected
+    assert hypothesis.prompt_tokens == len(fed[0][0])
     # One prefill, then one token at a time: what is fed is what a backend's decode steps are.
-    assert [tokens.shape[1] for tokens in fed[1:]] == [1] * hypothesis.decode_tokens
+    assert [len(row) for rows in fed[1:] for row in rows] == [1] * hypothesis.decode_tokens
+
+
+@pytest.fixture
+def fed(monkeypatch: pytest.MonkeyPatch) -> list[list[list[int]]]:
+    """What the decoder is fed, pass by pass and row by row."""
+    passes: list[list[list[int]]] = []
+    advance = DecoderRows.advance
+
+    def spy(rows: DecoderRows, tokens) -> torch.Tensor:
+        passes.append([list(row) for row in tokens])
+        return advance(rows, tokens)
+
+    monkeypatch.setattr(DecoderRows, "advance", spy)
+    return passes
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +141,8 @@ def test_a_clip_has_the_same_text_alone_and_in_any_batch(tiny_recogniser, mixed)
     recogniser = tiny_recogniser()
     alone = [Engine(recogniser, OPTIONS).transcribe([clip])[0] for clip in mixed]
     assert len({h.decode_tokens for h in alone[10:14]}) > 1  # equally long, yet they leave the batch at different steps
-    for batch_audio_s in (3.0, 1000.0):
-        together = Engine(recogniser, OPTIONS, batch_audio_s=batch_audio_s).transcribe(mixed)
+    for batch_bytes in (5 << 20, 1 << 30):
+        together = Engine(recogniser, OPTIONS, batch_bytes=batch_bytes).transcribe(mixed)
         assert all(map(_same, together, alone))
 
 
@@ -142,7 +156,7 @@ def test_order_is_kept(tiny_recogniser, mixed):
 
 
 def test_equal_clips_are_computed_once_and_progress_counts_the_rest(tiny_recogniser, mixed):
-    engine = Engine(tiny_recogniser(), OPTIONS, batch_audio_s=2.0)
+    engine = Engine(tiny_recogniser(), OPTIONS, batch_bytes=3 << 20)
     told: list[tuple[int, int]] = []
     copies = [Clip(clip.audio.copy(), clip.prompt) for clip in mixed]
     hypotheses = engine.transcribe([*mixed, *copies], lambda done, total: told.append((done, total)))
@@ -207,13 +221,13 @@ def test_short_and_empty_clips_are_padded_to_half_a_second(tiny_recogniser, tone
 
 
 def test_the_encoder_hears_what_was_given_and_no_more(tiny_recogniser, tones):
-    for pads, expected in ((False, [25, 50, 51, 1500]), (True, [1500] * 4)):
+    for pads, expected in ((False, [1500, 51, 50, 25]), (True, [1500] * 4)):
         recogniser = tiny_recogniser(pads=pads)
         positions: list[int] = []
         hook = recogniser.whisper.encoder.ln_post.register_forward_hook(
             lambda *a, to=positions: to.append(a[2].shape[1])
         )
-        Engine(recogniser, DecodeOptions(max_tokens=1), batch_audio_s=1.0).transcribe(
+        Engine(recogniser, DecodeOptions(max_tokens=1), batch_bytes=1).transcribe(
             [Clip(tones(seconds, 1)) for seconds in (0.1, 1.0, 1.0001, 30.0)]
         )
         hook.remove()
@@ -228,10 +242,24 @@ def test_a_clip_longer_than_the_model_hears_is_refused(tiny_recogniser, tones):
     assert engine.computed == 1
 
 
-def test_a_failed_batch_leaves_no_hooks_behind(tiny_recogniser, tones, monkeypatch: pytest.MonkeyPatch):
+def test_finished_rows_leave_the_batch(tiny_recogniser, mixed, fed):
+    hypotheses = Engine(tiny_recogniser(), OPTIONS).transcribe(mixed[10:14])
+    steps = sorted((hypothesis.decode_tokens for hypothesis in hypotheses), reverse=True)
+    assert [len(rows) for rows in fed] == [sum(count >= step for count in steps) for step in range(steps[0] + 1)]
+
+
+def test_equal_audio_is_encoded_once(tiny_recogniser, tones):
     recogniser = tiny_recogniser()
-    engine = Engine(recogniser, OPTIONS)
-    monkeypatch.setattr(recogniser.whisper.decoder, "forward", lambda *_, **__: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        engine.transcribe([Clip(tones(1.0, 1))])
-    assert not any(module._forward_hooks for module in recogniser.whisper.modules())
+    encoded: list[int] = []
+    hook = recogniser.whisper.encoder.ln_post.register_forward_hook(lambda *a: encoded.append(len(a[2])))
+    clips = [Clip(tones(1.0, seed), prompt) for seed in (1, 2) for prompt in ("", "one", "one two")]
+    Engine(recogniser, DecodeOptions(max_tokens=1)).transcribe(clips)
+    hook.remove()
+    assert sum(encoded) == 2
+
+
+def test_the_engine_leaves_the_models_weights_as_they_are(tiny_whisper, tiny_recogniser, tones):
+    recogniser = tiny_recogniser()
+    Engine(recogniser, OPTIONS).transcribe([Clip(tones(1.0, 1))])
+    for name, tensor in tiny_whisper().state_dict().items():
+        assert torch.equal(recogniser.whisper.state_dict()[name], tensor), name

@@ -1,0 +1,223 @@
+"""Whisper's text decoder over preallocated caches: any number of new tokens for each row in one pass.
+
+The weights are those of openai-whisper's modules, the arithmetic is theirs (whisper.model), the layout is not: new
+tokens of all rows are packed, so that no matrix product sees padding; keys and values are written in place; those of
+the audio are computed once; and logits are computed only where asked for, once for equal rows of the token table.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from whisper.model import MultiHeadAttention, Whisper
+
+_LOGIT_ROWS = 256  # logits of 256 tokens: 53 MB at Whisper's vocabulary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Greedy decoding's token at some places, each shape = (places,).
+
+    `margin` is how far its logit is above the next; `log_probability` that of the token among all.
+    """
+
+    token: Tensor
+    margin: Tensor
+    log_probability: Tensor
+
+
+class TokenTable:
+    """The output layer, with equal rows computed once: `pocket` has 48,000 that it never uses."""
+
+    def __init__(self, weight: Tensor) -> None:
+        entries: dict[bytes, int] = {}
+        digests = (hashlib.sha256(row).digest() for row in weight.detach().cpu().view(torch.uint8).numpy())
+        self._entry = torch.tensor([entries.setdefault(digest, len(entries)) for digest in digests])
+        times = self._entry.bincount()
+        # ascending, so that a tie goes to the lowest token
+        first = torch.full_like(times, len(weight)).scatter_reduce(0, self._entry, torch.arange(len(weight)), "amin")
+        self._first = first.to(weight.device)
+        repeated = len(entries) < len(weight)
+        self._rows = weight[self._first].contiguous() if repeated else weight
+        self._log_times = times.to(weight.device).log() if repeated else None
+
+    def choose(self, hidden: Tensor) -> Choice:
+        """The token with the highest logit at each place; `hidden` shape = (places, state)."""
+        parts = [self._choose(part) for part in hidden.split(_LOGIT_ROWS)]
+        return Choice(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+    def lowest_equal(self, token: int) -> int:
+        """The first token whose row is that of `token`: such tokens are always equally probable."""
+        return int(self._first[self._entry[token]])
+
+    def _choose(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits = F.linear(hidden, self._rows).float()
+        best = logits.argmax(-1, keepdim=True)
+        highest = logits.gather(-1, best)[:, 0]
+        counted = logits if self._log_times is None else logits + self._log_times
+        log_probability = highest - counted.logsumexp(-1)
+        margin = highest - logits.scatter_(-1, best, -torch.inf).amax(-1)
+        return self._first[best[:, 0]], margin, log_probability
+
+
+class Decoder:
+    """The decoder of one model. `begin` starts rows, `DecoderRows.advance` feeds them tokens."""
+
+    def __init__(self, model: Whisper) -> None:
+        self.module = model.decoder
+        self.dims = model.dims
+        self.table = TokenTable(model.decoder.token_embedding.weight)
+        self.blocks = list(model.decoder.blocks)
+        self._fused = [_fused(block.attn) for block in self.blocks]
+
+    def begin(self, features: Sequence[Tensor], capacity: int) -> "DecoderRows":
+        """Rows without tokens. `features`: the encoder's output of each, shape = (positions, state); `capacity`:
+        tokens that a row may come to hold.
+        """
+        return DecoderRows(self, features, capacity)
+
+    def bytes_per_row(self, positions: int, capacity: int) -> int:
+        """Memory of one row's keys and values."""
+        item = self.module.token_embedding.weight.element_size()
+        return 2 * self.dims.n_text_layer * (positions + capacity) * self.dims.n_text_state * item
+
+
+class DecoderRows:
+    """Texts that are being decoded together. `lengths`: tokens that each row holds."""
+
+    def __init__(self, decoder: Decoder, features: Sequence[Tensor], capacity: int) -> None:
+        self._decoder, self._heads = decoder, decoder.dims.n_text_head
+        width, layers, rows = decoder.dims.n_text_state, len(decoder.blocks), len(features)
+        positions = [len(row) for row in features]
+        first = features[0]
+        # zeros: what is masked must still be finite, and pages that are never written take no memory
+        self._own = first.new_zeros(layers, 2, rows, capacity, width)
+        self._audio = first.new_zeros(layers, 2, rows, max(positions), width)
+        self.lengths = [0] * rows
+        self._masked = min(positions) < max(positions)
+        self._audio_length = torch.tensor(positions, device=first.device)
+        known: dict[int, int] = {}
+        for row, audio in enumerate(features):
+            if (same := known.setdefault(id(audio), row)) != row:
+                self._audio[:, :, row] = self._audio[:, :, same]
+                continue
+            for layer, block in enumerate(decoder.blocks):
+                self._audio[layer, 0, row, : len(audio)] = block.cross_attn.key(audio)
+                self._audio[layer, 1, row, : len(audio)] = block.cross_attn.value(audio)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def advance(self, fed: Sequence[Sequence[int]]) -> Tensor:
+        """Append the tokens `fed` to each row; the state after each of them, row by row, shape = (tokens, state)."""
+        decoder, device = self._decoder, self._own.device
+        counts = [len(tokens) for tokens in fed]
+        where = [(row, n) for row, count in enumerate(counts) for n in range(count)]
+        row, within = torch.tensor(where, device=device).T
+        position = torch.tensor([self.lengths[r] + n for r, n in where], device=device)
+        tokens = torch.tensor([token for part in fed for token in part], device=device)
+        place = _Place(row, within, position, len(fed), max(counts))
+        keys = max(length + count for length, count in zip(self.lengths, counts, strict=True))
+        own_mask, audio_mask = self._own_mask(place, keys), self._audio_mask()
+
+        module = decoder.module
+        x = module.token_embedding(tokens) + module.positional_embedding[position].to(self._own.dtype)
+        for layer, block in enumerate(decoder.blocks):
+            query, key, value = F.linear(block.attn_ln(x), *decoder._fused[layer]).chunk(3, -1)
+            self._own[layer, 0, row, position], self._own[layer, 1, row, position] = key, value
+            own = self._own[layer, :, :, :keys]
+            x = x + block.attn.out(self._attend(query, own, own_mask, place))
+            query = block.cross_attn.query(block.cross_attn_ln(x))
+            x = x + block.cross_attn.out(self._attend(query, self._audio[layer], audio_mask, place))
+            x = x + block.mlp(block.mlp_ln(x))
+        self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
+        return module.ln(x)
+
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """Let all other rows go. Row `i` from now on is the one that was row `keep(...)[i]` before."""
+        kept = set(rows)
+        spare = [row for row in rows if row >= len(kept)]
+        # the gaps are filled from the end: one copy for each row that goes, at most
+        order = [row if row in kept else spare.pop() for row in range(len(kept))]
+        for row, source in enumerate(order):
+            if row != source:
+                self._move(row, source)
+        self._narrow(order)
+        return order
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Make row `i` what row `rows[i]` was, for beams of the same audio: only their own tokens are moved."""
+        longest = max(self.lengths)
+        self._own[:, :, : len(rows), :longest] = self._own[:, :, list(rows), :longest]
+        self.lengths = [self.lengths[row] for row in rows]
+
+    def _move(self, row: int, source: int) -> None:
+        length = self.lengths[source]
+        self._own[:, :, row, :length] = self._own[:, :, source, :length]
+        self._audio[:, :, row] = self._audio[:, :, source]
+
+    def _narrow(self, order: list[int]) -> None:
+        self._own, self._audio = self._own[:, :, : len(order)], self._audio[:, :, : len(order)]
+        self.lengths = [self.lengths[row] for row in order]
+        self._audio_length = self._audio_length[order]
+
+    def _own_mask(self, place: "_Place", keys: int) -> Tensor | None:
+        """Which keys each query sees: those up to itself. None where all rows end at the same single token."""
+        if place.longest == 1 and min(self.lengths) == max(self.lengths):
+            return None
+        device = self._own.device
+        last = torch.tensor(self.lengths, device=device)[:, None] + torch.arange(place.longest, device=device)
+        return (torch.arange(keys, device=device) <= last[..., None])[:, None]
+
+    def _audio_mask(self) -> Tensor | None:
+        if not self._masked:
+            return None
+        return (torch.arange(self._audio.shape[3], device=self._own.device) < self._audio_length[:, None])[
+            :, None, None
+        ]
+
+    def _attend(self, query: Tensor, keys_values: Tensor, mask: Tensor | None, place: "_Place") -> Tensor:
+        """Attention of packed queries, shape = (tokens, state), to `keys_values`, shape = (2, rows, keys, state)."""
+        key, value = keys_values.unflatten(-1, (self._heads, -1)).transpose(-3, -2)
+        query = place.unpack(query).unflatten(-1, (self._heads, -1)).transpose(1, 2)
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return place.pack(attended.transpose(1, 2).flatten(2))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """Where packed tokens belong: their row, place among the row's new tokens, and position in the row."""
+
+    row: Tensor
+    within: Tensor
+    position: Tensor
+    rows: int
+    longest: int
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """shape = (tokens, state) to (rows, longest, state), zeros where a row has fewer tokens."""
+        if len(packed) == self.rows * self.longest:
+            return packed.view(self.rows, self.longest, -1)
+        padded = packed.new_zeros(self.rows, self.longest, packed.shape[-1])
+        padded[self.row, self.within] = packed
+        return padded
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """The inverse of `unpack`."""
+        if len(self.row) == self.rows * self.longest:
+            return padded.flatten(0, 1)
+        return padded[self.row, self.within]
+
+
+def _fused(attention: MultiHeadAttention) -> tuple[Tensor, Tensor]:
+    """Query, key and value projections as one: weight and bias. The modules' own weights become parts of it."""
+    parts: list[nn.Linear] = [attention.query, attention.key, attention.value]
+    weight = torch.cat([part.weight.detach() for part in parts])
+    no_bias = torch.zeros_like(parts[0].weight[:, 0])
+    bias = torch.cat([no_bias if part.bias is None else part.bias.detach() for part in parts])
+    for part, view in zip(parts, weight.chunk(3), strict=True):
+        part.weight.data = view  # no second copy in memory
+    return weight, bias

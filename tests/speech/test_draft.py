@@ -1,0 +1,91 @@
+"""Drafts: whatever is proposed, the text is that of plain greedy decoding, in as many passes as predicted."""
+
+from collections.abc import Sequence
+
+import pytest
+from earspan.speech.draft import Draft, accepted_of, proposals
+from earspan.speech.engine import Clip, DecodeOptions, Engine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+TEXTS = st.lists(st.integers(0, 4), max_size=40)
+END = 99
+
+
+def _decode(draft: Sequence[int], text: Sequence[int]) -> tuple[list[int], int]:
+    """Decoding against an oracle that knows the text: what is produced, and in how many passes."""
+    following, produced, passes = Draft(draft), [], 0
+    while not produced or produced[-1] != END:
+        proposal = following.proposal(len(text) - len(produced) - 1)
+        accepted = accepted_of(proposal, text[len(produced) :])
+        produced += text[len(produced) : len(produced) + accepted + 1]
+        following.follow(produced, accepted)
+        passes += 1
+    return produced, passes
+
+
+@given(TEXTS, TEXTS)
+def test_every_pass_produces_and_any_draft_gives_the_text(draft: list[int], text: list[int]):
+    text = [*text, END]
+    produced, passes = _decode(draft, text)
+    assert produced == text
+    assert 1 <= passes <= len(text)
+    assert len(proposals(draft, text)) == passes
+
+
+@given(st.lists(st.integers(), unique=True, min_size=30, max_size=30), st.integers(0, 29), st.integers(0, 29))
+def test_a_perfect_draft_takes_one_pass_and_every_edit_one_or_two_more(words: list[int], cut: int, changed: int):
+    text = [*words, 10**30]
+    assert proposals(words, text) == (30,)
+    assert proposals((), text) == (0,) * 31
+    assert len(proposals(words, [*words[:cut], 10**31, *words[cut:], 10**30])) <= 3  # inserted
+    assert len(proposals(words, [*words[:cut], *words[cut + 1 :], 10**30])) <= 2  # deleted
+    assert len(proposals(words, [*words[:changed], 10**31, *words[changed + 1 :], 10**30])) <= 2  # substituted
+    # a window that moved on: the head is gone, the tail is new
+    assert len(proposals(words, [*words[cut:], 10**31, 10**32, 10**30])) <= 2 + 2
+
+
+def test_a_budget_bounds_what_is_proposed():
+    assert proposals(range(10), range(5), budget=5) == (4,)
+    assert proposals(range(10), [0], budget=1) == (0,)
+
+
+@pytest.fixture(scope="module")
+def heard(tiny_recogniser, tones):
+    """A random model's sliding windows, decoded plainly: recogniser, clips, hypotheses."""
+    recogniser, audio = tiny_recogniser(), tones(9.0, 7)
+    clips = [Clip(audio[start : start + 48_000]) for start in range(0, 9 * 16_000 - 48_000, 8_000)]
+    clips += [Clip(clip.audio[:40_001], "said before") for clip in clips[:4]]
+    options = DecodeOptions(max_tokens=40)
+    return recogniser, clips, options, Engine(recogniser, options).transcribe(clips)
+
+
+@settings(max_examples=4, deadline=None)
+@given(data=st.data())
+def test_random_drafts_on_random_weights_change_nothing(heard, data):
+    recogniser, clips, options, plain = heard
+    engine = Engine(recogniser, options, batch_bytes=data.draw(st.sampled_from([1, 4 << 20, 1 << 30])))
+    drafted, predicted = [], 0
+    for clip, hypothesis in zip(clips, plain, strict=True):
+        tokens = list(hypothesis.tokens)
+        for _ in range(data.draw(st.integers(0, 3))):  # a few edits, anywhere
+            place = data.draw(st.integers(0, len(tokens)))
+            tokens[place : place + data.draw(st.integers(0, 2))] = data.draw(
+                st.lists(st.integers(0, 50_000), max_size=2)
+            )
+        drafted.append(Clip(clip.audio, clip.prompt, draft=tuple(tokens)))
+        produced = hypothesis.tokens if hypothesis.cut_off else (*hypothesis.tokens, 50_256)
+        predicted += len(proposals(tokens, produced, options.max_tokens))
+    found = engine.transcribe(drafted)
+    assert [(h.text, h.tokens, h.cut_off) for h in found] == [(h.text, h.tokens, h.cut_off) for h in plain]
+    assert engine.decoder_passes == predicted
+
+
+def test_the_window_before_as_a_draft_saves_passes(heard):
+    recogniser, clips, options, plain = heard
+    engine = Engine(recogniser, options)
+    own = [Clip(clip.audio, clip.prompt, hypothesis.tokens) for clip, hypothesis in zip(clips, plain, strict=True)]
+    assert [h.tokens for h in engine.transcribe(own)] == [h.tokens for h in plain]
+    assert engine.decoder_passes == len(clips)  # a perfect draft: the prefill decodes it all
+    assert engine.transcribe(clips) == engine.transcribe(own)  # a draft makes no other call of it
+    assert engine.computed == len(clips)

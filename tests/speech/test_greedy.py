@@ -1,0 +1,88 @@
+"""What a batch may not change: rounding differences between batches are far below what is left to the referee."""
+
+import numpy as np
+import torch
+from earspan.speech import greedy
+from earspan.speech.decoder import Decoder, TokenTable
+from earspan.speech.engine import Clip, DecodeOptions, Engine
+from earspan.speech.model import load_recogniser
+from whisper.tokenizer import get_tokenizer
+
+CLOSE = greedy._CLOSE[torch.float32]
+
+
+@torch.inference_mode()
+def test_packed_passes_equal_whispers_own_decoder(tiny_whisper):
+    model = tiny_whisper()
+    generator = torch.Generator().manual_seed(3)
+    features = [torch.randn(positions, 64, generator=generator) for positions in (60, 45, 60)]
+    texts = [torch.randint(0, 50_000, (length,), generator=generator).tolist() for length in (11, 7, 16)]
+    rows = Decoder(model).begin(features, 20)
+    # fed in unequal pieces; the second row leaves after the first pass
+    first = rows.advance([texts[0][:2], texts[1], texts[2][:9]])
+    assert rows.keep([0, 2]) == [0, 2]
+    second = rows.advance([texts[0][2:], texts[2][9:]])
+    states = [torch.cat([first[:2], second[:9]]), first[2:9], torch.cat([first[9:], second[9:]])]
+    for text, audio, state in zip(texts, features, states, strict=True):
+        expected = model.decoder(torch.tensor([text]), audio[None])[0]
+        found = state @ model.decoder.token_embedding.weight.T
+        torch.testing.assert_close(found, expected, rtol=0, atol=CLOSE / 8)
+
+
+@torch.inference_mode()
+def test_rows_that_leave_make_room_for_the_last(tiny_whisper):
+    model = tiny_whisper()
+    features = [torch.full((30, 64), float(row)) for row in range(6)]
+    rows = Decoder(model).begin(features, 8)
+    rows.advance([[row] * (row + 1) for row in range(6)])
+    assert rows.keep([1, 3, 4, 5]) == [5, 1, 4, 3]
+    assert rows.lengths == [6, 2, 5, 4]
+    states = rows.advance([[9], [9], [9], [9]])
+    for row, state in zip((5, 1, 4, 3), states, strict=True):
+        alone = Decoder(model).begin([features[row]], 8).advance([[row] * (row + 1) + [9]])[-1]
+        torch.testing.assert_close(state, alone, rtol=0, atol=CLOSE / 8)
+
+
+def test_equal_rows_of_the_table_count_each():
+    weight = torch.randn(7, 5, generator=torch.Generator().manual_seed(1))
+    weight[4] = weight[6] = weight[1]
+    hidden = torch.cat([torch.randn(300, 5, generator=torch.Generator().manual_seed(2)), 9 * weight[1:2]])
+    choice, logits = TokenTable(weight).choose(hidden), hidden @ weight.T
+    assert torch.equal(choice.token, torch.where((best := logits.argmax(-1)) == 4, 1, torch.where(best == 6, 1, best)))
+    torch.testing.assert_close(choice.log_probability, logits.log_softmax(-1).amax(-1))
+    distinct = logits[:, [0, 1, 2, 3, 5]].topk(2).values
+    torch.testing.assert_close(choice.margin, distinct[:, 0] - distinct[:, 1])
+    assert TokenTable(weight).lowest_equal(6) == 1
+
+
+def test_near_ties_are_decided_alone(tiny_recogniser, tones, monkeypatch):
+    """With rounding noise planted into every batched logit, texts stay those without."""
+    recogniser = tiny_recogniser()
+    clips = [Clip(tones(2.0, seed)) for seed in range(12)]
+    options = DecodeOptions(max_tokens=40)
+    expected = [h.tokens for h in Engine(recogniser, options).transcribe(clips)]
+    choose = TokenTable._choose
+    generator = torch.Generator().manual_seed(1)
+
+    def noisy(table, hidden):
+        return choose(table, hidden * (1 + 1e-6 * torch.randn(hidden.shape, generator=generator)))
+
+    monkeypatch.setattr(TokenTable, "_choose", noisy)
+    assert [h.tokens for h in Engine(recogniser, options).transcribe(clips)] == expected
+
+
+@torch.inference_mode()
+def test_the_batch_moves_logits_by_far_less_than_a_near_tie(tiny_recogniser, tones):
+    # `pocket` and random weights; the referee's limit has to be well above what is seen
+    for recogniser in (tiny_recogniser(), load_recogniser("pocket")):
+        engine = Engine(recogniser)
+        clips = [Clip(tones(3.0, seed)) for seed in range(9)]
+        prompt = list(get_tokenizer(False).encode("the night train was late and nobody said why"))
+        table = recogniser.whisper.decoder.token_embedding.weight
+        together = engine._decoder.begin(engine._encoded(clips), 20).advance([prompt] * 9) @ table.T
+        alone = torch.cat(
+            [engine._decoder.begin(engine._encoded([clip]), 20).advance([prompt]) @ table.T for clip in clips]
+        )
+        moved = float((together - alone).abs().max())
+        assert moved < CLOSE / 8
+        assert np.isfinite(moved)
