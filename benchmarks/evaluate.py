@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--timed-as", metavar="SIZE", help="Whisper size that is timed (default: the model; large-v3 for pocket)")
     add("--dataset", type=comma_list, default="talks", metavar="NAME|PATH,...", help="see earspan datasets")
     add("--backend", default="h100", metavar="NAME|none", help="what is timed; none: text only (default: h100)")
-    add("--strategy", default="sliding", choices=sorted(strategy_names()), help="default: sliding")
+    add("--strategy", default="sliding", help=f"{', '.join(strategy_names())}, package.module:Class (default: sliding)")
     add("--window", type=positive_seconds, metavar="S", help="default: the backend's span; 30 without a backend")
     add("--step", type=positive_seconds, default=1.0, metavar="S", help="seconds between calls (default: 1)")
     add("--streams", type=positive_count, default=8, help="live recordings that share the backend (default: 8)")

@@ -33,7 +33,7 @@ from .options import (
     seconds_list,
     use_all_cores,
 )
-from .playing import digest_of, load_recordings, service_time, size_of, timing_doubts, what_was_run
+from .playing import WordTimes, digest_of, load_recordings, service_time, size_of, timing_doubts, what_was_run
 from .progress import stage
 from .score import publish
 from .store import Run, Track, environment, track, write_raw
@@ -88,14 +88,15 @@ def run(args: argparse.Namespace) -> int:
     dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
     clocks = {backend.name: service_time(backend, dims, args) for backend in backends if _fits(backend, dims, args)}
     recordings, failed = load_recordings(dataset)
-    live = [head(recording, args.live_audio) for recording in recordings]
     print(
-        f"measured: text and WER of {args.model}, {len(live)} recordings of {dataset.name}\n"
+        f"measured: text and WER of {args.model}, {len(recordings)} recordings of {dataset.name}\n"
         f"simulated: times of {timed_as} on {', '.join(clocks)}, {args.streams} streams each",
         file=sys.stderr,
     )
 
     attention = Attention(recogniser, engine.options, engine.cache)
+    word_times = WordTimes()
+    live = [head(recording, args.live_audio) for recording in word_times.fill(recordings, engine)]
     tracks: list[Track] = []
     for setting in settings:
         with stage(f"{setting.strategy} windows of {setting.window_s:g} s") as progress:
@@ -123,6 +124,7 @@ def run(args: argparse.Namespace) -> int:
             "seed": args.seed,
             "regime": args.regime,
         },
+        "word_times": word_times.meta(recogniser),
         "failed": failed,
         "warnings": timing_doubts(args),
         "environment": {**environment(time.monotonic() - began), "calls_computed": engine.computed},

@@ -302,6 +302,7 @@ def _origin(results: dict[str, Any]) -> Markup:
         "Load": f"{settings['streams']} streams a device, a call every {settings['step_s']:g} s where windows slide",
         "Overload policy": settings["overload"],
         "Scoring": results["scoring"],
+        **({"Word times": results["word_times"]["note"]} if results.get("word_times") else {}),
         **{
             b["backend"]: f"{b['describe']} ({PROVENANCES.get(b['provenance'], 'the model does not fit')})"
             for b in results["backends"]

@@ -217,30 +217,20 @@ def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]):
 
 def test_points_are_where_their_values_are():
     series = (Series("a", 0, (Point(1.0, 0.1, "p", (0.05, 0.2)), Point(10.0, 0.4, "q", solid=False))),)
-    chart = xy_figure(
-        "T",
-        [Frame("one", series, ((1.0, 0.1), (10.0, 0.05)), diagonal=True)],
-        Axis("x", logarithmic=True),
-        Axis("y", factor=100),
-    )
+    frame = Frame("one", series, ((1.0, 0.1), (10.0, 0.05)), diagonal=True)
+    chart = xy_figure("T", [frame], Axis("x", logarithmic=True), Axis("y", factor=100))
     root = ET.fromstring(chart)
-    marks = {path.find("title").text: path for path in root.iter("path") if path.find("title") is not None}
-    assert marks["q"].get("class") == "hollow"
-    x1, x10 = (float(marks[name].get("d").split("a")[0].split()[0][1:]) + 4 for name in "pq")
-    tick = {
-        text.text: float(text.get("x"))
-        for text in root.iter("text")
-        if text.get("class") == "tick" and text.get("text-anchor") == "middle"
-    }
-    assert x1 == pytest.approx(tick["1"], abs=0.02)
-    assert x10 == pytest.approx(tick["10"], abs=0.02)
-    assert tick["10"] - tick["5"] == pytest.approx(tick["2"] - tick["1"], abs=0.02)
-    rises = {
-        text.text: float(text.get("y")) - 4
-        for text in root.iter("text")
-        if text.get("text-anchor") == "end" and text.get("class") == "tick"
-    }
-    assert float(marks["p"].get("d").split("a")[0].split()[1]) == pytest.approx(rises["10"], abs=0.02)
+    marks = {path.findtext("title"): path.attrib for path in root.iter("path")}
+    assert marks["q"]["class"] == "hollow"
+    ticks = [(text.text, text.attrib) for text in root.iter("text") if text.get("class") == "tick"]
+    across = {name: float(at["x"]) for name, at in ticks if at["text-anchor"] == "middle"}
+    upward = {name: float(at["y"]) - 4 for name, at in ticks if at["text-anchor"] == "end"}
+    # A circle is drawn from its left end, 4 to the left of the point.
+    (x1, y1), (x10, _) = (map(float, marks[name]["d"][1:].split("a")[0].split()) for name in "pq")
+    assert x1 + 4 == pytest.approx(across["1"], abs=0.02)
+    assert x10 + 4 == pytest.approx(across["10"], abs=0.02)
+    assert across["10"] - across["5"] == pytest.approx(across["2"] - across["1"], abs=0.02)
+    assert y1 == pytest.approx(upward["10"], abs=0.02)
 
 
 def test_a_chart_without_points_says_so():
