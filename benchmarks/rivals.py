@@ -31,6 +31,7 @@ def openai_loop(recogniser: Recogniser, max_tokens: int, padded: bool) -> Transc
         suppress_blank=False,
         fp16=False,
         sample_len=max_tokens,
+        length_penalty=0.0,  # of one candidate it changes nothing; without it, an empty text divides by zero
     )
 
     def one(clip: Clip, model: Whisper) -> str:

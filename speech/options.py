@@ -10,7 +10,14 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from whisper.decoding import BeamSearchDecoder, DecodingOptions, DecodingResult, DecodingTask, Inference
+from whisper.decoding import (
+    BeamSearchDecoder,
+    DecodingOptions,
+    DecodingResult,
+    DecodingTask,
+    Inference,
+    MaximumLikelihoodRanker,
+)
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer
 
@@ -154,12 +161,22 @@ class _Inference(Inference):
         self._rows = None
 
 
+class _Ranker(MaximumLikelihoodRanker):
+    """openai-whisper's choice among candidates, with an empty text as long as one token: it divides by the length."""
+
+    def rank(self, tokens: list[list[Tensor]], sum_logprobs: list[list[float]]) -> list[int]:
+        """Which candidate of each audio is the best."""
+        counted = [[text if len(text) else text.new_zeros(1) for text in texts] for texts in tokens]
+        return super().rank(counted, sum_logprobs)
+
+
 class _Task(DecodingTask):
     """openai-whisper's decoding of audio that is already encoded, of any length, over our caches."""
 
     def __init__(self, decoder: Decoder, model: Whisper, options: DecodingOptions) -> None:
         super().__init__(model, options)
         capacity = min(self.n_ctx, len(self.initial_tokens) + self.sample_len)
+        self.sequence_ranker = _Ranker(options.length_penalty)
         self.inference = self.own_inference = _Inference(decoder, capacity)
         if isinstance(self.decoder, BeamSearchDecoder):
             self.decoder.inference = self.inference

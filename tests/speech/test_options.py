@@ -116,6 +116,19 @@ def test_temperatures_are_tried_until_a_text_passes(tiny_recogniser, tones):
     assert Engine(tiny_recogniser(), silent).transcribe([Clip(tones(1.0, 1))])[0].text == ""
 
 
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
+@pytest.mark.parametrize("options", [DecodeOptions(no_speech_threshold=1.0), DecodeOptions(beam_size=2)])
+def test_nothing_said_is_an_empty_text(tiny_recogniser, tones, options: DecodeOptions):
+    recogniser = tiny_recogniser()
+    decoder = recogniser.whisper.decoder
+    with torch.no_grad():  # always the end mark
+        decoder.ln.weight.zero_()
+        decoder.ln.bias.fill_(1.0)
+        decoder.token_embedding.weight[50_256] = 9.0
+    [hypothesis] = Engine(recogniser, options).transcribe([Clip(tones(1.0, 1))])
+    assert (hypothesis.text, hypothesis.tokens, hypothesis.decode_tokens) == ("", (), 0)
+
+
 def test_segments_lie_between_timestamps():
     tokenizer = get_tokenizer(False)
     at = tokenizer.timestamp_begin
