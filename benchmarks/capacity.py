@@ -179,7 +179,11 @@ def _fleets(study: Study, shares: Shares) -> tuple[list[dict[str, Any]], str]:
     promises = {name: promise for name, _, promise, _ in shares}
     found = []
     for size in FLEET_SIZES:
-        tiers = [Tier(name, round(share * size), promise.latency_s, wer) for name, share, promise, wer in shares]
+        counts = _apportioned(size, [share for _, share, _, _ in shares])
+        tiers = [
+            Tier(name, count, promise.latency_s, wer)
+            for count, (name, _, promise, wer) in zip(counts, shares, strict=True)
+        ]
         try:
             fleet = study.fleet(tiers, promises)
         except InputError as error:
@@ -188,12 +192,21 @@ def _fleets(study: Study, shares: Shares) -> tuple[list[dict[str, Any]], str]:
             {"backend": group.option.name, "servers": group.servers, "streams": dict(group.streams)}
             for group in fleet.groups
         ]
-        total = sum(tier.streams for tier in tiers)
         found.append(
-            {"streams": total, "usd_per_h": fleet.usd_per_h, "usd_per_audio_h": fleet.usd_per_h / total,
+            {"streams": size, "usd_per_h": fleet.usd_per_h, "usd_per_audio_h": fleet.usd_per_h / size,
              "groups": groups, "checked": fleet.checked, "notes": list(fleet.notes)}
         )  # fmt: skip
     return found, ""
+
+
+def _apportioned(size: int, shares: Sequence[float]) -> list[int]:
+    """Whole streams by tier that add up to `size`: rounded down, the rest to the largest remainders."""
+    exact = [share * size for share in shares]
+    counts = [int(part + 1e-9) for part in exact]
+    order = sorted(range(len(shares)), key=lambda index: counts[index] - exact[index])
+    for index in order[: size - sum(counts)]:
+        counts[index] += 1
+    return counts
 
 
 def _spans(backend: Backend, study: Study, args: argparse.Namespace) -> dict[str, Any]:

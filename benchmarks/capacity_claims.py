@@ -73,7 +73,9 @@ def varied(study: Study, variation: Variation) -> Study:
                 usd = part.price.low if cheap else part.price.high
                 prices[part.device] = replace(part.price, usd_per_h=usd)
     backends = [at_end(backend, variation.figures) for backend in study.backends]
-    return replace(study, backends=backends, prices=prices, factors=factors)
+    return replace(
+        study, backends=backends, prices=prices, factors=factors, kept=study.kept if variation.prices else {}
+    )
 
 
 def at_end(backend: Backend, end: str) -> Backend:

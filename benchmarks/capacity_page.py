@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backends.errors import InputError
-from .capacity_words import UNITS, amount, verdict_of
+from .capacity_words import UNITS, verdict_of
 from .frontier_chart import Axis, Line, batch_lines, frontier, lines_of
 from .markup import Markup, el, join
 from .report import closed_page
 from .report_tables import scrolling
+from .units import figures
 
 Row = dict[str, Any]
 COST = Axis("Dollars per hour of audio (logarithmic)")
@@ -158,7 +159,7 @@ def _claims(results: Row) -> Markup:
             f"{row['window_s']:g} s",
             row["measure"],
             row["answer"] if not row["backend"] else f"{row['answer']} ({row['backend']})",
-            ", ".join(f"{kind} {amount(value)}" for kind, value in row["figures"].items())
+            ", ".join(f"{kind} {figures(value)}" for kind, value in row["figures"].items())
             + (f" {UNITS[row['measure']]}" if row["figures"] else ""),
             verdict_of(row),
         ]

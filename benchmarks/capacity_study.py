@@ -71,10 +71,11 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """One set of backends under one set of assumptions. Answers are kept, so asking twice costs nothing.
+    """One set of backends under one set of assumptions.
 
     load: what all streams have in common; its streams, window and step do not matter. factors: what the times of each
-    station of a backend are multiplied with.
+    station of a backend are multiplied with. kept: the answers so far, by backend and promise, so that asking twice
+    costs nothing; studies that differ in their prices only may share them.
     """
 
     backends: Sequence[Backend]
@@ -88,7 +89,7 @@ class Study:
     seed: int = 0
     factors: Callable[[Backend], tuple[float, ...]] = lambda backend: (1.0,)
     _servers: dict[tuple[str, float], Server | None] = field(init=False, default_factory=dict)
-    _points: dict[tuple[str, Promise], Point] = field(init=False, default_factory=dict)
+    kept: dict[tuple[str, Promise], Capacity | None] = field(default_factory=dict)
 
     @cached_property
     def bills(self) -> dict[str, Bill]:
@@ -114,43 +115,33 @@ class Study:
     def best(self, backend: Backend, promise: Promise) -> Point:
         """The most streams of the backend that keep the promise, over the steps it may take."""
         key = backend.name, promise
-        if key not in self._points:
-            self._points[key] = self._best(backend, promise)
-        return self._points[key]
+        if key not in self.kept:
+            self.kept[key] = self._capacity(backend, promise)
+        found, server, wer = self.kept[key], self.server(backend, promise.window_s), self.wer_at(promise.window_s)
+        head = backend.name, kind_of(backend), promise
+        if found is None or server is None:
+            reason = "it cannot hold one call"
+            return Point(*head, None, 0, "capacity", reason, {}, 0.0, 0.0, None, None, wer, "estimate")
+        bill, step_s = self.bills[backend.name], found.load.step_s if found.streams else None
+        limits = found.limited_by, found.reason
+        costs = bill.usd_per_audio_h(found.streams), bill.joules_per_audio_h(found.streams)
+        return Point(*head, step_s, found.streams, *limits, found.word_latency_s, found.batch, found.busy, *costs, wer,
+                     server.provenance)  # fmt: skip
 
-    def _best(self, backend: Backend, promise: Promise) -> Point:
+    def _capacity(self, backend: Backend, promise: Promise) -> Capacity | None:
         server = self.server(backend, promise.window_s)
+        if server is None:
+            return None
         best: Capacity | None = None
-        if server is not None:
-            steps = {min(part * promise.latency_s, LONGEST_STEP_S, promise.window_s) for part in STEPS_OF_LATENCY}
-            for step_s in sorted(steps, reverse=True):
-                load = replace(self.load, streams=1, window_s=promise.window_s, step_s=step_s)
-                found = capacity(server, load, latency_s=promise.latency_s, seed=self.seed)
-                if best is not None and 0 < found.streams < best.streams:
-                    break  # shorter steps only make more calls from here
-                if best is None or found.streams > best.streams:
-                    best = found
-        if best is None or server is None:
-            nothing = "it cannot hold one call"
-            return Point(backend.name, kind_of(backend), promise, None, 0, "capacity", nothing, {}, 0, 0, None, None,
-                         self.wer_at(promise.window_s), "estimate")  # fmt: skip
-        bill = self.bills[backend.name]
-        return Point(
-            backend.name,
-            kind_of(backend),
-            promise,
-            best.load.step_s if best.streams else None,
-            best.streams,
-            best.limited_by,
-            best.reason,
-            best.word_latency_s,
-            best.batch,
-            best.busy,
-            bill.usd_per_audio_h(best.streams),
-            bill.joules_per_audio_h(best.streams),
-            self.wer_at(promise.window_s),
-            server.provenance,
-        )
+        steps = {min(part * promise.latency_s, LONGEST_STEP_S, promise.window_s) for part in STEPS_OF_LATENCY}
+        for step_s in sorted(steps, reverse=True):
+            load = replace(self.load, streams=1, window_s=promise.window_s, step_s=step_s)
+            found = capacity(server, load, latency_s=promise.latency_s, seed=self.seed)
+            if best is not None and 0 < found.streams < best.streams:
+                break  # shorter steps only make more calls from here
+            if best is None or found.streams > best.streams:
+                best = found
+        return best
 
     def wer_at(self, window_s: float) -> float | None:
         """WER at a window, from the stored run; None beyond its windows or without a run."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .tables import show_table
+from .units import figures
 
 Row = dict[str, Any]
 VERBS = {"dollars per audio hour": "cheapest", "joules per audio hour": "the least energy"}
@@ -33,11 +34,11 @@ def _claim(row: Row, measure: str) -> str:
         told = f"{where}, no backend {'with a known price ' if 'dollars' in measure else ''}carries a stream"
     else:
         unit = UNITS[measure]
-        figures = sorted(row["figures"].items(), key=lambda item: item[1])
-        (first, best), *rest = figures
+        ranked = sorted(row["figures"].items(), key=lambda item: item[1])
+        (first, best), *rest = ranked
         absent = [kind for kind in ("GPU", "LPU", "hybrid") if kind not in row["figures"]]
-        others = [f"{kind} {amount(value)} {unit}" for kind, value in rest] + [f"{kind} none" for kind in absent]
-        told = f"{where}, {row['backend']} ({first}) is {VERBS[measure]}: {amount(best)} {unit} an audio hour"
+        others = [f"{kind} {figures(value)} {unit}" for kind, value in rest] + [f"{kind} none" for kind in absent]
+        told = f"{where}, {row['backend']} ({first}) is {VERBS[measure]}: {figures(best)} {unit} an audio hour"
         told += f"; {', '.join(others)}" if others else ""
     return f"{told}. {verdict_of(row)}."
 
@@ -48,11 +49,6 @@ def verdict_of(row: Row) -> str:
         return "Settled: no variation overturns it"
     turns = "; ".join(f"{answer} if {name}" for name, answer in row["others"].items())
     return f"Not settled by the model's accuracy: {turns}"
-
-
-def amount(value: float) -> str:
-    """Three significant digits, thousands as k."""
-    return f"{value / 1000:,.3g}k" if value >= 10_000 else f"{value:.3g}"
 
 
 def _break_even(results: Row) -> list[str]:
@@ -108,7 +104,7 @@ def show(results: Row, folder: Path) -> None:
         (f"By latency of 99 of 100 words, windows of {window_s:g} s", "promised_s", ("window_s", window_s)),
         (f"By window, latency {latency_s:g} s", "window_s", ("promised_s", latency_s)),
     ):
-        rows = [row for row in results["points"] if row[kept[0]] == kept[1]]
+        rows = sorted((row for row in results["points"] if row[kept[0]] == kept[1]), key=lambda row: row[key])
         show_table(title, columns, [_cells(row, key) for row in rows])
         print()
     _show_spans(results["spans"])

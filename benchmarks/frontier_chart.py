@@ -85,10 +85,14 @@ def frontier(
     heights = [dot.y * y.scale for dot in dots] + [height * y.scale for _, height in references]
     up = _scale(heights, TOP + HEIGHT, TOP + 10)
     parts = [el("text", y.name, x=0, y=14, class_="head"), _legend(lines), _axes(across, up, x)]
-    for name, height in references:
+    above, above_name, end = -100.0, "", RIGHT
+    for name, height in sorted(references, key=lambda one: -one[1]):
         at = up(height * y.scale)
+        # names of lines that are close stand side by side
+        end = end - text_width(above_name, 12) - 16 if at - above < 16 else RIGHT
+        above, above_name = at, name
         parts.append(el("line", x1=LEFT, x2=RIGHT, y1=at, y2=at, class_="offline"))
-        parts.append(el("text", name, x=RIGHT, y=at - 5, class_="small", text_anchor="end"))
+        parts.append(el("text", name, x=end, y=at - 5, class_="small", text_anchor="end"))
     for line in sorted(lines, key=lambda line: not all(dot.dominated for dot in line.dots)):
         parts.append(_line(line, lines, across, up, x, y))
     said = "; ".join(f"{line.name}: " + ", ".join(f"({d.x:g}, {d.y:.3g})" for d in line.dots) for line in lines)

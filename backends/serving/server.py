@@ -27,6 +27,10 @@ class Server:
         """The most calls of that many decode steps per second that every station keeps up with."""
         return min(station.calls_per_s(tokens) for station in self.stations)
 
+    def alone_s(self, tokens: float) -> tuple[float, ...]:
+        """Seconds of one call of that many decode steps with nothing else there, by station."""
+        return tuple(station.alone_s(tokens) for station in self.stations)
+
     def scaled(self, *factors: float) -> "Server":
         """The same server with the times of each station `factors` times as long; one factor is for all of them."""
         each = factors * len(self.stations) if len(factors) == 1 else factors
@@ -49,7 +53,7 @@ def server_of(
     """
     if batching not in BATCHING:
         raise unknown("batching", batching, BATCHING)
-    if max_batch < 1 or max_wait_s < 0:
+    if max_batch < 1 or not 0 <= max_wait_s < float("inf"):
         raise InputError(f"largest batch {max_batch}, wait {max_wait_s:g} s; expected at least 1 and at least 0")
     provenance = backend.time(call).provenance
     if batching == "continuous":
