@@ -43,6 +43,10 @@ class Continuous:
         sizes = enumerate(zip(self.before_s, self.step_s, strict=True), 1)
         return max(size / max(before + tokens * step, 1e-12) for size, (before, step) in sizes)
 
+    def alone_s(self, tokens: float) -> float:
+        """Seconds of one call of that many decode steps with nothing else there."""
+        return self.before_s[0] + tokens * self.step_s[0]
+
     def scaled(self, factor: float) -> "Continuous":
         """The same device with all times `factor` times as long."""
         before, step = (tuple(factor * one for one in times) for times in (self.before_s, self.step_s))

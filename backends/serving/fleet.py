@@ -9,6 +9,7 @@ fullest server of each kind is simulated with its mix, and a kind that fails is 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -122,13 +123,15 @@ def _solve(tiers: Sequence[Tier], options: Sequence[Option]) -> Fleet:
         rows[np.arange(classes), mine] = 1
         rows[classes + kind, mine] = 1 / np.maximum(room[kind], 1)
         rows[classes + kind, kind] = -1
-    lowest = np.concatenate((demand, np.full(kinds, -np.inf)))
-    highest = np.concatenate((demand, np.zeros(kinds)))
-    most = np.concatenate((np.full(kinds, np.inf), np.where(room > 0, demand, 0).ravel()))
+    # Any: scipy takes arrays of bounds, which its annotations leave out
+    lowest: Any = np.concatenate((demand, np.full(kinds, -np.inf)))
+    highest: Any = np.concatenate((demand, np.zeros(kinds)))
+    least: Any = np.zeros(size)
+    most: Any = np.concatenate((np.full(kinds, np.inf), np.where(room > 0, demand, 0).ravel()))
     found = milp(
         np.concatenate((prices, np.zeros(kinds * classes))),
         constraints=LinearConstraint(rows, lowest, highest),
-        bounds=Bounds(np.zeros(size), most),
+        bounds=Bounds(least, most),
         integrality=np.ones(size),
         options={"mip_rel_gap": 1e-6, "time_limit": 10.0},
     )

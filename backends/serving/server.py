@@ -27,6 +27,10 @@ class Server:
         """The most calls of that many decode steps per second that every station keeps up with."""
         return min(station.calls_per_s(tokens) for station in self.stations)
 
+    def alone_s(self, tokens: float) -> tuple[float, ...]:
+        """Seconds of one call of that many decode steps with nothing else there, by station."""
+        return tuple(station.alone_s(tokens) for station in self.stations)
+
     def scaled(self, *factors: float) -> "Server":
         """The same server with the times of each station `factors` times as long; one factor is for all of them."""
         each = factors * len(self.stations) if len(factors) == 1 else factors

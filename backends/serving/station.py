@@ -69,6 +69,10 @@ class Station:
         sizes = enumerate(self.intervals, 1)
         return self.servers * max(size / max(line.at(tokens), 1e-12) for size, line in sizes)
 
+    def alone_s(self, tokens: float) -> float:
+        """Seconds of one call of that many decode steps with nothing else there."""
+        return self.seconds[0].at(tokens)
+
     def scaled(self, factor: float) -> "Station":
         """The same station with all times `factor` times as long."""
         seconds, intervals = (tuple(line.scaled(factor) for line in lines) for lines in (self.seconds, self.intervals))

@@ -108,7 +108,7 @@ def test_times_of_a_server_are_the_backends_own():
     for name in ("h100", "groq-v1x8", "h100+groq-v1x8"):
         backend = get_backend(name)
         server = server_of(backend, CALL, max_batch=4)
-        alone = sum(station.seconds[0].at(33) for station in server.stations)
+        alone = sum(server.alone_s(33))
         assert alone == pytest.approx(backend.time(CALL).seconds, rel=1e-6)
         assert len(server.stations) == (2 if "+" in name else 1)
         halved = server.scaled(0.5)
@@ -116,7 +116,7 @@ def test_times_of_a_server_are_the_backends_own():
     # between the two lengths that were timed, times are on a line to within a percent
     short = replace(CALL, decode_tokens=24)
     gpu = get_backend("h100")
-    assert server_of(gpu, CALL).stations[0].seconds[0].at(24) == pytest.approx(gpu.time(short).seconds, rel=0.01)
+    assert server_of(gpu, CALL).alone_s(24)[0] == pytest.approx(gpu.time(short).seconds, rel=0.01)
 
 
 def test_continuous_batching_serves_the_same_calls():
