@@ -55,12 +55,13 @@ def lines_of(rows: Sequence[dict[str, Any]], x: str, y: str, better: str = "low"
             for other in known
         )
 
-    names = dict.fromkeys(row["backend"] for row in known)
+    # backends without a point keep their turn, so that dashes are the same in every chart
+    names = {row["backend"]: row["kind"] for row in sorted(rows, key=lambda row: row["backend"])}
     found = []
-    for name in names:
+    for name, kind in names.items():
         mine = sorted((row for row in known if row["backend"] == name), key=lambda row: row[x])
         dots = tuple(Dot(row[x], row[y], f"{row['batch']:.0f}", _told(row), beaten(row)) for row in mine)
-        found.append(Line(name, mine[0]["kind"], dots))
+        found.append(Line(name, kind, dots))
     return found
 
 
@@ -95,6 +96,7 @@ def frontier(
         parts.append(el("text", name, x=end, y=at - 5, class_="small", text_anchor="end"))
     for line in sorted(lines, key=lambda line: not all(dot.dominated for dot in line.dots)):
         parts.append(_line(line, lines, across, up, x, y))
+    parts += _labels(dots, across, up, x, y)
     said = "; ".join(f"{line.name}: " + ", ".join(f"({d.x:g}, {d.y:.3g})" for d in line.dots) for line in lines)
     return svg(title, said, TOP + HEIGHT + 52, parts)
 
@@ -137,16 +139,27 @@ def _line(line: Line, lines: Sequence[Line], across: Scale, up: Scale, x: Axis, 
     parts = [el("path", d=path, class_="line", stroke_dasharray=dashes)]
     for at_x, at_y, dot in places:
         beaten = " beaten" if dot.dominated else ""
-        circle = el("circle", el("title", dot.told), cx=at_x, cy=at_y, r=4.5, class_="point" + beaten)
-        label = el("text", dot.label, x=at_x, y=at_y - 9, class_="small" + beaten, text_anchor="middle")
-        parts += [circle, label]
+        parts.append(el("circle", el("title", dot.told), cx=at_x, cy=at_y, r=4.5, class_="point" + beaten))
     faded = " faded" if all(dot.dominated for dot in line.dots) else ""
     return el("g", *parts, class_=css + faded)
 
 
+def _labels(dots: Sequence[Dot], across: Scale, up: Scale, x: Axis, y: Axis) -> list[Markup]:
+    """The labels of points, those on the frontier first, as far as none covers another."""
+    placed: list[tuple[float, float]] = []
+    found = []
+    for dot in sorted(dots, key=lambda dot: dot.dominated):
+        at_x, at_y = across(dot.x * x.scale), up(dot.y * y.scale) - 9
+        if dot.label and all(abs(at_x - other_x) > 22 or abs(at_y - other_y) > 13 for other_x, other_y in placed):
+            placed.append((at_x, at_y))
+            css = "small beaten" if dot.dominated else "small"
+            found.append(el("text", dot.label, x=at_x, y=at_y, class_=css, text_anchor="middle"))
+    return found
+
+
 def _legend(lines: Sequence[Line]) -> Markup:
     parts, at, row = [], 0.0, 0
-    for line in lines:
+    for line in (line for line in lines if line.dots):
         css, dashes = _style(line, lines)
         width = 34 + text_width(line.name, 12) + 22
         if at + width > WIDTH:
