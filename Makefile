@@ -10,8 +10,12 @@ bench: .venv/installed
 study: .venv/installed-vad
 	$(BIN)/earspan study
 
-capacity: .venv/installed
-	$(BIN)/earspan capacity
+# GroqChips: about 20,000 USD a card (Mouser, BittWare; secondary) over 5 to 2 years; no hourly price is published
+capacity: .venv/installed runs/bench/results.json
+	$(BIN)/earspan capacity --price groq-v1=0.46..1.14
+
+runs/bench/results.json: | .venv/installed
+	$(BIN)/earspan bench
 
 test: .venv/installed-dev
 	$(BIN)/pytest
