@@ -28,6 +28,7 @@ from .store import write_whole
 
 _MARGIN_S = 0.06  # word times of synthesisers and frames of 20 ms do not meet to the millisecond
 _CANDIDATES = 12
+_WORTH = 0.005  # what another head has to add to the share
 _BATCH = 16
 
 
@@ -84,7 +85,7 @@ def inside(
     for i in ranked[1:]:
         together = share([*chosen, i])
         shares[tuple(candidates[j] for j in [*chosen, i])] = together
-        if together > best:
+        if together > best + _WORTH:
             chosen, best = [*chosen, i], together
     return shares
 
@@ -111,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for i in range(0, len(found), _BATCH)
     ]
     shares = inside(recogniser, batches, candidates)
-    heads = max(shares, key=shares.__getitem__)
+    heads = max(shares, key=lambda tried: shares[tried] - _WORTH * len(tried))
     entry = {
         "model": recogniser.name,
         "model_sha256": recogniser.sha256,
