@@ -14,11 +14,15 @@ from .vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer, used_tokens
 
 DIMS = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=4,
-    n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=2,
+    n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=3,
 )  # fmt: skip
 BATCH_S = 64.0  # audio in one step, all workers together
 MOST_CROPS = 48
+LONGEST_SHARE = 0.5  # of the steps; beyond 12 s the decoder needs far more practice than within to keep its place
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
+PAUSE_SHARE = 0.3
+PROMPT_SHARE = 0.4
+LONGEST_PROMPT = 80  # words
 IGNORE = -100
 NO_SPAN = (-1.0, -1.0)
 # The share of the decoder's input tokens that are replaced by random ones, so that it learns to listen rather than
@@ -31,25 +35,30 @@ class Schedule:
     """Learning rate and difficulty by step: warm-up, linear decay; longer crops, then shorter ones and noise."""
 
     steps: int
-    peak_rate: float = 1.3e-3
-    warmup: int = 200
+    learned: float = 0.0  # share of the growth of difficulty that the first step begins with
+    peak_rate: float = 7e-4
+    warmup: int = 100
     decay_share: float = 0.9
 
     def rate(self, step: int) -> float:
         decay = (self.steps - step) / max(1.0, self.decay_share * self.steps)
         return self.peak_rate * min(1.0, (step + 1) / self.warmup, max(decay, 0.0))
 
+    def difficulty(self, step: int) -> float:
+        """From `learned` to 1."""
+        return self.learned + (1 - self.learned) * step / self.steps
+
     def longest_crop_s(self, step: int) -> float:
         """6 s for the first third, 30 s from two thirds of the way on."""
-        return 6.0 * 5.0 ** min(1.0, max(0.0, 3 * step / self.steps - 1))
+        return 6.0 * 5.0 ** min(1.0, max(0.0, 3 * self.difficulty(step) - 1))
 
     def shortest_crop_s(self, step: int) -> float:
         """1.5 s until the encoder aligns well, 0.7 s in the second half."""
-        return 1.5 if step < 0.5 * self.steps else 0.7
+        return 1.5 if self.difficulty(step) < 0.5 else 0.7
 
     def noise_share(self, step: int) -> float:
         """The share of noisy crops: none in the first half, as noise delays the alignment; 10 % at three quarters."""
-        return 0.1 * min(1.0, max(0.0, 4 * step / self.steps - 2))
+        return 0.1 * min(1.0, max(0.0, 4 * self.difficulty(step) - 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +93,47 @@ def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.
 def draw_length_s(rng: np.random.Generator, schedule: Schedule, step: int) -> float:
     """The length of the crops of a step: any within the schedule's bounds, the longest more often."""
     shortest_s, longest_s = schedule.shortest_crop_s(step), schedule.longest_crop_s(step)
-    length_s = longest_s if rng.random() < 0.35 else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
+    length_s = (
+        longest_s if rng.random() < LONGEST_SHARE else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
+    )
     return round(length_s / 0.02) * 0.02  # an even number of 10 ms frames
 
 
-def draw_crops(
-    rng: np.random.Generator, corpus: list[LongRecording], length_s: float, count: int, noise_share: float
-) -> tuple[Tensor, list[list[TimedWord]]]:
-    """Random crops of one length: audio, shape = (count, samples), and the words of each."""
-    clips, texts = [], []
-    for _ in range(count):
-        recording = corpus[rng.integers(len(corpus))]
-        latest_s = max(0.0, len(recording.audio) / SAMPLE_RATE - length_s)
-        audio, words = crop(recording, rng.uniform(0, latest_s), length_s)
-        if rng.random() < 0.03:  # no speech: no text
-            audio, words = np.zeros_like(audio), []
-        clips.append(augment(rng, audio, noise_share))
-        texts.append(words)
-    return torch.from_numpy(np.stack(clips)), texts
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Audio for one row of a batch: float32 samples, the words heard in it, and the words spoken before it."""
+
+    audio: np.ndarray
+    words: list[TimedWord]
+    before: list[str]
+
+
+def draw_clip(rng: np.random.Generator, corpus: list[LongRecording], length_s: float) -> Clip:
+    """A random crop, or, `PAUSE_SHARE` of the time, two of any recordings with silence before, between and after.
+
+    Were speech to fill every crop, the decoder would learn to find a word by its number and not by listening, and be
+    lost wherever somebody pauses.
+    """
+    if rng.random() < 0.03:  # no speech: no text
+        return Clip(np.zeros(round(length_s * SAMPLE_RATE), np.float32), [], [])
+    shares = np.array([0.0, 1.0, 0.0])
+    if rng.random() < PAUSE_SHARE:
+        shares = rng.dirichlet((0.5, 2.0, 0.5, 2.0, 0.5))
+    audio, words, before, at_s = [], [], [], 0.0
+    for number, share_s in enumerate(shares * length_s):
+        if number % 2 == 0:
+            audio.append(np.zeros(round(share_s * SAMPLE_RATE), np.float32))
+        else:
+            recording = corpus[rng.integers(len(corpus))]
+            start_s = rng.uniform(0, max(0.0, len(recording.audio) / SAMPLE_RATE - share_s))
+            piece, heard = crop(recording, start_s, share_s)
+            if not words:
+                before = [word for word, _, end_s in recording.words if end_s <= start_s]
+            audio.append(piece)
+            words += [(word, at_s + begin_s, at_s + end_s) for word, begin_s, end_s in heard]
+        at_s += share_s
+    samples = np.concatenate(audio)[: round(length_s * SAMPLE_RATE)]
+    return Clip(np.pad(samples, (0, round(length_s * SAMPLE_RATE) - len(samples))), words, before)
 
 
 def augment(rng: np.random.Generator, audio: np.ndarray, noise_share: float) -> np.ndarray:
@@ -119,47 +151,57 @@ def augment(rng: np.random.Generator, audio: np.ndarray, noise_share: float) -> 
     return np.clip(audio, -1, 1).astype(np.float32)
 
 
+def write_out(rng: np.random.Generator, clip: Clip) -> tuple[Tensor, Tensor, Tensor]:
+    """The transcript of a clip, `PROMPT_SHARE` of the time after what was said before, as Whisper is prompted.
+
+    Returns compact token ids, shape = (tokens,); the number of leading ones that are given, not predicted; and the
+    times of the words that the tokens after the first belong to, shape = (tokens - 1, 2).
+    """
+    special = tokenizer()
+    prompt = []
+    length = 1 + int(LONGEST_PROMPT * rng.random() ** 2)  # more often short: every row is padded to the longest
+    if clip.before and rng.random() < PROMPT_SHARE:
+        prompt = [special.sot_prev, *special.encode(" " + " ".join(clip.before[-length:]))]
+    # Byte pairs never cross a space: the tokens of a text are those of its words.
+    pieces = [(special.encode(" " + word), start_s, end_s) for word, start_s, end_s in clip.words]
+    given = [*prompt, special.sot, special.no_timestamps]
+    times = [NO_SPAN] * (len(given) - 1) + [(start_s, end_s) for ids, start_s, end_s in pieces for _ in ids]
+    tokens = [*given, *(token for ids, _, _ in pieces for token in ids), special.eot]
+    return compact_index()[tokens], torch.tensor(len(given)), torch.tensor([*times, NO_SPAN], dtype=torch.float32)
+
+
 def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worker: int = 0, workers: int = 1) -> Batch:
     """What `worker` of `workers` sees at one step: crops as spectrograms with their targets.
 
     A pure function of its arguments: all workers draw the same crop length, so that none waits, and their own crops.
     """
     length_s = draw_length_s(np.random.default_rng((SEED, step)), schedule, step)
-    count = min(MOST_CROPS, max(2, round(BATCH_S / length_s))) // workers
+    count = max(1, min(MOST_CROPS, max(2, round(BATCH_S / length_s))) // workers)
     rng, noise_share = np.random.default_rng((SEED, step, worker)), schedule.noise_share(step)
-    audio, texts = draw_crops(rng, corpus, length_s, max(1, count), noise_share)
-    mel = log_mel(audio, DIMS.n_mels)
+    clips = [draw_clip(rng, corpus, length_s) for _ in range(count)]
+    mel = log_mel(torch.from_numpy(np.stack([augment(rng, clip.audio, noise_share) for clip in clips])), DIMS.n_mels)
     for clip in mel:  # SpecAugment (Park et al. 2019), light: one band, one stretch of up to 0.2 s
         if rng.random() < noise_share:
             low, high = sorted(rng.integers(0, DIMS.n_mels, 2))
             clip[low : min(high, low + 12)] = clip.mean()
             begin = rng.integers(0, mel.shape[-1])
             clip[:, begin : begin + rng.integers(1, 20)] = clip.mean()
-    rows, special = compact_index(), tokenizer()
-    sequences, spans = [], []
-    for words in texts:
-        # Byte pairs never cross a space: the tokens of a text are those of its words.
-        pieces = [(special.encode(" " + word), start_s, end_s) for word, start_s, end_s in words]
-        tokens = [token for ids, _, _ in pieces for token in ids]
-        sequences.append(rows[[special.sot, special.no_timestamps, *tokens, special.eot]])
-        times = [(start_s, end_s) for ids, start_s, end_s in pieces for _ in ids]
-        spans.append(torch.tensor([NO_SPAN, *times, NO_SPAN], dtype=torch.float32))
-    padded = nn.utils.rnn.pad_sequence(sequences, batch_first=True, padding_value=IGNORE)
-    letters = [
-        [1 + LETTERS.index(c) for c in t.lower() if c in LETTERS]
-        for t in (" ".join(word for word, _, _ in words) for words in texts)
-    ]
-    targets = padded[:, 1:].clone()
-    targets[:, 0] = IGNORE  # <|notimestamps|> is given, not predicted
-    inputs = padded[:, :-1].clamp(min=0)
+    sequences, given, spans = zip(*(write_out(rng, clip) for clip in clips), strict=True)
+    padded = nn.utils.rnn.pad_sequence(list(sequences), batch_first=True, padding_value=IGNORE)
+    inputs, targets = padded[:, :-1].clamp(min=0), padded[:, 1:].clone()
+    targets[torch.arange(targets.shape[1]) < torch.stack(given)[:, None] - 1] = IGNORE
     spoilt = torch.from_numpy(rng.random(inputs.shape) < SPOILT_TOKEN_SHARE)
-    spoilt[:, :2] = False  # the marks that begin every transcript
+    spoilt &= ~torch.isin(inputs, compact_index()[list(tokenizer().special_tokens.values())])
     inputs = torch.where(spoilt, torch.from_numpy(rng.integers(0, len(used_tokens()), inputs.shape)), inputs)
+    letters = [
+        [1 + LETTERS.index(c) for c in text.lower() if c in LETTERS]
+        for text in (" ".join(word for word, _, _ in clip.words) for clip in clips)
+    ]
     return Batch(
         mel,
         inputs,
         targets,
-        nn.utils.rnn.pad_sequence(spans, batch_first=True, padding_value=NO_SPAN[0]),
+        nn.utils.rnn.pad_sequence(list(spans), batch_first=True, padding_value=NO_SPAN[0]),
         torch.tensor([c for line in letters for c in line], dtype=torch.long),
         torch.tensor([len(line) for line in letters]),
     )

@@ -35,7 +35,7 @@ from .vocabulary import LETTERS, N_VOCAB, used_tokens
 SINUSOID_SCALE = 0.1
 POSITIONS_PER_S = 50  # encoder positions
 SPAN_MARGIN_S = 0.06
-ALIGNMENT_WEIGHT = 0.6
+ALIGNMENT_WEIGHT = 1.0
 
 
 class PocketTrainer(nn.Module):
@@ -96,7 +96,7 @@ def alignment_loss(queries: Tensor, keys: Tensor, spans_s: Tensor) -> Tensor:
 def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float]:
     """Cross-entropy of the decoder, CTC loss a letter of the encoder, alignment loss, share of tokens guessed right.
 
-    The first decoder layer is led to the word just written, the last one to the word to be written.
+    The last decoder layer is led to the word to be written, the others to the word just written.
     """
     with torch.autocast("cpu", torch.bfloat16):
         logits, ctc_logits = model(batch.mel, batch.tokens)
@@ -113,10 +113,25 @@ def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, Tensor, 
     known = batch.targets != IGNORE
     right = float((logits.argmax(-1) == batch.targets)[known].float().mean())
     previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
-    last = DIMS.n_text_layer - 1
+    *earlier, last = range(DIMS.n_text_layer)
     aligned = alignment_loss(model.queries[last], model.keys[last], batch.spans_s)
-    aligned = aligned + alignment_loss(model.queries[0], model.keys[0], previous_s)
+    for layer in earlier:
+        aligned = aligned + alignment_loss(model.queries[layer], model.keys[layer], previous_s) / len(earlier)
     return token_loss, ctc_loss, aligned, right
+
+
+def optimisers(model: PocketTrainer, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for everything else.
+
+    Muon's step is scaled to the size of AdamW's, so both follow one learning rate.
+    """
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and ".blocks." in name]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=rate, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.02),
+    ]
 
 
 def average_gradients(model: nn.Module, workers: int) -> None:
@@ -147,13 +162,14 @@ def train(
     """
     torch.manual_seed(SEED)
     model = PocketTrainer()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak_rate, betas=(0.9, 0.98), weight_decay=0.02)
+    stepping = optimisers(model, schedule.peak_rate)
     checkpoint = out / "training.pt"
     first, heard_s = 0, 0.0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(stepping, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         first, heard_s = state["step"], state["heard_s"]
         if worker == 0:
             print(f"going on from step {first}", flush=True)
@@ -179,15 +195,16 @@ def train(
         for step in range(first, schedule.steps):
             batch = upcoming.result()
             upcoming = pool.submit(prepare, step + 1)
-            for group in optimizer.param_groups:
+            for group in (group for optimizer in stepping for group in optimizer.param_groups):
                 group["lr"] = schedule.rate(step)
             token_loss, ctc_loss, aligned, right = losses(model, batch)
-            optimizer.zero_grad(set_to_none=True)
+            model.zero_grad(set_to_none=True)
             (token_loss + ctc_loss + ALIGNMENT_WEIGHT * aligned).backward()
             if workers > 1:
                 average_gradients(model, workers)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+            for optimizer in stepping:
+                optimizer.step()
             heard_s += workers * batch.mel.shape[0] * batch.mel.shape[2] / 100
             recent.append((token_loss.item(), ctc_loss.item(), aligned.item(), right))
             if worker == 0 and (step + 1) % 50 == 0:
@@ -201,8 +218,9 @@ def train(
                     flush=True,
                 )
             if worker == 0 and ((step + 1) % save_every == 0 or step + 1 == schedule.steps):
-                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-                torch.save({**state, "heard_s": heard_s, "dims": asdict(DIMS)}, checkpoint.with_suffix(".partial"))
+                state = {"model": model.state_dict(), "step": step + 1, "heard_s": heard_s, "dims": asdict(DIMS)}
+                kept = [optimizer.state_dict() for optimizer in stepping]
+                torch.save({**state, "optimizers": kept}, checkpoint.with_suffix(".partial"))
                 os.replace(checkpoint.with_suffix(".partial"), checkpoint)
     return checkpoint
 
@@ -210,7 +228,10 @@ def train(
 def _work(worker: int, workers: int, port: int, options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=worker, world_size=workers)
-    schedule, where = Schedule(options.steps), {"worker": worker, "workers": workers, "initial": options.initial}
+    schedule, where = (
+        Schedule(options.steps, learned=options.learned),
+        {"worker": worker, "workers": workers, "initial": options.initial},
+    )
     train(options.corpus, options.out, schedule, options.shards, **where)
     torch.distributed.destroy_process_group()
 
@@ -228,6 +249,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6500)
     parser.add_argument("--shards", type=int, default=50)
     parser.add_argument("--initial", type=Path, help="begin with the weights of another training's checkpoint")
+    parser.add_argument(
+        "--learned", type=float, default=0.0, help="the share of the growing difficulty that --initial went through"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
     spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)

@@ -27,7 +27,7 @@ def tokenizer() -> Tokenizer:
 def used_tokens() -> tuple[int, ...]:
     """Token ids that any sentence over the lexicon can contain, ascending, with the special ones needed."""
     encode = tokenizer().encode
-    used = {tokenizer().sot, tokenizer().eot, tokenizer().no_timestamps}
+    used = {tokenizer().sot, tokenizer().eot, tokenizer().no_timestamps, tokenizer().sot_prev}
     for word in lexicon().vocabulary:
         for form in (word, word.capitalize()):
             for spelling in (form, " " + form):

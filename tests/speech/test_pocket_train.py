@@ -16,13 +16,15 @@ from earspan.speech.pocket.batches import (
     Schedule,
     augment,
     crop,
-    draw_crops,
+    draw_clip,
     draw_length_s,
     make_batch,
 )
 from earspan.speech.pocket.corpus import LongRecording, load_shard
 from earspan.speech.pocket.train import DIMS, PocketTrainer, alignment_loss, losses
 from earspan.speech.pocket.vocabulary import LETTERS, N_VOCAB, tokenizer, used_tokens
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 SCHEDULE = Schedule(steps=4, warmup=2)
 
@@ -134,13 +136,30 @@ def test_workers_share_the_length_and_divide_the_audio(corpus_folder: Path):
         assert seconds == pytest.approx(batches.BATCH_S, rel=0.2) or len(whole.mel) == batches.MOST_CROPS
 
 
-def test_a_silent_crop_has_no_text(corpus_folder: Path):
-    audio, texts = draw_crops(np.random.default_rng(1), load_shard(corpus_folder, 0), 1.5, 300, noise_share=0.0)
-    assert audio.shape == (300, 24_000)
-    assert audio.abs().max() <= 1
-    silent = [not clip.any() for clip in audio]
-    assert 1 <= sum(silent) <= 30
-    assert not any(text for quiet, text in zip(silent, texts, strict=True) if quiet)
+def test_a_clip_without_speech_has_no_text(corpus_folder: Path):
+    rng, corpus = np.random.default_rng(1), load_shard(corpus_folder, 0)
+    clips = [draw_clip(rng, corpus, 1.5) for _ in range(300)]
+    assert {clip.audio.shape for clip in clips} == {(24_000,)}
+    silent = [clip for clip in clips if not clip.audio.any()]
+    assert 1 <= len(silent) <= 40
+    assert not any(clip.words or clip.before for clip in silent if not clip.audio.any())
+
+
+@given(seed=st.integers(0, 999), seconds=st.floats(0.7, 8))
+@settings(max_examples=40, deadline=None)
+def test_words_are_where_the_clip_sounds(seed: int, seconds: float):
+    """One loud word of 0.2 s a second, each a level of its own: the clip says which words it holds, and where."""
+    words = [(f"w{n}", n + 0.4, n + 0.6) for n in range(20)]
+    audio = np.zeros(20 * 16_000, np.int16)
+    for n in range(20):
+        audio[round((n + 0.4) * 16_000) : round((n + 0.6) * 16_000)] = 1000 * (n + 1)
+    clip = draw_clip(np.random.default_rng(seed), [LongRecording(audio, "v", words)], seconds)
+    assert len(clip.audio) == round(seconds * 16_000)
+    for text, start_s, end_s in clip.words:
+        middle = (max(0.0, start_s) + min(seconds, end_s)) / 2
+        assert clip.audio[int(middle * 16_000)] * 32768 == pytest.approx(1000 * (int(text[1:]) + 1))
+    if clip.words and clip.before:
+        assert int(clip.before[-1][1:]) < int(clip.words[0][0][1:])
 
 
 def test_noise_is_as_loud_as_stated():
@@ -161,33 +180,38 @@ def test_noise_is_as_loud_as_stated():
 
 def test_targets_are_the_text_between_its_marks(corpus_folder: Path, monkeypatch: pytest.MonkeyPatch):
     corpus = load_shard(corpus_folder, 0)
-    drawn: list[str] = []
+    clips: list[batches.Clip] = []
 
-    def remember(*given):
-        audio, crops = draw_crops(*given)
-        drawn.extend(" ".join(word for word, _, _ in words) for words in crops)
-        return audio, crops
+    def remember(*arguments):
+        clips.append(draw_clip(*arguments))
+        return clips[-1]
 
-    monkeypatch.setattr(batches, "draw_crops", remember)
+    monkeypatch.setattr(batches, "draw_clip", remember)
     batch = make_batch(corpus, SCHEDULE, step=2)
-    texts = drawn
-    assert any(texts)
+    assert any(clip.words for clip in clips)
     specials, ids = tokenizer(), [*used_tokens(), -1]
-    assert batch.mel.shape[:2] == (len(texts), 80)
+    assert batch.mel.shape[:2] == (len(clips), 80)
     letters = batch.letters.split(batch.letter_counts.tolist())
-    spoilt = total = 0
-    for text, fed, target, spelled in zip(texts, batch.tokens, batch.targets, letters, strict=True):
+    spoilt = total = prompted = 0
+    for clip, fed, target, spelled in zip(clips, batch.tokens, batch.targets, letters, strict=True):
+        text = " ".join(word for word, _, _ in clip.words)
         known = [ids[row] for row in target.tolist() if row != IGNORE]
         assert specials.decode(known[:-1]).strip() == text
         assert known[-1] == specials.eot
-        length = len(known) + 1
-        given, right = [ids[row] for row in fed[:length].tolist()], [specials.sot, specials.no_timestamps, *known[:-1]]
-        assert given[:2] == right[:2]
-        total += length - 2
-        spoilt += sum(one != other for one, other in zip(given, right, strict=True))
-        assert target[0] == IGNORE
-        assert (target[length:] == IGNORE).all()
+        first = int((target != IGNORE).nonzero()[0])  # where the first word of the text is predicted
+        read = [ids[row] for row in fed.tolist()]
+        assert read[first - 1 : first + 1] == [specials.sot, specials.no_timestamps]
+        if first > 1:
+            prompted += 1
+            assert read[0] == specials.sot_prev
+            earlier = specials.encode(" " + " ".join(clip.before))[-(first - 2) :]
+            spoilt += sum(one != other for one, other in zip(read[1 : first - 1], earlier, strict=True))
+            total += first - 2
+        said = read[first + 1 : first + len(known)]
+        spoilt += sum(one != other for one, other in zip(said, known[:-1], strict=True))
+        total += len(said)
         assert "".join(LETTERS[n - 1] for n in spelled) == "".join(c for c in text.lower() if c not in ".,?")
+    assert 0 < prompted < len(clips)
     assert 0 < spoilt / total < 3 * batches.SPOILT_TOKEN_SHARE
 
 
