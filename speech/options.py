@@ -164,10 +164,10 @@ class _Inference(Inference):
 class _Ranker(MaximumLikelihoodRanker):
     """openai-whisper's choice among candidates, with an empty text as long as one token: it divides by the length."""
 
-    def rank(self, tokens: list[list[Tensor]], sum_logprobs: list[list[float]]) -> list[int]:
+    def rank(self, tokens: list[list[Tensor]], sum_logprobs: list[list[float]]) -> list[int]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Which candidate of each audio is the best."""
         counted = [[text if len(text) else text.new_zeros(1) for text in texts] for texts in tokens]
-        return super().rank(counted, sum_logprobs)
+        return [int(best) for best in super().rank(counted, sum_logprobs)]
 
 
 class _Task(DecodingTask):
