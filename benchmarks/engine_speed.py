@@ -120,7 +120,8 @@ def drafts(recogniser: Recogniser, recordings: Sequence[Recording]) -> Iterator[
         length = round(DRAFT_TALK_S * SAMPLE_RATE)
         recordings = [replace(r, audio=r.audio[:length]) for r in recordings[:DRAFT_TALKS]]
         streams = [windows(recording, window_s, DRAFT_STEP_S) for recording in recordings]
-        plain, drafted = Engine(recogniser), Engine(recogniser)
+        plain = Engine(recogniser)
+        drafted = Engine(recogniser)
         steps = [list(clips) for clips in zip(*streams, strict=False)]
         start = time.process_time()
         expected = [plain.transcribe(clips) for clips in steps]

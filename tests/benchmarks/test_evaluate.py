@@ -43,6 +43,7 @@ class PlantedEngine:
 
     recogniser: object
     cache: object = None
+    options: object = None
     said: dict[int, str] = field(default_factory=dict)
     computed: int = 0
 
@@ -66,7 +67,7 @@ def planted(earspan, monkeypatch, tmp_path):
     )
     recogniser = SimpleNamespace(name="planted", sha256="0" * 64, dims=dims)
     monkeypatch.setattr(command, "load_recogniser", lambda name: recogniser)
-    monkeypatch.setattr(command, "Engine", lambda recogniser, cache: PlantedEngine(recogniser, cache, said))
+    monkeypatch.setattr(command, "engine_of", lambda args, recogniser: PlantedEngine(recogniser, said=said))
     lines = []
     for number, (name, text) in enumerate(TEXTS.items()):
         soundfile.write(tmp_path / f"{name}.wav", np.full(32_000, 0.1 * (number + 1)), 16_000, subtype="FLOAT")
