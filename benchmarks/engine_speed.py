@@ -138,7 +138,8 @@ def drafts(recogniser: Recogniser, recordings: Sequence[Recording]) -> Iterator[
         pairs = [pair for texts in perfect for pair in pairwise(texts)]
         produced = sum(len(text) + 1 for _, text in pairs)
         ideal = produced / sum(len(proposals(earlier, (*text, -1))) for earlier, text in pairs)
-        factor = plain.decoder_passes / drafted.decoder_passes
+        passes: tuple[int, int] = (plain.decoder_passes, drafted.decoder_passes)
+        factor = passes[0] / passes[1]
         yield [f"{window_s:g} s", f"{plain.decoder_passes / plain.computed:.1f}",
                f"{drafted.decoder_passes / drafted.computed:.1f}", f"{factor:.1f}", f"{ideal:.1f}",
                "all" if equal else "NOT ALL", f"{plain_s / drafted_s:.2f}"]  # fmt: skip
