@@ -157,7 +157,10 @@ def front(rows: Sequence[Row]) -> list[Row]:
 def _within(
     stored: Run, rates: dict[tuple[str, str], ErrorRate], rows: Sequence[Row], budget_s: float
 ) -> list[dict[str, Any]]:
-    """The best window of each strategy whose words keep a budget, and its difference to that of disjoint chunks."""
+    """The best window of each strategy whose words keep a budget, and its differences to disjoint chunks and the best.
+
+    Differences are paired by recording: voices differ more than strategies do, and all of them heard the same.
+    """
     kept = [row for row in rows if row["latency_p95_s"] <= budget_s]
     best = {row["strategy"]: row for row in sorted(kept, key=lambda row: -row["wer"])}
 
@@ -167,13 +170,16 @@ def _within(
         return [rates[t.recording, t.text] for t in sorted(tracks, key=lambda t: t.recording)]
 
     entries = []
+    least = min(best.values(), key=lambda row: row["wer"], default=None)
     for strategy, row in best.items():
         base = best.get(BASELINE)
+        above = paired_bootstrap(errors(least), errors(row)) if least and row is not least else None
         difference = paired_bootstrap(errors(base), errors(row)) if base and strategy != BASELINE else None
         entries.append(
             {
                 "budget_s": budget_s,
                 **{key: row[key] for key in ("backend", "strategy", "window_s", "wer", "wer_ci95", "latency_p95_s")},
+                "above_best_ci95": above and list(above.interval),
                 "against_disjoint": difference
                 and {
                     "difference": difference.difference,
@@ -229,7 +235,7 @@ def _range(budgets_s: Sequence[float]) -> str:
 def _best_phrase(entries: Sequence[dict[str, Any]]) -> str:
     """The best entry, and those that cannot be told from it."""
     first, *others = entries
-    alike = [e["strategy"] for e in others if _overlap(e["wer_ci95"], first["wer_ci95"])]
+    alike = [e["strategy"] for e in others if not e["above_best_ci95"] or e["above_best_ci95"][0] <= 0]
     rest = f", {join_words(alike)} not clearly worse" if alike else ""
     return (
         f"{first['strategy']} at {first['window_s']:g} s ({percent(first['wer'])} {interval(first['wer_ci95'])}{rest})"
