@@ -39,6 +39,7 @@ from .playing import (
     planned_row,
     service_time,
     size_of,
+    timed_model,
     timing_doubts,
     what_was_run,
 )
@@ -135,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     for name, step_s, windows in curves:
         for window_s in windows:
             make_strategy(name, window_s, step_s)
-    timed_as = args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
+    timed_as = timed_model(args)
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
     recogniser = load_recogniser(args.model)

@@ -35,7 +35,16 @@ from .options import (
     positive_seconds,
     use_all_cores,
 )
-from .playing import WordTimes, plan_span, planned_row, service_time, timing_doubts, what_was_run
+from .playing import (
+    WordTimes,
+    plan_span,
+    planned_row,
+    service_time,
+    timed_model,
+    timing_doubts,
+    what_was_run,
+    window_of,
+)
 from .progress import stage
 from .score import publish
 from .store import Run, Track, environment, track, without_audio, write_raw
@@ -77,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     check_folder(args.out)
     check_exports(args.export)
     regime(args.regime)
-    timed_as = args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
+    timed_as = timed_model(args)
     dims = resolve_dims(timed_as, checkpoint_dims) if timed_as != args.model else None
     if args.window:
         check_windows([args.window], WINDOW_LIMIT_S)
@@ -134,12 +143,7 @@ def _setting(args: argparse.Namespace, dims: Dimensions) -> tuple[dict[str, Any]
         return None, _Setting(args.window or WINDOW_LIMIT_S, step_s, None), no_time
     backend = get_backend(args.backend)
     planned = plan_span(backend, dims, args, args.streams, args.step)
-    window_s = args.window or planned.span_s
-    if window_s is None:
-        raise InputError(
-            f"{args.backend} sustains no window here, limited by {planned.limited_by}; choose fewer --streams, a "
-            "longer --step, another --backend, or --window to hear one all the same"
-        )
+    window_s = window_of(args, planned, "hear")
     row = {**planned_row(backend, planned, dims, args), "device_sha256": _device_digests(args.backend)}
     return row, _Setting(window_s, step_s, backend.name), service_time(backend, dims, args)
 

@@ -27,7 +27,7 @@ from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, play
 from ..speech.transcriber import WINDOW_LIMIT_S
 from .options import add_decoding_arguments, check_windows, engine_of, positive_count, positive_seconds, use_all_cores
-from .playing import plan_span, service_time
+from .playing import plan_span, service_time, timed_model, window_of
 from .progress import stage
 from .store import Track, track
 from .summary import percent
@@ -101,16 +101,11 @@ def run(args: argparse.Namespace, wall: Wall | None = None) -> int:
 
 def _simulated(args: argparse.Namespace) -> tuple[ServiceTime, float, str]:
     """What calls take on the backend, the window, and what is timed in words."""
-    timed_as = args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
+    timed_as = timed_model(args)
     dims = resolve_dims(timed_as, checkpoint_dims)
     backend = get_backend(args.backend)
     planned = plan_span(backend, dims, args, args.streams, args.step)
-    window_s = args.window or planned.span_s
-    if window_s is None:
-        raise InputError(
-            f"{args.backend} sustains no window here, limited by {planned.limited_by}; choose fewer --streams, a "
-            "longer --step, another --backend, or --window to see one all the same"
-        )
+    window_s = window_of(args, planned, "see")
     return service_time(backend, dims, args), window_s, f"{timed_as} on {backend.name}, simulated"
 
 

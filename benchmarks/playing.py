@@ -80,6 +80,22 @@ class WordTimes:
         return {"aligned_by": recogniser.name, **asdict(self), "note": note}
 
 
+def timed_model(args: argparse.Namespace) -> str:
+    """The Whisper whose times are simulated: what `--timed-as` says, else what is heard; large-v3 for `pocket`."""
+    return args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
+
+
+def window_of(args: argparse.Namespace, planned: Span, anyway: str) -> float:
+    """The window asked for, else the span. Raises `InputError` if there is none; `anyway`: what one may do with it."""
+    window_s = args.window or planned.span_s
+    if window_s is None:
+        raise InputError(
+            f"{args.backend} sustains no window here, limited by {planned.limited_by}; choose fewer --streams, a "
+            f"longer --step, another --backend, or --window to {anyway} one all the same"
+        )
+    return window_s
+
+
 def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, streams: int, step_s: float) -> Span:
     """The span for the strategy of `args`; strategies without a step are planned as disjoint chunks are."""
     own_step_s = step_of(args.strategy, step_s)

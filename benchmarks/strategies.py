@@ -33,7 +33,16 @@ from .options import (
     seconds_list,
     use_all_cores,
 )
-from .playing import WordTimes, digest_of, load_recordings, service_time, size_of, timing_doubts, what_was_run
+from .playing import (
+    WordTimes,
+    digest_of,
+    load_recordings,
+    service_time,
+    size_of,
+    timed_model,
+    timing_doubts,
+    what_was_run,
+)
 from .progress import stage
 from .score import publish
 from .store import Run, Track, environment, track, write_raw
@@ -79,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     check_folder(args.out)
     settings = list(_settings(args))
-    timed_as = args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
+    timed_as = timed_model(args)
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
     recogniser = load_recogniser(args.model)

@@ -6,6 +6,7 @@ hides good guesses: `speech.latency` is what Earspan itself reports by.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ def _pieces(said: list[Timed], heard: list[Timed]) -> Iterator[tuple[float, floa
     said_s: float | None = None
     heard_s: float | None = None
     heard_text = ""
-    for said_at, heard_at in _alignment([c.text for c in said], [c.text for c in heard]):
+    for said_at, heard_at in _alignment("".join(c.text for c in said), "".join(c.text for c in heard)):
         if said_at is not None:
             said_s = said[said_at].at_s
         if heard_at is not None:
@@ -62,11 +63,11 @@ def _pieces(said: list[Timed], heard: list[Timed]) -> Iterator[tuple[float, floa
         heard_text = ""
 
 
-def _alignment(said: Sequence[str], heard: Sequence[str]) -> Iterator[tuple[int | None, int | None]]:
+@lru_cache(maxsize=512)  # most texts of a run come back on other backends, at other times
+def _alignment(said: str, heard: str) -> tuple[tuple[int | None, int | None], ...]:
     """Indices on both sides of each step of the alignment, from the start; None where a side has nothing."""
     left, right = (np.array([ord(character) for character in side], dtype=np.int32) for side in (said, heard))
-    back = list(_walk_back(left, right))
-    return reversed(back)
+    return tuple(reversed(list(_walk_back(left, right))))
 
 
 def _walk_back(said: np.ndarray, heard: np.ndarray) -> Iterator[tuple[int | None, int | None]]:

@@ -13,7 +13,6 @@ from torch import Tensor
 from whisper.audio import HOP_LENGTH, SAMPLE_RATE
 from whisper.model import Whisper
 from whisper.timing import WordTiming, find_alignment
-from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..datasets.recording import Recording, Word
 from .align import HIT
@@ -21,11 +20,10 @@ from .hypothesis import Clip
 from .mel import log_mel, pad_or_trim
 from .model import encode
 from .pairing import paired
-from .transcriber import WINDOW_LIMIT_S, Transcriber
+from .transcriber import SAMPLES_PER_POSITION, WINDOW_LIMIT_S, Transcriber, positions_of
 
 _MARGIN_S = 5.0  # of context on both sides that a window hears besides its own part
 _WORD_S = 0.4  # how long a word takes where only one of its sides is known
-_SHORTEST_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +113,16 @@ class _Aligner:
 
     def __init__(self, engine: Transcriber) -> None:
         self._model = _Unpadded(engine.recogniser.whisper)
-        self._pads, whisper = engine.recogniser.pads, engine.recogniser.whisper
-        self._tokenizer: Tokenizer = get_tokenizer(
-            whisper.is_multilingual,
-            num_languages=whisper.num_languages,
-            language=engine.options.language if whisper.is_multilingual else None,
-            task=engine.options.task if whisper.is_multilingual else None,
-        )
+        self._recogniser = engine.recogniser
+        self._tokenizer = engine.recogniser.tokenizer(engine.options.language, engine.options.task)
 
     def words(self, clip: Clip, text: str, start_s: float) -> list[Word]:
         """The words of `text` with their times, in seconds of the recording of which `clip` begins at `start_s`."""
         if not text.strip():
             return []
-        dims = self._model.dims
-        positions = dims.n_audio_ctx if self._pads else -(-len(clip.audio) // (2 * HOP_LENGTH))
-        samples = max(positions, round(_SHORTEST_S * SAMPLE_RATE / (2 * HOP_LENGTH))) * 2 * HOP_LENGTH
+        samples = positions_of(clip, self._recogniser) * SAMPLES_PER_POSITION
         audio = pad_or_trim(torch.from_numpy(clip.audio), samples)[None].to(self._model.device)
-        mel = log_mel(audio, dims.n_mels)[0]
+        mel = log_mel(audio, self._model.dims.n_mels)[0]
         tokens = self._tokenizer.encode(" " + text.strip())
         frames = min(mel.shape[-1], max(2, len(clip.audio) // HOP_LENGTH))
         found = find_alignment(self._model, self._tokenizer, tokens, mel, frames)  # pyright: ignore[reportArgumentType]
