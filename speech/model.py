@@ -13,7 +13,7 @@ from whisper.model import AudioEncoder, ModelDimensions, Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.errors import InputError, unknown
-from .pocket.checkpoint import BUNDLED, expanded
+from .pocket.checkpoint import BUNDLED, expanded, is_compact
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,16 +46,13 @@ def model_names() -> list[str]:
 
 
 def load_recogniser(name: str, device: str = "cpu") -> Recogniser:
-    """Load `pocket`, an official Whisper by name, or a checkpoint file in openai-whisper's format.
+    """Load `pocket`, an official Whisper by name, or a checkpoint file: openai-whisper's format, or `pocket`'s own.
 
     Official weights come from openai-whisper's own cache or download. Raises `InputError` for an unknown name,
     for weights that are neither present nor to be had, and for a file that is no Whisper checkpoint.
     """
     if name == "pocket":
-        checkpoint = expanded(BUNDLED)
-        model = Whisper(ModelDimensions(**checkpoint["dims"]))
-        model.load_state_dict(checkpoint["model_state_dict"])
-        return Recogniser(name, model.to(device).eval(), _file_sha256(BUNDLED), pads=False)
+        return _load_compact(name, BUNDLED, device)
     if name in whisper.available_models():
         return _load_official(name, device)
     path = Path(name)
@@ -63,12 +60,21 @@ def load_recogniser(name: str, device: str = "cpu") -> Recogniser:
         if path.suffix or len(path.parts) > 1:
             raise InputError(f"{name}: no such checkpoint; known models: {', '.join(model_names())}")
         raise unknown("model", name, model_names())
+    if is_compact(path):
+        return _load_compact(path.stem, path, device)
     try:
         model = whisper.load_model(str(path), device=device)
     except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{name}: not a checkpoint in openai-whisper's format ({reason})") from error
     return Recogniser(path.stem, model.eval(), _file_sha256(path), pads=True)
+
+
+def _load_compact(name: str, path: Path, device: str) -> Recogniser:
+    checkpoint = expanded(path)
+    model = Whisper(ModelDimensions(**checkpoint["dims"]))
+    model.load_state_dict(checkpoint["model_state_dict"])
+    return Recogniser(name, model.to(device).eval(), _file_sha256(path), pads=False)
 
 
 def checkpoint_dims(name: str) -> ModelDimensions | None:

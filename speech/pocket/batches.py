@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from whisper.model import ModelDimensions
 
+from ...datasets.acoustics import add_at_snr, coloured_noise, reverberate, room_response
 from ...datasets.audio import SAMPLE_RATE
 from ..mel import log_mel
 from .corpus import SEED, LongRecording
@@ -16,13 +17,15 @@ DIMS = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=4,
     n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=3,
 )  # fmt: skip
-BATCH_S = 64.0  # audio in one step, all workers together
-MOST_CROPS = 48
-LONGEST_SHARE = 0.5  # of the steps; beyond 12 s the decoder needs far more practice than within to keep its place
+BATCH_S = 128.0  # audio in one step, all workers together
+MOST_CROPS = 64
+LONGEST_SHARE = 0.25  # of the steps; beyond 12 s the decoder needs far more practice than within to keep its place
+NO_SPEECH_SHARE = 0.03  # crops of silence or noise alone, whose text is empty
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
 PAUSE_SHARE = 0.3
 PROMPT_SHARE = 0.4
 LONGEST_PROMPT = 80  # words
+DISTURBANCES = ("noise", "room", "babble")
 IGNORE = -100
 NO_SPAN = (-1.0, -1.0)
 # The share of the decoder's input tokens that are replaced by random ones, so that it learns to listen rather than
@@ -36,8 +39,8 @@ class Schedule:
 
     steps: int
     learned: float = 0.0  # share of the growth of difficulty that the first step begins with
-    peak_rate: float = 7e-4
-    warmup: int = 100
+    peak_rate: float = 9e-4
+    warmup: int = 150
     decay_share: float = 0.9
 
     def rate(self, step: int) -> float:
@@ -57,8 +60,8 @@ class Schedule:
         return 1.5 if self.difficulty(step) < 0.5 else 0.7
 
     def noise_share(self, step: int) -> float:
-        """The share of noisy crops: none in the first half, as noise delays the alignment; 10 % at three quarters."""
-        return 0.1 * min(1.0, max(0.0, 4 * self.difficulty(step) - 2))
+        """The share of noisy crops: none in the first half, as noise delays the alignment; 40 % at the end."""
+        return 0.4 * max(0.0, 2 * self.difficulty(step) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,10 @@ def draw_clip(rng: np.random.Generator, corpus: list[LongRecording], length_s: f
     Were speech to fill every crop, the decoder would learn to find a word by its number and not by listening, and be
     lost wherever somebody pauses.
     """
-    if rng.random() < 0.03:  # no speech: no text
-        return Clip(np.zeros(round(length_s * SAMPLE_RATE), np.float32), [], [])
+    if rng.random() < NO_SPEECH_SHARE:
+        silence = np.zeros(round(length_s * SAMPLE_RATE), np.float32)
+        loudness = np.float32(10 ** rng.uniform(-4, -0.7) * (rng.random() < 0.7))
+        return Clip(silence + loudness * coloured_noise(rng, len(silence), rng.uniform(0, 1)), [], [])
     shares = np.array([0.0, 1.0, 0.0])
     if rng.random() < PAUSE_SHARE:
         shares = rng.dirichlet((0.5, 2.0, 0.5, 2.0, 0.5))
@@ -136,19 +141,41 @@ def draw_clip(rng: np.random.Generator, corpus: list[LongRecording], length_s: f
     return Clip(np.pad(samples, (0, round(length_s * SAMPLE_RATE) - len(samples))), words, before)
 
 
-def augment(rng: np.random.Generator, audio: np.ndarray, noise_share: float) -> np.ndarray:
-    """Random gain, spectral tilt and noise (white to brown) at 5-40 dB below the speech, float32."""
+def augment(
+    rng: np.random.Generator, audio: np.ndarray, noise_share: float, corpus: list[LongRecording] | None = None
+) -> np.ndarray:
+    """Random gain and spectral tilt; `noise_share` of the time also noise, a room, or babble of the corpus, float32.
+
+    Noise lies 5 to 40 dB below the speech, babble 5 to 25 dB, and rooms reverberate for 0.15 to 0.7 s.
+    """
     audio = audio * np.float32(10 ** rng.uniform(-1.2, 0.3))
     if rng.random() < 0.3:
         tilt = np.float32(rng.uniform(-0.6, 0.6))
         audio = audio - tilt * np.concatenate(([np.float32(0)], audio[:-1]))
     if rng.random() < noise_share:
-        level = max(float(audio.std()), 1e-3) * 10 ** (-rng.uniform(5, 40) / 20)
-        spectrum = np.fft.rfft(rng.standard_normal(len(audio), dtype=np.float32))
-        spectrum *= (1 + np.arange(len(spectrum))) ** -rng.uniform(0.0, 1.0)
-        noise = np.fft.irfft(spectrum, len(audio)).astype(np.float32)
-        audio = audio + noise * np.float32(level / max(float(noise.std()), 1e-9))
+        kind = rng.choice(DISTURBANCES)
+        if kind == "babble" and corpus and audio.any():
+            return _clipped(add_at_snr(audio, _babble(rng, corpus, len(audio)), rng.uniform(5, 25)))
+        if kind == "room":
+            audio = reverberate(audio, room_response(rng, rng.uniform(0.15, 0.7), rng.uniform(0, 12)))
+        level = max(float(audio.std()), 1e-3) * 10 ** (-rng.uniform(15 if kind == "room" else 5, 40) / 20)
+        audio = audio + np.float32(level) * coloured_noise(rng, len(audio), rng.uniform(0.0, 1.0))
+    return _clipped(audio)
+
+
+def _clipped(audio: np.ndarray) -> np.ndarray:
     return np.clip(audio, -1, 1).astype(np.float32)
+
+
+def _babble(rng: np.random.Generator, corpus: list[LongRecording], samples: int) -> np.ndarray:
+    """Three to six other recordings at once, shape = (samples,)."""
+    together = np.zeros(samples, np.float32)
+    for _ in range(rng.integers(3, 7)):
+        recording = corpus[rng.integers(len(corpus))]
+        start = int(rng.integers(max(1, len(recording.audio) - samples)))
+        piece = recording.audio[start : start + samples]
+        together[: len(piece)] += piece
+    return together
 
 
 def write_out(rng: np.random.Generator, clip: Clip) -> tuple[Tensor, Tensor, Tensor]:
@@ -179,7 +206,9 @@ def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
     count = max(1, min(MOST_CROPS, max(2, round(BATCH_S / length_s))) // workers)
     rng, noise_share = np.random.default_rng((SEED, step, worker)), schedule.noise_share(step)
     clips = [draw_clip(rng, corpus, length_s) for _ in range(count)]
-    mel = log_mel(torch.from_numpy(np.stack([augment(rng, clip.audio, noise_share) for clip in clips])), DIMS.n_mels)
+    mel = log_mel(
+        torch.from_numpy(np.stack([augment(rng, clip.audio, noise_share, corpus) for clip in clips])), DIMS.n_mels
+    )
     for clip in mel:  # SpecAugment (Park et al. 2019), light: one band, one stretch of up to 0.2 s
         if rng.random() < noise_share:
             low, high = sorted(rng.integers(0, DIMS.n_mels, 2))

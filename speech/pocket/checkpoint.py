@@ -26,6 +26,14 @@ def compact(dims: dict[str, int], weights: dict[str, torch.Tensor], token_ids: t
     return {"dims": dims, "model_state_dict": halves, "token_ids": torch.tensor(token_ids)}
 
 
+def is_compact(path: Path) -> bool:
+    """Whether the file at `path` is a checkpoint with a compact token table. Reads no weights."""
+    try:
+        return "token_ids" in torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except _DAMAGED:
+        return False
+
+
 def expanded(path: Path = BUNDLED) -> dict[str, Any]:
     """The checkpoint at `path` in openai-whisper's format, float32, every token row present.
 

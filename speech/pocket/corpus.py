@@ -19,25 +19,29 @@ from ...datasets.audio import SAMPLE_RATE
 from ...datasets.synthesis import Voice, speak
 from .text import TextSource
 
-SEED = 20261123
+SEED = 20261126
 SHARD_S = 1200.0
 RECORDING_S = 60.0
 
-# Few voices that vary little: at some 10^2 hours of listening, all that two cores hear in two hours, every further
-# voice costs more accuracy on the others than it adds (LOG.md).
-ESPEAK_VOICES = ("en-us+m1", "en-us+m3", "en-us+m7", "en-us+f2", "en-us+f5")
-FLITE_VOICES = ("slt", "rms")
-FLITE_SHARE = 0.4
-LIST_SHARE = 0.45  # sentences without grammar, which only the sound can settle
+# Flite's four voices are harder, each of its own kind: they get more time than their number.
+ESPEAK_VOICES = (
+    *(f"en-us+{variant}" for variant in "m1 m2 m3 m4 m7 m8 f1 f2 f3 f5".split()),
+    "en+m3",  # British
+    "en-gb-x-rp+f2",  # Received Pronunciation
+)
+FLITE_VOICES = ("slt", "slt", "rms", "rms", "awb", "kal16")
+FLITE_SHARE = 0.35
+LIST_SHARE = 0.2  # sentences without grammar, which only the sound can settle
+NATURAL_SHARE = 0.5
 # Kept out of training, so that `talks` can hold voices that `pocket` never heard.
 UNSEEN_VOICES = ("espeak:en-us+f4", "espeak:en-us+m5", "espeak:en-us+m6")
 
 
 def draw_voice(rng: random.Random) -> Voice:
-    """A training voice with its own rate and pitch."""
+    """A training voice with its own rate, pitch and size."""
     flite = rng.random() < FLITE_SHARE
     name = f"flite:{rng.choice(FLITE_VOICES)}" if flite else f"espeak:{rng.choice(ESPEAK_VOICES)}"
-    return Voice(name, rate=rng.uniform(0.95, 1.05), pitch=rng.randint(45, 55))
+    return Voice(name, rate=rng.uniform(0.9, 1.12), pitch=rng.randint(38, 62), size=rng.uniform(0.96, 1.05))
 
 
 def make_recording(rng: random.Random, text: TextSource) -> tuple[np.ndarray, str, list[tuple[str, float, float]]]:
@@ -61,7 +65,7 @@ def make_shard(folder: Path, number: int) -> None:
     if done.exists():
         return
     rng = random.Random(SEED * 1000 + number)
-    text = TextSource(SEED * 1000 + number, LIST_SHARE)
+    text = TextSource(SEED * 1000 + number, LIST_SHARE, NATURAL_SHARE)
     pieces, recordings, at = [], [], 0
     while at < SHARD_S * SAMPLE_RATE:
         audio, voice, words = make_recording(rng, text)
@@ -97,7 +101,7 @@ def load_shard(folder: Path, number: int) -> list[LongRecording]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/pocket/corpus"))
-    parser.add_argument("--shards", type=int, default=50, help="20 minutes each (default: 50, 17 hours)")
+    parser.add_argument("--shards", type=int, default=90, help="20 minutes each (default: 90, 30 hours)")
     options = parser.parse_args()
     for number in range(options.shards):
         make_shard(options.out, number)

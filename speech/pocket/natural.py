@@ -2,8 +2,8 @@
 
     python -m earspan.speech.pocket.natural      # writes vocabulary.txt and homophones.txt beside this file again
 
-Debian's package `wordnet-base` holds WordNet (Princeton, a permissive licence). Its text is read while training, not kept in this
-project: what is committed is the list of words that occur often enough to be learnt, and which of them sound alike.
+Debian's package `wordnet-base` holds WordNet (Princeton, a permissive licence). Its text is read while training, not
+kept in this project: committed are the words that occur often enough to be learnt, and which of them sound alike.
 """
 
 import re
@@ -54,7 +54,9 @@ def _texts(folder: Path) -> tuple[list[str], list[str]]:
         try:
             lines = (folder / f"data.{part}").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
-            raise InputError(f"{folder}/data.{part}: no WordNet here; on Debian type: apt-get install wordnet-base") from None
+            raise InputError(
+                f"{folder}/data.{part}: no WordNet here; on Debian type: apt-get install wordnet-base"
+            ) from None
         for line in lines:
             _, bar, gloss = line.partition("| ")
             if bar and not line.startswith("  "):  # the licence is indented
@@ -70,7 +72,7 @@ def _fits(text: str, known: frozenset[str]) -> bool:
 
 def _sentence(text: str) -> str:
     """With the marks that `pocket` writes, a capital letter in front and an end."""
-    text = re.sub(r"[;!.]+(?=\s)", ",", " ".join(text.split()))
+    text = re.sub(r"\s*(?:[;!]|\.+|\?(?=.))\s*(?=\S)", ", ", " ".join(text.split()))
     text = re.sub(r"\s+([,?])", r"\1", text).strip(" ,;.!'")
     text = re.sub(r",(?!\s)", ", ", text)
     text = re.sub(r"\bi\b", "I", text)

@@ -1,8 +1,8 @@
-"""Training text for `pocket`: sentences drawn from a small grammar over a closed lexicon, seeded.
+"""Training text for `pocket`: sentences of natural English and of a small grammar over a closed vocabulary, seeded.
 
 Half of the recogniser's job is to be unsure where a listener would be: so next to grammatical sentences there
-are word lists without grammar, which only the sound can settle, and homophones that occur only where grammar
-settles them ("they heard their story", "the sea", "I see").
+are word lists without grammar, which only the sound can settle, and homophones that occur only where grammar or
+meaning settles them ("they heard their story", "the sea", "I see").
 """
 
 import random
@@ -11,15 +11,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-_HERE = Path(__file__).parent
+from .natural import homophone_groups, natural_sentences, vocabulary
 
-# Words that sound like another word of the lexicon (in American or British English).
-# They never stand in a list without grammar: there, nothing but luck could choose the spelling.
-HOMOPHONES = frozenset(
-    "ate eight blue buy by do eye for four hear here hour i its knew know led made meet new no not "
-    "one or our past read red right road sea see so some son sun their there to too two "
-    "wait way wear wearing wears week where which wood would write writing wrote".split()
-)
+_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -92,14 +86,26 @@ def lexicon() -> Lexicon:
     return Lexicon(tuple(nouns), mass, tuple(verbs), {name: tuple(words) for name, words in sections.items()})
 
 
-class TextSource:
-    """Sentences as a list of words with punctuation, drawn with a seed: `TextSource(7).sentence()`."""
+@cache
+def homophones() -> frozenset[str]:
+    """Words that sound like another one of the vocabulary (in American or British English).
 
-    def __init__(self, seed: int, list_share: float = 0.3) -> None:
+    They never stand in a list without grammar: there, nothing but luck could choose the spelling.
+    """
+    return frozenset("do eye i know led made meet red read road".split()).union(*homophone_groups())
+
+
+class TextSource:
+    """Sentences with punctuation, drawn with a seed: `TextSource(7).sentence()`.
+
+    `list_share` of them are lists of words, `natural_share` are WordNet's, the others are drawn from the grammar.
+    """
+
+    def __init__(self, seed: int, list_share: float = 0.3, natural_share: float = 0.0) -> None:
         self._random = random.Random(seed)
-        self._list_share = list_share
+        self._list_share, self._natural_share = list_share, natural_share
         words = lexicon()
-        every = sorted(words.vocabulary - HOMOPHONES)
+        every = sorted(vocabulary() - homophones())
         self._draws: dict[str, tuple[str, ...] | list[str]] = {
             "noun": [singular for singular, _ in words.nouns],
             "nouns": [plural for _, plural in words.nouns],
@@ -114,8 +120,11 @@ class TextSource:
         }
 
     def sentence(self) -> str:
-        """One sentence: capital letter, closing mark, words of the lexicon only."""
-        rule = "<list>." if self._random.random() < self._list_share else "<text>"
+        """One sentence: capital letter, closing mark, words of the vocabulary only."""
+        kind = self._random.random()
+        if kind < self._natural_share:
+            return self._random.choice(natural_sentences())
+        rule = "<list>." if kind < self._natural_share + self._list_share else "<text>"
         text = self._expand(rule)
         text = re.sub(rf"\b({'|'.join(_capitalised())}|i)\b", lambda m: m.group().capitalize(), text)
         return text[0].upper() + text[1:]

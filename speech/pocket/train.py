@@ -28,6 +28,7 @@ from torch.multiprocessing.spawn import spawn
 from whisper.model import Whisper
 
 from ..model import encode
+from .attention import use_whole_matrices
 from .batches import DIMS, IGNORE, Batch, Schedule, make_batch
 from .corpus import SEED, LongRecording, load_shard
 from .vocabulary import LETTERS, N_VOCAB, used_tokens
@@ -36,6 +37,7 @@ SINUSOID_SCALE = 0.1
 POSITIONS_PER_S = 50  # encoder positions
 SPAN_MARGIN_S = 0.06
 ALIGNMENT_WEIGHT = 1.0
+LONG_S = 12.0  # progress is reported for shorter crops and longer ones apart
 
 
 class PocketTrainer(nn.Module):
@@ -44,6 +46,7 @@ class PocketTrainer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.whisper = Whisper(DIMS)
+        use_whole_matrices(self.whisper.encoder)
         self.ctc = nn.Linear(DIMS.n_audio_state, len(LETTERS) + 1)
         decoder = self.whisper.decoder
         decoder.token_embedding = nn.Embedding(len(used_tokens()) + 1, DIMS.n_text_state)
@@ -134,6 +137,13 @@ def optimisers(model: PocketTrainer, rate: float) -> list[torch.optim.Optimizer]
     ]
 
 
+def _means(steps: list[tuple[float, ...]]) -> str:
+    if not steps:
+        return "-"
+    token, ctc, alignment, right = np.mean(steps, axis=0)
+    return f"token {token:.3f} ctc {ctc:.3f} align {alignment:.3f} right {right:.3f}"
+
+
 def average_gradients(model: nn.Module, workers: int) -> None:
     """Replace every worker's gradients by their mean, in one message."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -142,6 +152,26 @@ def average_gradients(model: nn.Module, workers: int) -> None:
     flat /= workers
     for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def begin_with(model: PocketTrainer, path: Path) -> float:
+    """Give `model` the weights of another training, or of a `pocket` checkpoint such as the bundled one.
+
+    Token rows are matched by token; those that the file lacks begin as its row for all unused tokens. A checkpoint
+    lacks the CTC head, which then begins anew. Returns the seconds heard before.
+    """
+    state = torch.load(path, weights_only=True)
+    if "model_state_dict" in state:
+        weights = {f"whisper.{name}": tensor.float() for name, tensor in state["model_state_dict"].items()}
+    else:
+        weights = dict(state["model"])
+    table = weights["whisper.decoder.token_embedding.weight"]
+    row_of = {int(token): row for row, token in enumerate(state["token_ids"])}
+    rows = [row_of.get(token, len(table) - 1) for token in (*used_tokens(), -1)]
+    weights["whisper.decoder.token_embedding.weight"] = table[rows]
+    own = model.state_dict()
+    model.load_state_dict({**own, **{k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}})
+    return float(state.get("heard_s", 0.0))
 
 
 def train(
@@ -161,6 +191,7 @@ def train(
     With several workers each process calls this, inside a `torch.distributed` group; the first one saves and reports.
     """
     torch.manual_seed(SEED)
+    out.mkdir(parents=True, exist_ok=True)
     model = PocketTrainer()
     stepping = optimisers(model, schedule.peak_rate)
     checkpoint = out / "training.pt"
@@ -174,22 +205,21 @@ def train(
         if worker == 0:
             print(f"going on from step {first}", flush=True)
     elif initial:
-        state = torch.load(initial, weights_only=True)
-        model.load_state_dict(state["model"])
-        heard_s = state["heard_s"]
+        heard_s = begin_with(model, initial)
     corpus: list[LongRecording] = []
     loaded = 0
 
     def prepare(step: int) -> Batch:
         nonlocal loaded
         # Shards join one by one, at steps fixed beforehand, so training can begin while later ones are being made.
-        wanted = min(shards, 6 + step // 40)
+        wanted = min(shards, 20 + step // 10)
         while loaded < wanted:
             corpus.extend(load_shard(corpus_folder, loaded))
             loaded += 1
         return make_batch(corpus, schedule, step, worker, workers)
 
-    began, recent = time.monotonic(), []
+    began = time.monotonic()
+    recent: dict[bool, list[tuple[float, ...]]] = {False: [], True: []}
     with ThreadPoolExecutor(1) as pool:
         upcoming = pool.submit(prepare, first)
         for step in range(first, schedule.steps):
@@ -206,19 +236,21 @@ def train(
             for optimizer in stepping:
                 optimizer.step()
             heard_s += workers * batch.mel.shape[0] * batch.mel.shape[2] / 100
-            recent.append((token_loss.item(), ctc_loss.item(), aligned.item(), right))
+            long = batch.mel.shape[2] >= 100 * LONG_S
+            recent[long].append((token_loss.item(), ctc_loss.item(), aligned.item(), right))
             if worker == 0 and (step + 1) % 50 == 0:
-                token, ctc, alignment, accuracy = np.mean(recent, axis=0)
-                recent.clear()
                 pace = (time.monotonic() - began) / (step + 1 - first)
+                means = "".join(
+                    f"  {name}: {_means(recent[long])}" for long, name in ((False, "short"), (True, "long"))
+                )
                 print(
-                    f"step {step + 1}/{schedule.steps}  token loss {token:.3f}  ctc {ctc:.3f}  align {alignment:.3f}  "
-                    f"tokens right {accuracy:.3f}  crops to {schedule.longest_crop_s(step):.0f} s  "
-                    f"heard {heard_s / 3600:.1f} h  {pace:.2f} s/step",
+                    f"step {step + 1}/{schedule.steps}{means}  heard {heard_s / 3600:.1f} h  {pace:.2f} s/step",
                     flush=True,
                 )
+                recent = {False: [], True: []}
             if worker == 0 and ((step + 1) % save_every == 0 or step + 1 == schedule.steps):
                 state = {"model": model.state_dict(), "step": step + 1, "heard_s": heard_s, "dims": asdict(DIMS)}
+                state["token_ids"] = torch.tensor(used_tokens())
                 kept = [optimizer.state_dict() for optimizer in stepping]
                 torch.save({**state, "optimizers": kept}, checkpoint.with_suffix(".partial"))
                 os.replace(checkpoint.with_suffix(".partial"), checkpoint)
@@ -229,7 +261,7 @@ def _work(worker: int, workers: int, port: int, options: argparse.Namespace) -> 
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=worker, world_size=workers)
     schedule, where = (
-        Schedule(options.steps, learned=options.learned),
+        Schedule(options.steps, options.learned, options.peak_rate),
         {"worker": worker, "workers": workers, "initial": options.initial},
     )
     train(options.corpus, options.out, schedule, options.shards, **where)
@@ -252,6 +284,7 @@ def main() -> None:
     parser.add_argument(
         "--learned", type=float, default=0.0, help="the share of the growing difficulty that --initial went through"
     )
+    parser.add_argument("--peak-rate", type=float, default=Schedule.peak_rate, help="of learning, before it decays")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
     spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)

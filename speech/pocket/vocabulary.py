@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-from .text import lexicon
+from .natural import vocabulary
 
 N_VOCAB = 51_864  # openai-whisper's English-only models
-LETTERS = " abcdefghijklmnopqrstuvwxyz"  # labels of the auxiliary CTC head; 0 is the blank
+LETTERS = " abcdefghijklmnopqrstuvwxyz'"  # labels of the auxiliary CTC head; 0 is the blank
 
 
 @cache
@@ -25,13 +25,15 @@ def tokenizer() -> Tokenizer:
 
 @cache
 def used_tokens() -> tuple[int, ...]:
-    """Token ids that any sentence over the lexicon can contain, ascending, with the special ones needed."""
+    """Token ids that any transcript over the vocabulary can contain, ascending, with the special ones needed.
+
+    Words come after a space, as Whisper's transcripts begin with one.
+    """
     encode = tokenizer().encode
     used = {tokenizer().sot, tokenizer().eot, tokenizer().no_timestamps, tokenizer().sot_prev}
-    for word in lexicon().vocabulary:
+    for word in vocabulary():
         for form in (word, word.capitalize()):
-            for spelling in (form, " " + form):
-                used.update(encode(spelling))
+            used.update(encode(" " + form))
     for mark in (".", ",", "?"):
         used.update(encode(mark))
     return tuple(sorted(used))

@@ -45,7 +45,7 @@ def test_what_is_made_compact_expands_to_the_same_table(tiny_whisper, tmp_path: 
     assert torch.equal(table[others], rows[-1].expand(N_VOCAB - 4, -1))
 
 
-def test_the_bundled_file_is_small_and_its_token_ids_are_those_of_the_lexicon():
+def test_the_bundled_file_is_small_and_its_token_ids_are_those_of_the_vocabulary():
     assert BUNDLED.stat().st_size <= 16e6
     stored = torch.load(BUNDLED, weights_only=True)
     assert stored.keys() == {"dims", "model_state_dict", "token_ids"}

@@ -1,43 +1,52 @@
-"""The training text stays inside the lexicon and the token table that the checkpoint stores."""
+"""The training text stays inside the vocabulary and the token table that the checkpoint stores."""
 
 import itertools
 import random
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
-from earspan.speech.pocket.text import HOMOPHONES, TextSource, grammar, lexicon
+from earspan.backends.errors import InputError
+from earspan.speech.pocket import natural
+from earspan.speech.pocket.natural import WORDNET, homophone_groups, natural_sentences, vocabulary
+from earspan.speech.pocket.text import TextSource, grammar, homophones, lexicon
 from earspan.speech.pocket.vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer, used_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SEEDS = st.integers(0, 2**40)
+needs_wordnet = pytest.mark.skipif(
+    not (WORDNET / "data.noun").exists(), reason="WordNet is not installed (apt-get install wordnet-base)"
+)
 
 
 def words_of(sentence: str) -> list[str]:
-    return re.findall(r"[a-z]+", sentence.lower())
+    return re.findall(r"[a-z]+(?:'[a-z]+)?", sentence.lower())
 
 
 @settings(deadline=None, max_examples=60)
 @given(SEEDS)
-def test_every_word_is_in_the_lexicon(seed: int):
+def test_every_word_is_in_the_vocabulary(seed: int):
     source = TextSource(seed)
     for _ in range(10):
         sentence = source.sentence()
-        assert re.fullmatch(r"[A-Z][A-Za-z]*(,? [A-Za-z]+)*[.?](?: [A-Z][A-Za-z]*(,? [A-Za-z]+)*[.?])*", sentence)
-        assert set(words_of(sentence)) <= lexicon().vocabulary
+        words = r"[A-Z][A-Za-z']*(,? [A-Za-z']+)*[.?]"
+        assert re.fullmatch(rf"{words}(?: {words})*", sentence)
+        assert set(words_of(sentence)) <= vocabulary()
+    assert lexicon().vocabulary < vocabulary()
 
 
 @settings(deadline=None, max_examples=60)
 @given(SEEDS, st.floats(0, 1))
 def test_every_token_has_its_own_row(seed: int, list_share: float):
-    source = TextSource(seed, list_share)
+    source = TextSource(seed, list_share, natural_share=0.5 * (1 - list_share) * (WORDNET / "data.noun").exists())
     text = " ".join(source.sentence() for _ in range(5))
     # As a target is encoded, from its first word or from any other on, as a crop begins anywhere.
     first = random.Random(seed).randrange(len(text.split()))
     for part in (text, " ".join(text.split()[first:])):
         assert set(tokenizer().encode(" " + part)) <= set(used_tokens())
-        assert set(tokenizer().encode(part)) <= set(used_tokens())
 
 
 @given(SEEDS)
@@ -67,7 +76,7 @@ def test_lists_without_grammar_hold_no_homophones(list_share: float, low: float,
         sentence = source.sentence()
         if "any" in drawn:
             lists += 1
-            assert not HOMOPHONES & set(words_of(sentence))
+            assert not homophones() & set(words_of(sentence))
     assert low <= lists / 300 <= high
 
 
@@ -91,7 +100,7 @@ def test_verb_forms_and_plurals():
     plurals = dict(words.nouns)
     assert [plurals[noun] for noun in ("city", "boy", "child", "box")] == ["cities", "boys", "children", "boxes"]
     assert all(re.fullmatch(r"[a-z]+", word) for word in vocabulary)
-    assert {letter for word in vocabulary for letter in word} < set(LETTERS)
+    assert {letter for word in vocabulary | natural.vocabulary() for letter in word} < set(LETTERS)
     assert all(grammar().values())
 
 
@@ -107,3 +116,56 @@ def test_the_compact_index_gives_each_used_token_its_row_and_all_others_the_last
     assert torch.equal(rows.unique(), torch.arange(len(used) + 1))
     # The table belongs to openai-whisper's English models.
     assert specials.encoding.n_vocab == N_VOCAB
+
+
+def test_the_vocabulary_is_wide_and_its_homophones_belong_to_it():
+    assert len(vocabulary()) >= 5000
+    assert all(re.fullmatch(r"[a-z]+(?:'[a-z]+)?", word) for word in vocabulary())
+    groups = homophone_groups()
+    assert all(len(group) > 1 for group in groups)
+    assert set().union(*groups) <= vocabulary()
+    pairs = ("sea see", "their there", "one won", "to too two", "weather whether")
+    assert {frozenset(pair.split()) for pair in pairs} <= set(groups)
+
+
+@needs_wordnet
+def test_natural_sentences_are_written_as_whisper_writes():
+    sentences = natural_sentences()
+    assert len(sentences) == len(set(sentences)) > 30_000
+    for sentence in sentences:
+        assert re.fullmatch(r"[A-Z][A-Za-z']*(,? [A-Za-z']+)*[.?]", sentence), sentence
+        assert set(words_of(sentence)) <= vocabulary()
+    drawn = [TextSource(1, natural_share=1.0).sentence() for _ in range(50)]
+    assert set(drawn) <= set(sentences)
+
+
+@needs_wordnet
+@pytest.mark.skipif(not shutil.which("espeak-ng"), reason="eSpeak NG is not installed (apt-get install espeak-ng)")
+def test_the_lists_of_words_are_what_the_recipe_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    committed = {name: (natural.HERE / name).read_text() for name in ("vocabulary.txt", "homophones.txt")}
+    monkeypatch.setattr(natural, "HERE", tmp_path)
+    natural.main()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == committed
+
+
+def test_without_wordnet_the_error_says_how_to_get_it(tmp_path: Path):
+    with pytest.raises(InputError, match="apt-get install wordnet-base"):
+        natural_sentences(tmp_path)
+
+
+def test_examples_and_definitions_become_sentences(tmp_path: Path):
+    lines = {
+        "noun": '  1 licence | "see the sea"\n00000001 03 n 01 a 0 000 | a large body of water; "see the sea!"; "zyzz"',
+        "verb": '00000002 29 v 01 b 0 000 | look at ; watch ; "who can see it ?"',
+        "adj": '00000003 00 a 01 c 0 000 | (of water) blue; "i see blue"',
+        "adv": "00000004 02 r 01 d 0 000 | in 3 ways",
+    }
+    for part, text in lines.items():
+        (tmp_path / f"data.{part}").write_text(text + "\n")
+    assert set(natural_sentences(tmp_path)) == {
+        "A large body of water.",
+        "See the sea.",
+        "Look at, watch.",
+        "Who can see it?",
+        "I see blue.",
+    }
