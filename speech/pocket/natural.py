@@ -73,8 +73,8 @@ def _fits(text: str, known: frozenset[str]) -> bool:
 def _sentence(text: str) -> str:
     """With the marks that `pocket` writes, a capital letter in front and an end."""
     text = re.sub(r"\s*(?:[;!]|\.+|\?(?=.))\s*(?=\S)", ", ", " ".join(text.split()))
-    text = re.sub(r"\s+([,?])", r"\1", text).strip(" ,;.!'")
-    text = re.sub(r",(?!\s)", ", ", text)
+    text = re.sub(r"(\s*,)+\s*", ", ", text)
+    text = re.sub(r"\s+\?", "?", text).strip(" ,;.!'")
     text = re.sub(r"\bi\b", "I", text)
     return text[0].upper() + text[1:] + ("" if text.endswith("?") else ".")
 

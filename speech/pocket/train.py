@@ -284,7 +284,7 @@ def main() -> None:
     parser.add_argument(
         "--learned", type=float, default=0.0, help="the share of the growing difficulty that --initial went through"
     )
-    parser.add_argument("--peak-rate", type=float, default=Schedule.peak_rate, help="of learning, before it decays")
+    parser.add_argument("--peak-rate", type=float, default=Schedule(1).peak_rate, help="of learning, before it decays")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
     spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)
