@@ -18,8 +18,8 @@ DIMS = ModelDimensions(
     n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=3,
 )  # fmt: skip
 BATCH_S = 128.0  # audio in one step, all workers together
+DECODER_BATCH_S = 512.0  # the same where only the decoder learns, for a quarter of the work
 MOST_CROPS = 64
-LONGEST_SHARE = 0.25  # of the steps; beyond 12 s the decoder needs far more practice than within to keep its place
 NO_SPEECH_SHARE = 0.03  # crops of silence or noise alone, whose text is empty
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
 PAUSE_SHARE = 0.3
@@ -35,13 +35,28 @@ SPOILT_TOKEN_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Learning rate and difficulty by step: warm-up, linear decay; longer crops, then shorter ones and noise."""
+    """Learning rate and difficulty by step: warm-up, linear decay; longer crops, then shorter ones and noise.
+
+    `only_decoder`: the encoder stays as it is, and crops are long. Beyond 12 s the decoder needs far more practice than
+    within to keep its place, and alone it has that for a quarter of the work.
+    """
 
     steps: int
     learned: float = 0.0  # share of the growth of difficulty that the first step begins with
     peak_rate: float = 9e-4
     warmup: int = 150
     decay_share: float = 0.9
+    only_decoder: bool = False
+
+    @property
+    def batch_s(self) -> float:
+        """Audio in one step, all workers together."""
+        return DECODER_BATCH_S if self.only_decoder else BATCH_S
+
+    @property
+    def longest_share(self) -> float:
+        """The share of steps whose crops are as long as the schedule allows."""
+        return 0.5 if self.only_decoder else 0.25
 
     def rate(self, step: int) -> float:
         decay = (self.steps - step) / max(1.0, self.decay_share * self.steps)
@@ -56,7 +71,9 @@ class Schedule:
         return 6.0 * 5.0 ** min(1.0, max(0.0, 3 * self.difficulty(step) - 1))
 
     def shortest_crop_s(self, step: int) -> float:
-        """1.5 s until the encoder aligns well, 0.7 s in the second half."""
+        """1.5 s until the encoder aligns well, 0.7 s in the second half; 3 s for the decoder alone."""
+        if self.only_decoder:
+            return 3.0
         return 1.5 if self.difficulty(step) < 0.5 else 0.7
 
     def noise_share(self, step: int) -> float:
@@ -97,7 +114,9 @@ def draw_length_s(rng: np.random.Generator, schedule: Schedule, step: int) -> fl
     """The length of the crops of a step: any within the schedule's bounds, the longest more often."""
     shortest_s, longest_s = schedule.shortest_crop_s(step), schedule.longest_crop_s(step)
     length_s = (
-        longest_s if rng.random() < LONGEST_SHARE else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
+        longest_s
+        if rng.random() < schedule.longest_share
+        else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
     )
     return round(length_s / 0.02) * 0.02  # an even number of 10 ms frames
 
@@ -203,7 +222,7 @@ def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
     A pure function of its arguments: all workers draw the same crop length, so that none waits, and their own crops.
     """
     length_s = draw_length_s(np.random.default_rng((SEED, step)), schedule, step)
-    count = max(1, min(MOST_CROPS, max(2, round(BATCH_S / length_s))) // workers)
+    count = max(1, min(MOST_CROPS, max(2, round(schedule.batch_s / length_s))) // workers)
     rng, noise_share = np.random.default_rng((SEED, step, worker)), schedule.noise_share(step)
     clips = [draw_clip(rng, corpus, length_s) for _ in range(count)]
     mel = log_mel(

@@ -104,15 +104,7 @@ def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, Tensor, 
     with torch.autocast("cpu", torch.bfloat16):
         logits, ctc_logits = model(batch.mel, batch.tokens)
     token_loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
-    frames = torch.full((len(batch.mel),), ctc_logits.shape[1])
-    ctc_loss = F.ctc_loss(
-        ctc_logits.log_softmax(-1).transpose(0, 1),
-        batch.letters,
-        frames,
-        batch.letter_counts,
-        reduction="sum",
-        zero_infinity=True,
-    ) / max(1, int(batch.letter_counts.sum()))
+    ctc_loss = ctc_loss_of(ctc_logits, batch) if ctc_logits.requires_grad else torch.zeros(())
     known = batch.targets != IGNORE
     right = float((logits.argmax(-1) == batch.targets)[known].float().mean())
     previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
@@ -123,14 +115,24 @@ def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, Tensor, 
     return token_loss, ctc_loss, aligned, right
 
 
+def ctc_loss_of(ctc_logits: Tensor, batch: Batch) -> Tensor:
+    """CTC loss a letter."""
+    frames = torch.full((len(batch.mel),), ctc_logits.shape[1])
+    log_probabilities = ctc_logits.log_softmax(-1).transpose(0, 1)
+    loss = F.ctc_loss(
+        log_probabilities, batch.letters, frames, batch.letter_counts, reduction="sum", zero_infinity=True
+    )
+    return loss / max(1, int(batch.letter_counts.sum()))
+
+
 def optimisers(model: PocketTrainer, rate: float) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for everything else.
 
     Muon's step is scaled to the size of AdamW's, so both follow one learning rate.
     """
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and ".blocks." in name]
-    chosen = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in chosen]
+    learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in learning if p.ndim == 2 and ".blocks." in name]
+    others = [p for name, p in learning if not (p.ndim == 2 and ".blocks." in name)]
     return [
         torch.optim.Muon(matrices, lr=rate, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.02),
@@ -193,6 +195,9 @@ def train(
     torch.manual_seed(SEED)
     out.mkdir(parents=True, exist_ok=True)
     model = PocketTrainer()
+    if schedule.only_decoder:
+        model.whisper.encoder.requires_grad_(False)
+        model.ctc.requires_grad_(False)
     stepping = optimisers(model, schedule.peak_rate)
     checkpoint = out / "training.pt"
     first, heard_s = 0, 0.0
@@ -261,7 +266,7 @@ def _work(worker: int, workers: int, port: int, options: argparse.Namespace) -> 
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=worker, world_size=workers)
     schedule, where = (
-        Schedule(options.steps, options.learned, options.peak_rate),
+        Schedule(options.steps, options.learned, options.peak_rate, only_decoder=options.only_decoder),
         {"worker": worker, "workers": workers, "initial": options.initial},
     )
     train(options.corpus, options.out, schedule, options.shards, **where)
@@ -285,6 +290,7 @@ def main() -> None:
         "--learned", type=float, default=0.0, help="the share of the growing difficulty that --initial went through"
     )
     parser.add_argument("--peak-rate", type=float, default=Schedule(1).peak_rate, help="of learning, before it decays")
+    parser.add_argument("--only-decoder", action="store_true", help="leave the encoder as it is; long crops")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
     spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)

@@ -374,3 +374,18 @@ def test_whole_matrices_attend_as_openai_whisper_does():
     (expected * direction).sum().backward()
     for mine, theirs in zip(model.whisper.encoder.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_decoder_alone_can_be_trained_on(
+    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(batches, "DECODER_BATCH_S", 8.0)
+    first = recipe.train(corpus_folder, tmp_path / "both", dataclasses.replace(SCHEDULE, steps=2), shards=1)
+    alone = dataclasses.replace(SCHEDULE, steps=2, only_decoder=True)
+    second = recipe.train(corpus_folder, tmp_path / "decoder", alone, shards=1, initial=first)
+    before, after = (torch.load(path, weights_only=True)["model"] for path in (first, second))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("whisper.decoder.") for name in changed)
+    assert any(".cross_attn.key." in name for name in changed)
