@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .workload import Op
+from .op import Op
 
 KERNELS = ("gemm", "context", "decode")
 OTHER = len(KERNELS)  # index of memory-bound kernels, which have no factors

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from .lpu_chip import Chip, Tiling, tile
 from .lpu_schedule import Block, Calendar
-from .workload import N_FFT, Op
+from .op import N_FFT, Op
 
 # Vector operations per element; assumptions: max, subtract, exponential and sum for softmax, a tanh form of GELU,
 # and two passes over a row for a norm. "fp32 keeps up with 4 planes" (Think Fast) bounds a chain at 4 per result.

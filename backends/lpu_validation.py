@@ -4,8 +4,7 @@ No constant was adjusted to meet a figure. Some figures are inputs as they stand
 all others are tests.
 """
 
-from dataclasses import dataclass
-
+from .check import Check
 from .device import Device, load_device
 from .lpu import Lpu
 from .lpu_chip import Chip, tile
@@ -27,27 +26,10 @@ BAND = (0.75, 1.25)
 RESNETS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One figure. fitted_on: which constant was taken from it, or False if none. reason: why it misses, if it does."""
-
-    figure: str
-    predicted: float
-    published: float
-    unit: str
-    source: str
-    fitted_on: bool | str = False
-    reason: str = ""
-
-    @property
-    def ratio(self) -> float:
-        """Predicted over published."""
-        return self.predicted / self.published
-
-    @property
-    def in_band(self) -> bool:
-        """Whether the ratio is within BAND."""
-        return BAND[0] <= self.ratio <= BAND[1]
+def _check(
+    name: str, predicted: float, published: float, unit: str, source: str, fitted_on: str = "", reason: str = ""
+) -> Check:
+    return Check(name, predicted, published, unit, source, BAND, fitted_on=fitted_on, reason=reason)
 
 
 def lpu_checks() -> tuple[Check, ...]:
@@ -63,20 +45,20 @@ def _chip(device: Device) -> list[Check]:
     mean = sum(gemm_utilisation(fp16, n) for n in range(1376, 3501, 4)) / len(range(1376, 3501, 4))
     bank = device["sram_bandwidth"] * 1e9 / 1e12
     return [
-        Check("int8 peak at 900 MHz", int8.flops / 1e12, 750, "TOP/s", "GroqChip product brief v1.7"),
-        Check("fp16 peak at 900 MHz", fp16.flops / 1e12, 188, "TFLOP/s", "GroqChip product brief v1.7"),
-        Check("weights into all planes", load, 40, "cycles", TSP20),
-        Check("SRAM bandwidth at 1 GHz", bank, 55, "TB/s", TSP20, "sram_bandwidth (same slices and ports)"),
-        Check(
+        _check("int8 peak at 900 MHz", int8.flops / 1e12, 750, "TOP/s", "GroqChip product brief v1.7"),
+        _check("fp16 peak at 900 MHz", fp16.flops / 1e12, 188, "TFLOP/s", "GroqChip product brief v1.7"),
+        _check("weights into all planes", load, 40, "cycles", TSP20),
+        _check("SRAM bandwidth at 1 GHz", bank, 55, "TB/s", TSP20, "sram_bandwidth (same slices and ports)"),
+        _check(
             f"GEMM 2304x4096xN, worst N ({worst[1]}), at least",
             worst[0],
             0.8,
             "of peak",
             TSM22,
-            False,
+            "",
             "above the bound",
         ),
-        Check("GEMM 2304x4096xN, mean of N = 1376..3500", mean, 0.95, "of peak", f"{TSM22}, figure read as 0.9-1.0"),
+        _check("GEMM 2304x4096xN, mean of N = 1376..3500", mean, 0.95, "of peak", f"{TSM22}, figure read as 0.9-1.0"),
     ]
 
 
@@ -145,18 +127,18 @@ def _networks(device: Device) -> list[Check]:
     host_s = 2 * device["host_latency"]
     published_us = {50: 49.0, 101: 1e6 / 14.3e3, 152: 1e6 / 10.7e3}
     resnets = [
-        Check(f"ResNet-{layers}, batch 1, int8", resnet_cycles(int8, layers) / clock * 1e6, published, "us", TSP20)
+        _check(f"ResNet-{layers}, batch 1, int8", resnet_cycles(int8, layers) / clock * 1e6, published, "us", TSP20)
         for layers, published in published_us.items()
     ]
     reason = "precision and sequence length are not published: a bracket, not a test; host transfers included"
     berts = [
-        Check(
+        _check(
             f"BERT-base, batch 1, 128 tokens, {name}",
             (bert_cycles(*chips, 128) / clock + host_s) * 1e6,
             130,
             "us",
             BERT22,
-            False,
+            "",
             reason,
         )
         for name, chips in (
@@ -172,9 +154,9 @@ def _links(device: Device) -> list[Check]:
     hop_s = device["hop"]
     ends = "the bound is of a network the model has no topology of; five full hops are more than a message takes"
     return [
-        Check("pipelined hop", hop_s * 1e9, 722, "ns", TSM22, "hop"),
-        Check("all-reduce over 256 chips, 3 hops", 3 * hop_s * 1e6, 2.17, "us", TSM22),
-        Check("end to end over 10,440 chips, 5 hops, below", 5 * hop_s * 1e6, 3, "us", TSM22, False, ends),
+        _check("pipelined hop", hop_s * 1e9, 722, "ns", TSM22, "hop"),
+        _check("all-reduce over 256 chips, 3 hops", 3 * hop_s * 1e6, 2.17, "us", TSM22),
+        _check("end to end over 10,440 chips, 5 hops, below", 5 * hop_s * 1e6, 3, "us", TSM22, "", ends),
     ]
 
 
@@ -182,10 +164,10 @@ def _capacity(device: Device) -> list[Check]:
     # BERT-large: 24 layers of 12 d^2 parameters, d = 1024, in fp16
     layer_bytes = 12 * 1024**2 * 2
     return [
-        Check("BERT-large layers on a chip, fp16", device["sram_usable"] // layer_bytes, 6, "layers", TSM22, False,
+        _check("BERT-large layers on a chip, fp16", device["sram_usable"] // layer_bytes, 6, "layers", TSM22, "",
               "SRAM for weights alone; the published split leaves room for activations and instructions"),
-        Check("chips for BERT-base, fp16, 110 M parameters", -(-220e6 // device["sram_usable"]), 4, "chips",
-              "groq/groqflow README", False,
+        _check("chips for BERT-base, fp16, 110 M parameters", -(-220e6 // device["sram_usable"]), 4, "chips",
+              "groq/groqflow README", "",
               "GroqFlow cuts a model over cards automatically and fills 25-45 % of the SRAM; the least is predicted"),
     ]  # fmt: skip
 
@@ -194,11 +176,11 @@ def _lp30(device: Device) -> list[Check]:
     chip, rack = Chip.of(device, "int8"), 256
     published = ((2, 0.75), (3, 1.15), (4, 1.6), (5, 2.05), (6, 2.5), (7, 2.95))
     return [
-        Check("LP30 FP8 peak", chip.flops / 1e15, 1.2, "PFLOP/s", LPX, "clock"),
-        Check("LPX rack, FP8 peak of 256", rack * chip.flops / 1e15, 315, "PFLOP/s", LPX),
-        Check("LPX rack, SRAM of 256", rack * device["sram"] / 1e9, 128, "GB", LPX),
-        Check("LP30 SRAM to SRAM, 1 hop", device["hop"] * 1e6, 0.35, "us", HC38, "hop"),
-        *(Check(f"LP30 SRAM to SRAM, {n} hops", n * device["hop"] * 1e6, us, "us", HC38) for n, us in published),
+        _check("LP30 FP8 peak", chip.flops / 1e15, 1.2, "PFLOP/s", LPX, "clock"),
+        _check("LPX rack, FP8 peak of 256", rack * chip.flops / 1e15, 315, "PFLOP/s", LPX),
+        _check("LPX rack, SRAM of 256", rack * device["sram"] / 1e9, 128, "GB", LPX),
+        _check("LP30 SRAM to SRAM, 1 hop", device["hop"] * 1e6, 0.35, "us", HC38, "hop"),
+        *(_check(f"LP30 SRAM to SRAM, {n} hops", n * device["hop"] * 1e6, us, "us", HC38) for n, us in published),
     ]
 
 
@@ -208,5 +190,5 @@ def _service(device: Device) -> list[Check]:
     checks = []
     for name, published in (("large-v3", 189), ("turbo", 216)):
         seconds = Lpu(name, device).time(Workload(DIMENSIONS[name], decode_tokens=99)).seconds
-        checks.append(Check(f"GroqCloud {name} speed factor", 30 / seconds, published, "x", GROQ_DOCS, False, reason))
+        checks.append(_check(f"GroqCloud {name} speed factor", 30 / seconds, published, "x", GROQ_DOCS, "", reason))
     return checks

@@ -6,8 +6,9 @@ where the GPU has next to nothing to do. The other rows of the leaderboard are p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .check import Check
 from .models import DIMENSIONS
 from .registry import get_backend
 from .workload import Workload
@@ -35,37 +36,13 @@ class Anchor:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """An anchor beside its prediction. ratio: predicted over published; reason: "" if it is in band."""
-
-    name: str
-    backend: str
-    unit: str
-    predicted: float
-    published: float
-    reason: str
-    source: str
-
-    @property
-    def ratio(self) -> float:
-        """Predicted over published."""
-        return self.predicted / self.published
-
-    @property
-    def in_band(self) -> bool:
-        """Whether the ratio is within BAND."""
-        return BAND[0] <= self.ratio <= BAND[1]
-
-
 def end_to_end() -> list[Check]:
     """All anchors, each with its prediction, in the order of the table."""
     checks = []
     for anchor in _anchors():
-        predicted = anchor.predict()
-        check = Check(anchor.name, anchor.backend, anchor.unit, predicted, anchor.published, "", anchor.source)
-        reason = anchor.reason if not check.in_band or anchor.name.startswith("fitted:") else ""
-        checks.append(Check(check.name, check.backend, check.unit, predicted, check.published, reason, check.source))
+        check = Check(anchor.name, anchor.predict(), anchor.published, anchor.unit, anchor.source, BAND, anchor.backend)
+        explained = not check.in_band or anchor.name.startswith("fitted:")
+        checks.append(replace(check, reason=anchor.reason if explained else ""))
     return checks
 
 

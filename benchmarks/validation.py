@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ..backends import lpu_validation
+from ..backends.check import Check
 from ..backends.device import Device, load_device
-from ..backends.validation import BAND, Check, end_to_end
+from ..backends.validation import BAND, end_to_end
 from .tables import show_table
 
 # why a class of shapes is predicted badly, where it is known
@@ -33,7 +34,7 @@ def show_validation(names: Sequence[str], *, as_json: bool) -> int:
     columns = ("run", "timed as", *_FIGURES, "why", "source")
     show_table(f"GPU, end to end: {_about(BAND)}", columns, rows)
     print()
-    rows = [[c.figure, *_figures(c), c.fitted_on or "", c.reason, c.source] for c in lpu]
+    rows = [[c.name, *_figures(c), c.fitted_on, c.reason, c.source] for c in lpu]
     columns = ("figure", *_FIGURES, "input, not a test", "why", "source")
     show_table(f"LPU: {_about(lpu_validation.BAND)}", columns, rows)
     return 0
@@ -57,7 +58,7 @@ def _show_kernels(devices: Sequence[Device]) -> None:
 _FIGURES = ("predicted>", "published>", "unit", "ratio>", "in band")
 
 
-def _figures(check: Check | lpu_validation.Check) -> list[str]:
+def _figures(check: Check) -> list[str]:
     values = [f"{check.predicted:.4g}", f"{check.published:.4g}", check.unit, f"{check.ratio:.2f}"]
     return [*values, "yes" if check.in_band else "no"]
 
@@ -66,5 +67,5 @@ def _about(band: tuple[float, float]) -> str:
     return f"predicted / published ({band[0]:g} to {band[1]:g} is in band)"
 
 
-def _record(check: Check | lpu_validation.Check) -> dict[str, object]:
+def _record(check: Check) -> dict[str, object]:
     return {**asdict(check), "ratio": check.ratio, "in_band": check.in_band}

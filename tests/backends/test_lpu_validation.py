@@ -10,7 +10,7 @@ def test_what_is_not_an_input_is_within_a_quarter_or_says_why():
     for check in CHECKS:
         assert check.in_band == (0.75 <= check.ratio <= 1.25), check
         assert check.in_band or check.reason, check
-    missed = {check.figure.split(",")[0] for check in CHECKS if not check.in_band}
+    missed = {check.name.split(",")[0] for check in CHECKS if not check.in_band}
     assert missed == {
         "BERT-base",
         "chips for BERT-base",
@@ -20,7 +20,7 @@ def test_what_is_not_an_input_is_within_a_quarter_or_says_why():
 
 
 def test_no_constant_is_an_input_twice_for_a_device():
-    used = [(check.figure.startswith("LP30"), check.fitted_on) for check in CHECKS if check.fitted_on]
+    used = [(check.name.startswith("LP30"), check.fitted_on) for check in CHECKS if check.fitted_on]
     assert len(used) == len(set(used))
 
 

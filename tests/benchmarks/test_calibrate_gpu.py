@@ -128,13 +128,13 @@ def test_validation_prints_every_lpu_figure_with_its_source(capsys):
     checks = lpu_checks()
     assert len(answer) == len(checks)
     for row, check in zip(answer, checks, strict=True):
-        assert (row["figure"], row["predicted"], row["published"]) == (check.figure, check.predicted, check.published)
+        assert (row["name"], row["predicted"], row["published"]) == (check.name, check.predicted, check.published)
         assert (row["fitted_on"], row["reason"], row["source"]) == (check.fitted_on, check.reason, check.source)
         assert row["ratio"] == pytest.approx(check.predicted / check.published)
         assert row["in_band"] == (0.75 <= row["ratio"] <= 1.25)
-        (line,) = [line for line in table if line.strip().startswith(check.figure + "  ")]
+        (line,) = [line for line in table if line.strip().startswith(check.name + "  ")]
         cells = re.split(r" {2,}", line.strip())
         figures = [f"{check.predicted:.4g}", f"{check.published:.4g}", check.unit, f"{check.ratio:.2f}"]
         assert cells[1:6] == [*figures, "yes" if row["in_band"] else "no"]
-        for said in (check.fitted_on or "", check.reason, check.source):
+        for said in (check.fitted_on, check.reason, check.source):
             assert said in line
