@@ -34,6 +34,7 @@ from .corpus import SEED, LongRecording, load_shard
 from .vocabulary import LETTERS, N_VOCAB, used_tokens
 
 SINUSOID_SCALE = 0.1
+CACHED_FRAMES = 6000
 POSITIONS_PER_S = 50  # encoder positions
 SPAN_MARGIN_S = 0.06
 ALIGNMENT_WEIGHT = 1.0
@@ -68,7 +69,9 @@ class PocketTrainer(nn.Module):
 
     def forward(self, mel: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Token logits, shape = (batch, tokens, rows), and CTC logits, shape = (batch, frames // 2, letters + 1)."""
-        features = encode(self.whisper.encoder, mel)
+        # Where the encoder learns nothing, parts of a batch stay in the processor's caches.
+        together = len(mel) if self.ctc.weight.requires_grad else max(1, CACHED_FRAMES // mel.shape[-1])
+        features = torch.cat([encode(self.whisper.encoder, part) for part in mel.split(together)])
         logits = self.whisper.decoder(tokens, features).float() + self.log_multiplicity
         return logits, self.ctc(features).float()
 
@@ -266,7 +269,7 @@ def _work(worker: int, workers: int, port: int, options: argparse.Namespace) -> 
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=worker, world_size=workers)
     schedule, where = (
-        Schedule(options.steps, options.learned, options.peak_rate, only_decoder=options.only_decoder),
+        Schedule(options.steps, options.learned, options.peak_rate, options.warmup, only_decoder=options.only_decoder),
         {"worker": worker, "workers": workers, "initial": options.initial},
     )
     train(options.corpus, options.out, schedule, options.shards, **where)
@@ -290,6 +293,7 @@ def main() -> None:
         "--learned", type=float, default=0.0, help="the share of the growing difficulty that --initial went through"
     )
     parser.add_argument("--peak-rate", type=float, default=Schedule(1).peak_rate, help="of learning, before it decays")
+    parser.add_argument("--warmup", type=int, default=Schedule(1).warmup, help="steps until the learning rate is there")
     parser.add_argument("--only-decoder", action="store_true", help="leave the encoder as it is; long crops")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
