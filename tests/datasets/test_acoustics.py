@@ -41,7 +41,16 @@ def test_the_colour_of_noise_by_octaves(slope: float, octave_db: float):
     power = np.abs(np.fft.rfft(audio)) ** 2
     hertz = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
     octaves = [power[(hertz >= low) & (hertz < 2 * low)].sum() for low in (125, 250, 500, 1000, 2000, 4000)]
+    assert power[0] == pytest.approx(0.0, abs=1e-3)
     assert np.diff(10 * np.log10(octaves)) == pytest.approx([octave_db] * 5, abs=0.6)
+
+
+def test_noise_begins_where_it_is_told_to():
+    audio = coloured_noise(np.random.default_rng(4), 8 * SAMPLE_RATE, 0.5, 50.0)
+    power = np.abs(np.fft.rfft(audio.astype(np.float64))) ** 2
+    hertz = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
+    assert power_db(audio) == pytest.approx(0.0, abs=0.05)
+    assert power[hertz < 50].sum() < 1e-9 * power.sum()
 
 
 @pytest.mark.parametrize("rt60_s", [0.3, 0.45, 0.6])
