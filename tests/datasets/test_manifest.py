@@ -41,7 +41,16 @@ def refusal(path: Path, line: int | None) -> str:
 
 def test_whole_files_segments_and_words(folder: Path):
     words = [{"word": "hello", "start": 0.1, "end": 0.4}, {"text": "there", "start": 0.4, "end": 0.9}]
-    segment = {**GOOD, "id": "s", "offset": 0.5, "duration": 1.0, "words": words, "speaker": "anna", "x": 1, "condition": "noisy"}
+    segment = {
+        **GOOD,
+        "id": "s",
+        "offset": 0.5,
+        "duration": 1.0,
+        "words": words,
+        "speaker": "anna",
+        "x": 1,
+        "condition": "noisy",
+    }
     dataset = open_manifest(write(folder, GOOD, segment), name="mine")
     whole, part = dataset
     assert [entry.id for entry in dataset] == ["a.wav", "s"]
