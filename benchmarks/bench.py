@@ -21,6 +21,7 @@ from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
 from ..speech.transcriber import WINDOW_LIMIT_S
 from .options import (
+    DEFAULT_DATASET,
     add_decoding_arguments,
     check_folder,
     check_windows,
@@ -73,7 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="Whisper size that the backends time (default: the model; large-v3 for pocket)",
     )
-    add("--dataset", default="talks", metavar="NAME|PATH", help="what is listened to (default: talks)")
+    add(
+        "--dataset",
+        default=DEFAULT_DATASET,
+        metavar="NAME|PATH",
+        help=f"what is listened to (default: {DEFAULT_DATASET})",
+    )
     add("--backends", type=comma_list, default=BACKENDS, metavar="A,B,...", help=f"default: {BACKENDS}")
     add(
         "--strategy",

@@ -23,7 +23,7 @@ from ..speech.attention import CALIBRATED, Attention, Head, most_attended
 from ..speech.engine import Clip
 from ..speech.model import Recogniser, load_recogniser
 from ..speech.transcriber import SECONDS_PER_POSITION
-from .options import positive_seconds, seconds_list, use_all_cores
+from .options import DEFAULT_DATASET, positive_seconds, seconds_list, use_all_cores
 from .store import write_whole
 
 _MARGIN_S = 0.06  # word times of synthesisers and frames of 20 ms do not meet to the millisecond
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Calibrate one model and store the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", default="pocket")
-    parser.add_argument("--dataset", default="talks", help="a dataset with word times (default: talks)")
+    parser.add_argument("--dataset", default=DEFAULT_DATASET, help=f"it has word times (default: {DEFAULT_DATASET})")
     parser.add_argument("--windows", type=seconds_list, default="5,10,20", metavar="S,S,...")
     parser.add_argument("--audio", type=positive_seconds, default=60.0, metavar="S", help="of each recording")
     parser.add_argument("--out", type=Path, default=CALIBRATED, metavar="FILE")

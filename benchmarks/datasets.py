@@ -118,6 +118,7 @@ def _list_recordings(dataset: Dataset, as_json: bool, defects: list[str]) -> Non
                 "offset_s": entry.offset_s,
                 "duration_s": entry.duration_s,
                 "speaker": entry.speaker,
+                "condition": entry.condition,
                 "text": entry.text,
                 "word_times": entry.words is not None,
             }
@@ -125,11 +126,19 @@ def _list_recordings(dataset: Dataset, as_json: bool, defects: list[str]) -> Non
         ]
         print(json.dumps({**summary, "defects": defects, "entries": entries}))
         return
-    table = _table("recording", ("seconds", "words"), "speaker", "word times")
+    conditions = any(entry.condition is not None for entry in dataset)
+    table = _table("recording", ("seconds", "words"), "speaker", "word times", *["condition"] * conditions)
     for entry in dataset:
         seconds = f"{entry.duration_s:.2f}" if entry.duration_s else "unreadable"
         times = "yes" if entry.words is not None else "no"
-        table.add_row(entry.id, seconds, str(len(entry.text.split())), entry.speaker or "-", times)
+        table.add_row(
+            entry.id,
+            seconds,
+            str(len(entry.text.split())),
+            entry.speaker or "-",
+            times,
+            *[entry.condition or "-"] * conditions,
+        )
     _print(table)
     print(
         f"{dataset.name}: {len(dataset)} recordings, {dataset.audio_s / 3600:.2f} hours, "

@@ -31,7 +31,7 @@ from ..speech.draft import proposals
 from ..speech.engine import Clip, DecodeOptions, Engine, Hypothesis
 from ..speech.model import Recogniser, encode, load_recogniser
 from ..speech.score import ErrorRate, score_texts
-from .options import use_all_cores
+from .options import DEFAULT_DATASET, use_all_cores
 from .rivals import faster_whisper_batches, openai_loop, random_whisper
 from .tables import show_table
 
@@ -231,7 +231,7 @@ def main(argv: list[str] | None = None) -> int:
     use_all_cores()
     pocket = load_recogniser("pocket")
     tiny = random_whisper(ModelDimensions(**DIMENSIONS["tiny.en"].to_dict()))
-    talks = [_head(entry.load()) for entry in open_dataset("talks")]
+    talks = [_head(entry.load()) for entry in open_dataset(DEFAULT_DATASET)]
     print(f"{torch.get_num_threads()} threads; torch {torch.__version__}; factors: the other's time over ours\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

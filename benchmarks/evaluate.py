@@ -26,6 +26,7 @@ from ..speech.stream import Job, ServiceTime, no_time, play
 from ..speech.transcriber import WINDOW_LIMIT_S
 from .exports import EXPORTS, check_exports
 from .options import (
+    DEFAULT_DATASET,
     add_decoding_arguments,
     check_folder,
     check_windows,
@@ -58,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", default="pocket", help="recogniser: pocket, an official Whisper, or a checkpoint (default: pocket)")
     add("--timed-as", metavar="SIZE", help="Whisper size that is timed (default: the model; large-v3 for pocket)")
-    add("--dataset", type=comma_list, default="talks", metavar="NAME|PATH,...", help="see earspan datasets")
+    add("--dataset", type=comma_list, default=DEFAULT_DATASET, metavar="NAME|PATH,...",
+        help=f"see earspan datasets (default: {DEFAULT_DATASET})")  # fmt: skip
     add("--backend", default="h100", metavar="NAME|none", help="what is timed; none: text only (default: h100)")
     add("--strategy", default="sliding", help=f"{', '.join(strategy_names())}, package.module:Class (default: sliding)")
     add("--window", type=positive_seconds, metavar="S", help="default: the backend's span; 30 without a backend")

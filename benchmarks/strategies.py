@@ -23,6 +23,7 @@ from ..speech.stream import Job, ServiceTime, no_time, play
 from ..speech.transcriber import WINDOW_LIMIT_S
 from .bench import head
 from .options import (
+    DEFAULT_DATASET,
     add_decoding_arguments,
     check_folder,
     check_windows,
@@ -58,7 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--list", action="store_true", help="list the strategies and the overload policies, and do nothing else")
     add("--model", default="pocket", help="recogniser: pocket, an official Whisper, or a checkpoint (default: pocket)")
     add("--timed-as", metavar="SIZE", help="Whisper size that is timed (default: the model; large-v3 for pocket)")
-    add("--dataset", default="talks", metavar="NAME|PATH", help="what is listened to (default: talks)")
+    add(
+        "--dataset",
+        default=DEFAULT_DATASET,
+        metavar="NAME|PATH",
+        help=f"what is listened to (default: {DEFAULT_DATASET})",
+    )
     add("--backends", type=comma_list, default=BACKENDS, metavar="A,B,...", help="default: %(default)s")
     add("--strategies", type=comma_list, metavar="A,B,...",
         help="names, or package.module:Class (default: all that are installed)")  # fmt: skip

@@ -5,6 +5,7 @@ for entry in open_dataset("talks"):
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from ..backends.errors import InputError, unknown
@@ -27,7 +28,8 @@ __all__ = [
     "read_audio",
 ]
 
-_BUNDLED = {"talks": Path(__file__).parent / "talks"}
+_TALKS = Path(__file__).parent / "talks"
+_BUNDLED = {"talks": None, "talks-clean": "clean", "talks-noisy": "noisy"}  # and under which condition it was recorded
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -44,10 +46,7 @@ def open_dataset(name_or_path: str | os.PathLike[str], defects: Defects = None) 
     """
     given = os.fspath(name_or_path)
     if given in _BUNDLED:
-        manifest = _BUNDLED[given] / MANIFEST
-        if not manifest.is_file():
-            raise InputError(f"dataset {given!r} is not there: no {shown(manifest)}; install earspan again")
-        return open_manifest(manifest, name=given)
+        return _bundled(given)
     if given in CATALOGUE:
         return open_as(CATALOGUE[given].format, place_of(given), defects, called=given)
     prefix, colon, rest = given.partition(":")
@@ -64,3 +63,13 @@ def open_dataset(name_or_path: str | os.PathLike[str], defects: Defects = None) 
         known = ", ".join(dataset_names())
         raise InputError(f"{shown(path)}: no such file or folder; datasets known by name: {known}")
     raise unknown("dataset", given, dataset_names())
+
+
+def _bundled(name: str) -> Dataset:
+    manifest, condition = _TALKS / MANIFEST, _BUNDLED[name]
+    if not manifest.is_file():
+        raise InputError(f"dataset {name!r} is not there: no {shown(manifest)}; install earspan again")
+    dataset = open_manifest(manifest, name=name)
+    if condition is None:
+        return dataset
+    return replace(dataset, entries=tuple(entry for entry in dataset if entry.condition == condition))

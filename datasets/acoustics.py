@@ -26,10 +26,14 @@ def reverberate(audio: np.ndarray, response: np.ndarray) -> np.ndarray:
     return fftconvolve(audio, response)[: len(audio)].astype(np.float32)
 
 
-def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> np.ndarray:
-    """Noise whose amplitude falls with frequency as `f ** -slope`: 0 white, 0.5 pink, 1 brown. Unit power."""
+def coloured_noise(rng: np.random.Generator, samples: int, slope: float, lowest_hz: float = 0.0) -> np.ndarray:
+    """Noise whose amplitude falls with frequency as `f ** -slope`: 0 white, 0.5 pink, 1 brown. Unit power.
+
+    It begins at `lowest_hz`: pink noise has as much power in each octave that no one hears as in those that one does.
+    """
     spectrum = np.fft.rfft(rng.standard_normal(samples, dtype=np.float32))
     spectrum *= (1 + np.arange(len(spectrum))) ** -slope
+    spectrum[np.fft.rfftfreq(samples, 1 / SAMPLE_RATE) < max(lowest_hz, 1e-9)] = 0  # no offset either
     noise = np.fft.irfft(spectrum, samples).astype(np.float32)
     return noise / np.float32(max(float(noise.std()), 1e-9))
 

@@ -1,7 +1,8 @@
 """NeMo-style manifests: one JSON object a line, with `audio_filepath`, `duration` and `text`.
 
-Optional: `id`, `speaker`, `license`, `offset` (the recording is a segment of its file) and `words`, a list of
-`{"word": ..., "start": ..., "end": ...}`, in seconds from the start of the recording. Others are ignored.
+Optional: `id`, `speaker`, `condition` (such as `clean` or `noisy`), `license`, `offset` (the recording is a segment of
+its file) and `words`, a list of `{"word": ..., "start": ..., "end": ...}`, in seconds from the start of the recording.
+Others are ignored.
 """
 
 import json
@@ -126,6 +127,7 @@ class _Reader:
                 dataset=self.dataset,
                 origin=origin,
                 group=None if offset_s is None else stated,
+                condition=row.optional_text("condition"),
             )
         )
 

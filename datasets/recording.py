@@ -47,6 +47,7 @@ class Entry:
     `duration_s` is 0 where no manifest states it and the file cannot be opened: `load()` then says why.
     `origin` is where the entry is defined: `FILE:LINE` of a manifest, or the transcript's path.
     `group` is what it is a part of, a chapter or a talk; None where nothing says so.
+    `condition` is under what it was recorded, `clean` or `noisy` in the bundled talks; None where nothing says so.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Entry:
     dataset: str
     origin: str
     group: str | None = None
+    condition: str | None = None
 
     def load(self) -> Recording:
         """The recording with its audio. Raises `InputError`, naming entry and origin, if there is none."""

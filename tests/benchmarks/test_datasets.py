@@ -32,7 +32,7 @@ def manifest(tmp_path: Path) -> Path:
 def test_known_datasets_are_listed(capsys: pytest.CaptureFixture[str]):
     assert run("--json") == 0
     talks, *public = json.loads(capsys.readouterr().out)
-    assert talks["name"] == "talks"
+    assert [row["name"] for row in (talks, *public[:2])] == ["talks", "talks-clean", "talks-noisy"]
     assert {row["name"] for row in public} >= {"librispeech-test-clean", "tedlium3-test-long", "earnings22"}
     assert run() == 0
     assert ("yes" if talks["present"] else "no: ") in capsys.readouterr().out
@@ -55,6 +55,17 @@ def test_recordings_of_one_are_listed(manifest: Path, capsys: pytest.CaptureFixt
         ["[bold]x[/nonsense]", "36.00", "1", "-", "no"],
     ]
     assert out.splitlines()[-1].endswith("m.jsonl: 2 recordings, 0.02 hours, 1 speakers, licence: CC0")
+
+
+def test_conditions_are_listed_where_stated(capsys: pytest.CaptureFixture[str]):
+    assert run("talks-noisy") == 0
+    heading, *rows, _, total = capsys.readouterr().out.splitlines()
+    assert heading.split()[-1] == "condition"
+    assert {line.split()[-1] for line in rows} == {"noisy"}
+    assert total.startswith("talks-noisy: 8 recordings, ")
+    assert run("talks", "--json") == 0
+    conditions = [entry["condition"] for entry in json.loads(capsys.readouterr().out)["entries"]]
+    assert sorted(conditions) == ["clean"] * 8 + ["noisy"] * 8
 
 
 def test_json_of_one(manifest: Path, capsys: pytest.CaptureFixture[str]):

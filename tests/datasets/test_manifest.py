@@ -41,14 +41,24 @@ def refusal(path: Path, line: int | None) -> str:
 
 def test_whole_files_segments_and_words(folder: Path):
     words = [{"word": "hello", "start": 0.1, "end": 0.4}, {"text": "there", "start": 0.4, "end": 0.9}]
-    segment = {**GOOD, "id": "s", "offset": 0.5, "duration": 1.0, "words": words, "speaker": "anna", "x": 1}
+    segment = {
+        **GOOD,
+        "id": "s",
+        "offset": 0.5,
+        "duration": 1.0,
+        "words": words,
+        "speaker": "anna",
+        "x": 1,
+        "condition": "noisy",
+    }
     dataset = open_manifest(write(folder, GOOD, segment), name="mine")
     whole, part = dataset
     assert [entry.id for entry in dataset] == ["a.wav", "s"]
-    assert (whole.words, whole.speaker, whole.offset_s) == (None, None, None)
+    assert (whole.words, whole.speaker, whole.offset_s, whole.condition) == (None, None, None, None)
     assert whole.origin == f"{folder / 'm.jsonl'}:1"
     assert dataset.audio_s == 3.0
     assert dataset.speakers == {"anna"}
+    assert part.condition == "noisy"
     heard = part.load()
     assert heard.words == (Word("hello", 0.1, 0.4), Word("there", 0.4, 0.9))
     assert (heard.id, heard.text, heard.dataset, heard.speaker) == ("s", "hello there", "mine", "anna")
