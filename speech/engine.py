@@ -44,9 +44,10 @@ class Engine(Transcriber):
         cache: TranscriptCache | None = None,
         batch_bytes: int = 512 << 20,
     ) -> None:
-        self.dtype = recogniser.whisper.decoder.token_embedding.weight.dtype
-        precision = str(self.dtype).removeprefix("torch.")
-        super().__init__(recogniser, options, cache, f"torch {ENGINE_VERSION} {precision}")
+        device = recogniser.whisper.device.type
+        # kernels of another device, or of another precision, may decide a near tie differently
+        where = recogniser.precision if device == "cpu" else f"{recogniser.precision} {device}"
+        super().__init__(recogniser, options, cache, f"torch {ENGINE_VERSION} {where}")
         self._batch_bytes = batch_bytes
         self._tokenizer: Tokenizer = recogniser.tokenizer(self.options.language, self.options.task)
         with torch.no_grad():  # not inference mode: the model's weights stay usable for others
@@ -102,7 +103,7 @@ class Engine(Transcriber):
     def _encode(self, clips: Sequence[Clip], samples: int) -> Tensor:
         model = self.recogniser.whisper
         audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips]).to(model.device)
-        return encode(model.encoder, log_mel(audio, model.dims.n_mels).to(self.dtype))
+        return encode(model.encoder, log_mel(audio, model.dims.n_mels).to(self.recogniser.dtype))
 
     def _decoded(self, clips: list[Clip]) -> list[Text]:
         """Greedy decoding of a batch."""
