@@ -39,6 +39,7 @@ def make_engine(
         raise unknown("engine", name, engine_names())
     if recogniser.precision != "fp32":
         raise InputError(
-            f"engine {name}: names its own precision; leave --precision {recogniser.precision} out, or type --engine torch"
+            f"engine {name}: names its own precision; leave --precision {recogniser.precision} out, "
+            "or type --engine torch"
         )
     return Ct2Engine(recogniser, options, cache, compute_type=name.removeprefix("ct2-"))

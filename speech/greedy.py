@@ -41,7 +41,7 @@ def decode(
     decoder: Decoder,
     rows: DecoderRows,
     prompts: Sequence[list[int]],
-    drafts: Sequence[Sequence[int]],
+    drafts: Sequence[Sequence[Sequence[int]]],
     max_tokens: int,
     end: int,
     referee: Referee,

@@ -51,7 +51,8 @@ def hold(model: Whisper, dtype: torch.dtype) -> Whisper:
     """The same model with its weights in `dtype`, in place; norms stay in fp32.
 
     openai-whisper computes norms in fp32 and casts every other weight to the precision of what it is multiplied with:
-    held in that precision, it is cast once, and the arithmetic is the same.
+    held in that precision, it is cast once. The arithmetic is the same, but that a token's embedding is rounded before
+    its position is added.
     """
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Conv1d, nn.Embedding)):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from earspan.speech import greedy
-from earspan.speech.decoder import Decoder, TokenTable
+from earspan.speech.decoder import Decoder, TokenTable, table_of
 from earspan.speech.engine import Clip, DecodeOptions, Engine
 from earspan.speech.model import load_recogniser
 from whisper.tokenizer import get_tokenizer
@@ -53,6 +53,16 @@ def test_equal_rows_of_the_table_count_each():
     distinct = logits[:, [0, 1, 2, 3, 5]].topk(2).values
     torch.testing.assert_close(choice.margin, distinct[:, 0] - distinct[:, 1])
     assert TokenTable(weight).lowest_equal(6) == 1
+
+
+def test_decoders_of_a_model_share_its_table_until_it_changes(tiny_whisper):
+    embedding = tiny_whisper().decoder.token_embedding
+    table = table_of(embedding)
+    assert table_of(embedding) is table
+    with torch.no_grad():
+        embedding.weight[5] = embedding.weight[3]
+    assert table_of(embedding).lowest_equal(5) == 3
+    assert table.lowest_equal(5) == 5
 
 
 def test_near_ties_are_decided_alone(tiny_recogniser, tones, monkeypatch):
