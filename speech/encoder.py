@@ -38,7 +38,7 @@ class Encoder:
             attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(-1, state)
             x = x + plain(attended, *_parts(block.attn.out))
             x = x + plain(self._then_gelu(block.mlp_ln(x), *_parts(block.mlp[0])), *_parts(block.mlp[2]))
-        return module.ln_post(x).view(batch, positions, state)
+        return module.ln_post(x.view(batch, positions, state))
 
 
 def fused(*layers: nn.Linear) -> tuple[Tensor, Tensor]:

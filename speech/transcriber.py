@@ -24,7 +24,7 @@ WINDOW_LIMIT_S = 30.0
 SAMPLES_PER_POSITION = 320  # one encoder position: two 10 ms mel frames
 SECONDS_PER_POSITION = SAMPLES_PER_POSITION / SAMPLE_RATE
 _SHORTEST_S = 0.5  # shorter audio is padded to this: below it a convolution sees mostly edges
-_BLOCK = SAMPLE_RATE // 4  # samples hashed together; steps of sliding windows are mostly multiples of it
+_BLOCK = SAMPLE_RATE // 2  # samples hashed together; steps of sliding windows are mostly multiples of it
 _BLOCK_BYTES = _BLOCK * 4
 
 Progress = Callable[[int, int], None]  # calls done, calls in all

@@ -54,9 +54,7 @@ def _texts(folder: Path) -> tuple[list[str], list[str]]:
         try:
             lines = (folder / f"data.{part}").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
-            raise InputError(
-                f"{folder}/data.{part}: no WordNet here; on Debian type: apt-get install wordnet-base"
-            ) from None
+            raise InputError(f"{folder}/data.{part}: no WordNet here; on Debian type: apt-get install wordnet-base") from None
         for line in lines:
             _, bar, gloss = line.partition("| ")
             if bar and not line.startswith("  "):  # the licence is indented
