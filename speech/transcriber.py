@@ -128,7 +128,7 @@ def audio_digest(audio: np.ndarray, known: dict[int, bytes]) -> bytes:
     samples = np.ascontiguousarray(audio, np.float32)
     if samples is not audio:  # a copy, whose address will be used again
         known = {}
-    view, start = memoryview(samples).cast("B") if len(samples) else memoryview(b""), samples.ctypes.data
+    view, start = samples.data.cast("B") if len(samples) else memoryview(b""), samples.ctypes.data
     parts = [len(samples).to_bytes(8, "little")]
     whole = len(view) // _BLOCK_BYTES * _BLOCK_BYTES
     for offset in range(0, whole, _BLOCK_BYTES):
@@ -136,5 +136,5 @@ def audio_digest(audio: np.ndarray, known: dict[int, bytes]) -> bytes:
         if block is None:
             block = known[start + offset] = hashlib.sha256(view[offset : offset + _BLOCK_BYTES]).digest()
         parts.append(block)
-    parts.append(view[whole:])
+    parts.append(bytes(view[whole:]))
     return hashlib.sha256(b"".join(parts)).digest()
