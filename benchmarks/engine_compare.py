@@ -16,7 +16,7 @@ from .rivals import Transcribe, faster_whisper_batches, openai_loop
 
 # Windows of each length, and how many: as many as make a batch, where calls are short.
 COUNTS = {1.0: 16, 5.0: 12, 15.0: 8, 30.0: 6}
-PADDED_COUNT = 4  # of a model whose every call is encoded as 30 s
+PADDED_COUNT = 6  # of a model whose every call is encoded as 30 s
 MINE, MINE_UNPADDED = "earspan", "earspan, unpadded"
 OPENAI, OPENAI_UNPADDED, FASTER = "openai-whisper", "openai-whisper, unpadded", "faster-whisper"
 BARS = {OPENAI: 5.0, FASTER: 1.5}

@@ -19,6 +19,8 @@ from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 from .encoder import fused, product_for, projections
 
 _LOGIT_ROWS = 256  # logits of 256 tokens: 53 MB at Whisper's vocabulary
+Sides = tuple[int, Sequence[Sequence[int]]]  # after how many of a row's new tokens they begin; continuations
+
 _PROJECTED_TOGETHER = 4096  # positions of audio: 42 MB at a width of 1280
 
 
@@ -141,25 +143,31 @@ class DecoderRows:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def advance(self, fed: Sequence[Sequence[int]]) -> Tensor:
-        """Append the tokens `fed` to each row; the state after each of them, row by row, shape = (tokens, state)."""
+    def advance(self, fed: Sequence[Sequence[int]], sides: Sequence[Sides] | None = None) -> Tensor:
+        """Append the tokens `fed` to each row; the state after each of them, row by row, shape = (tokens, state).
+
+        sides: for each row, other continuations of its first new tokens, that do not see each other. They follow the
+        row's `fed`, in the states too, until `settle` says which of them the row goes on with.
+        """
         decoder, device = self._decoder, self._own.device
-        counts = [len(tokens) for tokens in fed]
-        where = [(row, n) for row, count in enumerate(counts) for n in range(count)]
-        row, within = torch.tensor(where, device=device).T
-        position = torch.tensor([self.lengths[r] + n for r, n in where], device=device)
-        tokens = torch.tensor([token for part in fed for token in part], device=device)
-        place = _Place(row, within, position, len(fed), max(counts))
+        beside: Sequence[Sides] = sides or [(0, ())] * len(fed)
+        news = [_new(length, *given) for length, given in zip(self.lengths, zip(fed, beside, strict=True), strict=True)]
+        counts = [len(new) for new in news]
+        row = torch.tensor([row for row, count in enumerate(counts) for _ in range(count)], device=device)
+        within = torch.tensor([n for count in counts for n in range(count)], device=device)
+        columns = torch.tensor([token for new in news for token in new], device=device).T
+        tokens, position, slot, *seen = columns
+        place = _Place(row, within, slot, len(fed), max(counts))
         keys = max(length + count for length, count in zip(self.lengths, counts, strict=True))
-        own_mask, audio_mask = self._own_mask(place, keys), self._audio_mask()
+        own_mask, audio_mask = self._own_mask(place, seen, keys), self._audio_mask()
 
         module = decoder.module
         x = module.token_embedding(tokens) + module.positional_embedding[position].to(self._own.dtype)
         for layer, block in enumerate(decoder.blocks):
             query, key, value = F.linear(block.attn_ln(x), *decoder._fused[layer]).chunk(3, -1)
             own = self._own[layer]
-            own[0][row, :, position] = key.unflatten(-1, (self._heads, -1))
-            own[1][row, :, position] = value.unflatten(-1, (self._heads, -1))
+            own[0][row, :, slot] = key.unflatten(-1, (self._heads, -1))
+            own[1][row, :, slot] = value.unflatten(-1, (self._heads, -1))
             own = own[..., :keys, :]
             x = x + block.attn.out(self._attend(query, own, own_mask, place))
             norm, attention = decoder.crossing[layer]
@@ -168,6 +176,14 @@ class DecoderRows:
             x = x + block.mlp(block.mlp_ln(x))
         self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
         return module.ln(x)
+
+    def settle(self, row: int, new: int, known: int, start: int, accepted: int) -> None:
+        """Of the last `new` tokens of a row keep the first `known`, and `accepted` of those from number `start` on."""
+        before = self.lengths[row] - new
+        if accepted and start != known:
+            chosen = self._own[:, :, row, :, before + start : before + start + accepted].clone()
+            self._own[:, :, row, :, before + known : before + known + accepted] = chosen
+        self.lengths[row] = before + known + accepted
 
     def keep(self, rows: Sequence[int]) -> list[int]:
         """Let all other rows go. Row `i` from now on is the one that was row `keep(...)[i]` before."""
@@ -197,13 +213,13 @@ class DecoderRows:
         self.lengths = [self.lengths[row] for row in order]
         self._audio_length = self._audio_length[order]
 
-    def _own_mask(self, place: "_Place", keys: int) -> Tensor | None:
-        """Which keys each query sees: those up to itself. None where all rows end at the same single token."""
+    def _own_mask(self, place: "_Place", seen: Sequence[Tensor], keys: int) -> Tensor | None:
+        """Which keys each query sees. None where all rows end at the same single token."""
         if place.longest == 1 and min(self.lengths) == max(self.lengths):
             return None
-        device = self._own.device
-        last = torch.tensor(self.lengths, device=device)[:, None] + torch.arange(place.longest, device=device)
-        return self._added((torch.arange(keys, device=device) <= last[..., None])[:, None])
+        key = torch.arange(keys, device=self._own.device)
+        shared, first, last = (place.unpack(column[:, None]) for column in (*seen, place.slot))
+        return self._added(((key < shared) | (key >= first) & (key <= last))[:, None])
 
     def _audio_mask(self) -> Tensor | None:
         if not self._masked:
@@ -222,6 +238,19 @@ class DecoderRows:
         return place.pack(attended.transpose(1, 2).flatten(2))
 
 
+def _new(length: int, fed: Sequence[int], sides: "Sides") -> list[tuple[int, int, int, int, int]]:
+    """The new tokens of a row that holds `length`: token, position, place in the caches, and which places it sees.
+
+    These are those before the fourth figure, and from the fifth to its own.
+    """
+    known, branches = sides
+    new = [(token, length + n, length + n, 0, 0) for n, token in enumerate(fed)]
+    for branch in branches:
+        first = length + len(new)
+        new += [(token, length + known + n, first + n, length + known, first) for n, token in enumerate(branch)]
+    return new
+
+
 def _parts(rows: list[int], positions: list[int]) -> list[list[int]]:
     """`rows` in parts of not many more than `_PROJECTED_TOGETHER` positions, at least one row each."""
     parts: list[list[int]] = []
@@ -237,11 +266,11 @@ def _parts(rows: list[int], positions: list[int]) -> list[list[int]]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Place:
-    """Where packed tokens belong: their row, place among the row's new tokens, and position in the row."""
+    """Where packed tokens belong: their row, place among the row's new tokens, and place in the row's caches."""
 
     row: Tensor
     within: Tensor
-    position: Tensor
+    slot: Tensor
     rows: int
     longest: int
 

@@ -15,6 +15,7 @@ from whisper.tokenizer import Tokenizer
 
 from .cache import TranscriptCache
 from .decoder import Decoder
+from .draft import BRANCHES, SIDE
 from .encoder import Encoder
 from .greedy import Text, decode
 from .hypothesis import Clip, DecodeOptions, Hypothesis
@@ -34,7 +35,6 @@ __all__ = ["WINDOW_LIMIT_S", "Clip", "DecodeOptions", "Engine", "Hypothesis", "P
 
 ENGINE_VERSION = "3"  # raise it when the same call may give another text
 _ENCODED_TOGETHER_S = 30.0  # seconds of audio: larger encoder batches leave the processor's caches
-_ENCODED_TOGETHER = 2  # clips, however long: alone, a clip of 30 s took 9 % longer
 _LEAST_SHARE = 0.75  # of the longest clip of a batch: below it masked keys cost more than a batch of its own
 
 
@@ -106,8 +106,7 @@ class Engine(Transcriber):
         for content, clip in audio.items():
             alike.setdefault(positions_of(clip, self.recogniser), []).append(content)
         for positions, contents in alike.items():
-            samples = positions * SAMPLES_PER_POSITION
-            size = max(_ENCODED_TOGETHER, int(_ENCODED_TOGETHER_S * SAMPLE_RATE / samples))
+            samples, size = positions * SAMPLES_PER_POSITION, _encoded_together(positions)
             for start in range(0, len(contents), size):
                 part = contents[start : start + size]
                 encoded = self._encode([audio[content] for content in part], samples)
@@ -124,8 +123,11 @@ class Engine(Transcriber):
         dims = self.recogniser.dims
         prompts = [prompt_of(clip, self._tokenizer, dims) for clip in clips]
         most = max(map(len, prompts)) + self.options.max_tokens
-        rows = self._decoder.begin(self._encoded(clips), min(dims.n_text_ctx, most))
-        alone: dict[int, Tensor] = {}
+        beside = (BRANCHES - 1) * SIDE if any(clip.draft for clip in clips) else 0
+        features = self._encoded(clips)
+        rows = self._decoder.begin(features, min(dims.n_text_ctx, most) + beside)
+        # a clip that was encoded by itself need not be again
+        alone = {row: one for row, one in enumerate(features) if _encoded_together(len(one)) == 1}
 
         def referee(row: int, tokens: list[int]) -> int:
             if row not in alone:
@@ -145,3 +147,8 @@ class Engine(Transcriber):
         return Hypothesis(
             words, len(text.prompt), len(text.produced) - 1, round(mean, 4), cut_off=not ended, tokens=tokens
         )
+
+
+def _encoded_together(positions: int) -> int:
+    """How many clips of so many encoder positions are encoded as one batch."""
+    return max(1, int(_ENCODED_TOGETHER_S * SAMPLE_RATE / (positions * SAMPLES_PER_POSITION)))

@@ -79,7 +79,9 @@ def test_the_ceiling_is_the_rivals_time_over_the_encoders_arithmetic(recording, 
 
 def test_drafts_are_counted_over_streams_of_unlike_lengths(recording):
     short = replace(recording, audio=recording.audio[: 16_000 * 4])
-    [row] = engine_drafts.drafts(load_recogniser("pocket"), [recording, short], CLOCKS["cpu"], (3.0,), None, max_tokens=20)
+    [row] = engine_drafts.drafts(
+        load_recogniser("pocket"), [recording, short], CLOCKS["cpu"], (3.0,), None, max_tokens=20
+    )
     assert (row["calls"], row["recordings"], row["differing_texts"]) == (9 + 3, 2, 0)
     assert row["factor"] == pytest.approx(row["passes"] / row["passes_drafted"])
     assert row["passes"] >= row["passes_drafted"] >= 1

