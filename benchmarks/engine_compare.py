@@ -15,7 +15,7 @@ from .engine_windows import Clock, Ratio, disjoint, said
 from .rivals import Transcribe, faster_whisper_batches, openai_loop
 
 # Windows of each length, and how many: as many as make a batch, where calls are short.
-COUNTS = {1.0: 16, 5.0: 12, 15.0: 8, 30.0: 6}
+COUNTS = {1.0: 24, 5.0: 24, 15.0: 12, 30.0: 12}
 PADDED_COUNT = 6  # of a model whose every call is encoded as 30 s
 MINE, MINE_UNPADDED = "earspan", "earspan, unpadded"
 OPENAI, OPENAI_UNPADDED, FASTER = "openai-whisper", "openai-whisper, unpadded", "faster-whisper"
@@ -56,7 +56,7 @@ def compare(
 ) -> Iterator[dict[str, Any]]:
     """One row for each window and engine; engines take turns, and a ratio is of two that stood beside each other."""
     for window_s in windows_s:
-        count = min(most, PADDED_COUNT if recogniser.pads else COUNTS.get(window_s, 8))
+        count = min(most, PADDED_COUNT if recogniser.pads else COUNTS.get(window_s, 12))
         clips = disjoint(recordings, window_s, count)
         rivals = engines(recogniser, window_s, folder)
         took: dict[str, list[float]] = {name: [] for name in rivals}

@@ -197,7 +197,7 @@ def verdicts(found: dict[str, list[Row]]) -> Iterator[tuple[str, str, str]]:
         for row in found.get(key, ()):
             if row.get("model") not in (None, "pocket"):
                 continue
-            factor = row["factor"].least if isinstance(row["factor"], Ratio) else row["factor"]
+            factor = row["factor"].middle if isinstance(row["factor"], Ratio) else row["factor"]
             name = f"{key}, {row['calls']} calls of {row['window_s']:g} s: {bar:g} x"
             yield name, f"{factor:.2f}", "met" if factor >= bar else "MISSED"
     for key in ("drafts", "all-talks"):

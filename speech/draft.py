@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 REMEMBERED = 4  # texts of earlier windows that make a draft; more than these save no further passes
 BRANCHES = 3  # continuations that a pass checks: the likeliest to its end, the others for `SIDE` tokens
-SIDE = 16
+SIDE = 24
 _LONGEST_MATCH = 4  # more tokens in common than this say no more about where the draft goes on
 _LEAST_MATCH_BEYOND = 2  # after its end, a text goes on in another only where more than a single word agrees
 _ALIKE = 3  # continuations that begin with as many equal tokens are one

@@ -59,7 +59,7 @@ def test_a_recogniser_that_wavers_is_followed_into_older_texts():
 
 
 def test_several_continuations_are_checked_side_by_side():
-    words = list(range(30))
+    words = list(range(SIDE))
     assert len(proposals([words], [*words[2:], END + 1])) == 1  # two words have left the window
     assert len(proposals([words], [*words[3:], END + 1])) == 2
 
