@@ -78,7 +78,7 @@ def test_the_ceiling_is_the_rivals_time_over_the_encoders_arithmetic(recording, 
 
 
 def test_drafts_are_counted_over_streams_of_unlike_lengths(recording):
-    short = replace(recording, audio=recording.audio[: 16_000 * 4])
+    short = replace(recording, audio=-recording.audio[: 16_000 * 4])
     [row] = engine_drafts.drafts(
         load_recogniser("pocket"), [recording, short], CLOCKS["cpu"], (3.0,), None, max_tokens=20
     )
