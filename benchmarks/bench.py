@@ -15,7 +15,7 @@ from ..backends.timing import Backend
 from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Recording, open_dataset
 from ..speech.attention import Attention
-from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
+from ..speech.model import Recogniser, checkpoint_dims
 from ..speech.regimes import regime_names
 from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
@@ -29,6 +29,7 @@ from .options import (
     engine_of,
     positive_count,
     positive_seconds,
+    recogniser_of,
     seconds_list,
     use_all_cores,
 )
@@ -145,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     timed_as = timed_model(args)
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
-    recogniser = load_recogniser(args.model)
+    recogniser = recogniser_of(args)
     use_all_cores()
     engine = engine_of(args, recogniser)
     dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)

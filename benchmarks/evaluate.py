@@ -19,7 +19,7 @@ from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Entry, Recording, open_dataset
 from ..datasets.selection import STREAM_KEYS, Stream, join_streams, sample
 from ..speech.attention import Attention
-from ..speech.model import Recogniser, checkpoint_dims, load_recogniser
+from ..speech.model import Recogniser, checkpoint_dims
 from ..speech.regimes import regime
 from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
@@ -34,6 +34,7 @@ from .options import (
     engine_of,
     positive_count,
     positive_seconds,
+    recogniser_of,
     use_all_cores,
 )
 from .playing import (
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     defects: list[str] = []
     datasets = [open_dataset(name, defects) for name in args.dataset]
     units = _units(datasets, args)
-    recogniser = load_recogniser(args.model)
+    recogniser = recogniser_of(args)
     use_all_cores()
     engine = engine_of(args, recogniser)
     backend_row, setting, service_s = _setting(args, dims or Dimensions.of(recogniser.dims))

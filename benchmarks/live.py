@@ -19,14 +19,22 @@ from ..backends.workload import PADDINGS
 from ..datasets import SAMPLE_RATE, Recording, dataset_names, open_dataset, read_audio
 from ..speech.hypothesis import Clip
 from ..speech.latency import backlog, latency_summary, service_and_audio, word_latencies
-from ..speech.model import checkpoint_dims, load_recogniser
+from ..speech.model import checkpoint_dims
 from ..speech.pairing import paired
 from ..speech.realtime import Caption, Here, Show, Wall, WallClock, replay
 from ..speech.score import score_text
 from ..speech.strategies import make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, play
 from ..speech.transcriber import WINDOW_LIMIT_S
-from .options import add_decoding_arguments, check_windows, engine_of, positive_count, positive_seconds, use_all_cores
+from .options import (
+    add_decoding_arguments,
+    check_windows,
+    engine_of,
+    positive_count,
+    positive_seconds,
+    recogniser_of,
+    use_all_cores,
+)
 from .playing import plan_span, service_time, timed_model, window_of
 from .progress import stage
 from .store import Track, track
@@ -68,7 +76,7 @@ def run(args: argparse.Namespace, wall: Wall | None = None) -> int:
     window_s, timed = (args.window or _WINDOW_HERE_S, "this machine") if simulated is None else simulated[1:]
     step_s = step_of(args.strategy, args.step)
     strategy = make_strategy(args.strategy, window_s, step_s)
-    recogniser = load_recogniser(args.model)
+    recogniser = recogniser_of(args)
     use_all_cores()
     args.no_cache = args.no_cache or simulated is None  # what is remembered takes this machine no time
     engine = engine_of(args, recogniser)

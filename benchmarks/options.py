@@ -55,11 +55,22 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     """How calls are transcribed: engine, decoding, language, draft, cache."""
     add = parser.add_argument
     add("--engine", default="torch", metavar="NAME", help="torch, ct2-int8, ct2-float32, ... (default: torch)")
+    add("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 or mps (default: cpu)")
+    add("--precision", default="auto", help="fp32, fp16, bf16; auto: fp32 on cpu, fp16 on cuda and mps (default: auto)")
     add("--decoding", default="greedy", help="greedy, beam, fallback or whisper's defaults (default: greedy)")
     add("--language", default="en", help="what is spoken, for multilingual models; auto: detect (default: en)")
     add("--task", default="transcribe", choices=("transcribe", "translate"), help="default: transcribe")
     add("--draft", action="store_true", help="check the text of the window before instead of decoding it again")
     add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+
+
+def recogniser_of(args: argparse.Namespace) -> "Recogniser":
+    """The model that `--model` and `add_decoding_arguments` ask for, loaded. Raises `InputError`."""
+    from ..speech.model import load_recogniser
+
+    # CTranslate2 converts from fp32, and the engine's name says to what
+    own = args.precision == "auto" and args.engine.startswith("ct2")
+    return load_recogniser(args.model, args.device, "fp32" if own else args.precision)
 
 
 def engine_of(args: argparse.Namespace, recogniser: "Recogniser") -> "Transcriber":

@@ -170,6 +170,7 @@ def what_was_run(args: argparse.Namespace, timed_as: str, recogniser: Recogniser
         "model": recogniser.name,
         "model_sha256": recogniser.sha256,
         "engine": args.engine,
+        "precision": recogniser.precision,
         "decoding": args.decoding,
         "timed_as": timed_as,
         "timed_padding": args.padding,

@@ -85,7 +85,8 @@ class Attention:
     @cached_property
     def _key_prefix(self) -> bytes:
         model = self._recogniser
-        return json.dumps(["attention", _VERSION, model.sha256, model.pads, self._heads]).encode()
+        precision = [] if model.precision == "fp32" else [model.precision]
+        return json.dumps(["attention", _VERSION, model.sha256, model.pads, self._heads, *precision]).encode()
 
     def words(self, clips: Sequence[Clip], texts: Sequence[str]) -> list[tuple[AttendedWord, ...]]:
         """For each clip the words of its text, with the moments they attend to. A clip's prefix is read before them."""
@@ -149,7 +150,7 @@ class Attention:
         model = self._recogniser.whisper
         samples = positions_of(clips[0], self._recogniser) * SAMPLES_PER_POSITION
         audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips]).to(model.device)
-        features = encode(model.encoder, log_mel(audio, model.dims.n_mels))
+        features = encode(model.encoder, log_mel(audio, model.dims.n_mels).to(self._recogniser.dtype))
         longest = max(map(len, tokens))
         # Later tokens do not change what earlier ones attend to: any filling will do.
         rows = torch.tensor([row + [self._tokenizer.eot] * (longest - len(row)) for row in tokens], device=model.device)

@@ -29,7 +29,9 @@ CREATE TABLE IF NOT EXISTS object (
 CREATE TABLE IF NOT EXISTS transcript (
     key TEXT PRIMARY KEY, object INTEGER NOT NULL REFERENCES object(id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS transcript_object ON transcript(object);
+PRAGMA user_version = 1;
 """
+_LAYOUT_VERSION = 1
 
 
 def default_cache_path() -> Path:
@@ -67,8 +69,9 @@ class TranscriptCache:
         with self._checked():
             self._objects.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path / "index.sqlite", timeout=60, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.executescript(_LAYOUT)
+            if self._database.execute("PRAGMA user_version").fetchone() != (_LAYOUT_VERSION,):
+                self._database.execute("PRAGMA journal_mode=WAL")  # the file remembers it
+                self._database.executescript(_LAYOUT)
 
     def get(self, keys: Iterable[str]) -> dict[str, Any]:
         """The stored objects of those `keys` that are there."""

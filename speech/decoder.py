@@ -1,20 +1,27 @@
 """Whisper's text decoder over preallocated caches: any number of new tokens for each row in one pass.
 
 The weights are those of openai-whisper's modules, the arithmetic is theirs (whisper.model), the layout is not: new
-tokens of all rows are packed, so that no matrix product sees padding; keys and values are written in place; those of
-the audio are computed once; and logits are computed only where asked for, once for equal rows of the token table.
+tokens of all rows are packed, so that no matrix product sees padding; keys and values are written in place, head by
+head, as attention reads them; those of the audio are computed once; and logits are computed only where asked for, once
+for equal rows of the token table.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
+from .encoder import fused, product_for, projections
+
 _LOGIT_ROWS = 256  # logits of 256 tokens: 53 MB at Whisper's vocabulary
+Sides = tuple[int, Sequence[Sequence[int]]]  # after how many of a row's new tokens they begin; continuations
+
+_PROJECTED_TOGETHER = 4096  # positions of audio: 42 MB at a width of 1280
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,16 +70,32 @@ class TokenTable:
         return self._first[best[:, 0]], margin, log_probability
 
 
+_tables: WeakKeyDictionary[nn.Embedding, tuple[tuple[int, int], TokenTable]] = WeakKeyDictionary()
+
+
+def table_of(embedding: nn.Embedding) -> TokenTable:
+    """The output layer of a model, shared by all its decoders: finding equal rows takes as long as two calls."""
+    weight = embedding.weight
+    if weight.is_inference():
+        return TokenTable(weight)
+    state = weight.data_ptr(), weight._version  # the latter counts changes in place
+    if embedding not in _tables or _tables[embedding][0] != state:
+        _tables[embedding] = state, TokenTable(weight)
+    return _tables[embedding][1]
+
+
 class Decoder:
     """The decoder of one model. `begin` starts rows, `DecoderRows.advance` feeds them tokens."""
 
     def __init__(self, model: Whisper) -> None:
         self.module = model.decoder
         self.dims = model.dims
-        self.table = TokenTable(model.decoder.token_embedding.weight)
+        self.table = table_of(model.decoder.token_embedding)
         self.blocks = list(model.decoder.blocks)
-        self._fused = [_fused(block.attn) for block in self.blocks]
+        self._fused = [fused(*projections(block.attn)) for block in self.blocks]
         self.crossing = [cross_attention(block) for block in self.blocks]
+        self._product = product_for(self.module.token_embedding.weight)
+        self._hearing = [fused(attention.key, attention.value) for _, attention in self.crossing]
 
     def begin(self, features: Sequence[Tensor], capacity: int) -> "DecoderRows":
         """Rows without tokens. `features`: the encoder's output of each, shape = (positions, state); `capacity`:
@@ -95,41 +118,57 @@ class DecoderRows:
         positions = [len(row) for row in features]
         first = features[0]
         # zeros: what is masked must still be finite, and pages that are never written take no memory
-        self._own = first.new_zeros(layers, 2, rows, capacity, width)
-        self._audio = first.new_zeros(layers, 2, rows, max(positions), width)
+        self._own = first.new_zeros(layers, 2, rows, self._heads, capacity, width // self._heads)
+        self._audio = first.new_zeros(layers, 2, rows, self._heads, max(positions), width // self._heads)
         self.lengths = [0] * rows
         self._masked = min(positions) < max(positions)
         self._audio_length = torch.tensor(positions, device=first.device)
         known: dict[int, int] = {}
-        for row, audio in enumerate(features):
-            if (same := known.setdefault(id(audio), row)) != row:
-                self._audio[:, :, row] = self._audio[:, :, same]
-                continue
-            for layer, (_, attention) in enumerate(decoder.crossing):
-                self._audio[layer, 0, row, : len(audio)] = attention.key(audio)
-                self._audio[layer, 1, row, : len(audio)] = attention.value(audio)
+        same = [known.setdefault(id(audio), row) for row, audio in enumerate(features)]
+        for part in _parts(list(known.values()), positions):
+            self._project(part, features)
+        for row, source in enumerate(same):
+            if row != source:
+                self._audio[:, :, row] = self._audio[:, :, source]
+
+    def _project(self, rows: list[int], features: Sequence[Tensor]) -> None:
+        """Keys and values of the audio of `rows`, in one product for each layer."""
+        together = torch.cat([features[row] for row in rows])
+        lengths = [len(features[row]) for row in rows]
+        for layer, weights in enumerate(self._decoder._hearing):
+            projected = self._decoder._product(together, *weights).unflatten(-1, (2, self._heads, -1))
+            for row, one in zip(rows, projected.split(lengths), strict=True):
+                self._audio[layer, :, row, :, : len(one)] = one.permute(1, 2, 0, 3)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def advance(self, fed: Sequence[Sequence[int]]) -> Tensor:
-        """Append the tokens `fed` to each row; the state after each of them, row by row, shape = (tokens, state)."""
+    def advance(self, fed: Sequence[Sequence[int]], sides: Sequence[Sides] | None = None) -> Tensor:
+        """Append the tokens `fed` to each row; the state after each of them, row by row, shape = (tokens, state).
+
+        sides: for each row, other continuations of its first new tokens, that do not see each other. They follow the
+        row's `fed`, in the states too, until `settle` says which of them the row goes on with.
+        """
         decoder, device = self._decoder, self._own.device
-        counts = [len(tokens) for tokens in fed]
-        where = [(row, n) for row, count in enumerate(counts) for n in range(count)]
-        row, within = torch.tensor(where, device=device).T
-        position = torch.tensor([self.lengths[r] + n for r, n in where], device=device)
-        tokens = torch.tensor([token for part in fed for token in part], device=device)
-        place = _Place(row, within, position, len(fed), max(counts))
+        beside: Sequence[Sides] = sides or [(0, ())] * len(fed)
+        news = [_new(length, *given) for length, given in zip(self.lengths, zip(fed, beside, strict=True), strict=True)]
+        counts = [len(new) for new in news]
+        row = torch.tensor([row for row, count in enumerate(counts) for _ in range(count)], device=device)
+        within = torch.tensor([n for count in counts for n in range(count)], device=device)
+        columns = torch.tensor([token for new in news for token in new], device=device).T
+        tokens, position, slot, *seen = columns
+        place = _Place(row, within, slot, len(fed), max(counts))
         keys = max(length + count for length, count in zip(self.lengths, counts, strict=True))
-        own_mask, audio_mask = self._own_mask(place, keys), self._audio_mask()
+        own_mask, audio_mask = self._own_mask(place, seen, keys), self._audio_mask()
 
         module = decoder.module
         x = module.token_embedding(tokens) + module.positional_embedding[position].to(self._own.dtype)
         for layer, block in enumerate(decoder.blocks):
             query, key, value = F.linear(block.attn_ln(x), *decoder._fused[layer]).chunk(3, -1)
-            self._own[layer, 0, row, position], self._own[layer, 1, row, position] = key, value
-            own = self._own[layer, :, :, :keys]
+            own = self._own[layer]
+            own[0][row, :, slot] = key.unflatten(-1, (self._heads, -1))
+            own[1][row, :, slot] = value.unflatten(-1, (self._heads, -1))
+            own = own[..., :keys, :]
             x = x + block.attn.out(self._attend(query, own, own_mask, place))
             norm, attention = decoder.crossing[layer]
             query = attention.query(norm(x))
@@ -137,6 +176,14 @@ class DecoderRows:
             x = x + block.mlp(block.mlp_ln(x))
         self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
         return module.ln(x)
+
+    def settle(self, row: int, new: int, known: int, start: int, accepted: int) -> None:
+        """Of the last `new` tokens of a row keep the first `known`, and `accepted` of those from number `start` on."""
+        before = self.lengths[row] - new
+        if accepted and start != known:
+            chosen = self._own[:, :, row, :, before + start : before + start + accepted].clone()
+            self._own[:, :, row, :, before + known : before + known + accepted] = chosen
+        self.lengths[row] = before + known + accepted
 
     def keep(self, rows: Sequence[int]) -> list[int]:
         """Let all other rows go. Row `i` from now on is the one that was row `keep(...)[i]` before."""
@@ -153,12 +200,12 @@ class DecoderRows:
     def select(self, rows: Sequence[int]) -> None:
         """Make row `i` what row `rows[i]` was, for beams of the same audio: only their own tokens are moved."""
         longest = max(self.lengths)
-        self._own[:, :, : len(rows), :longest] = self._own[:, :, list(rows), :longest]
+        self._own[:, :, : len(rows), :, :longest] = self._own[:, :, list(rows), :, :longest]
         self.lengths = [self.lengths[row] for row in rows]
 
     def _move(self, row: int, source: int) -> None:
         length = self.lengths[source]
-        self._own[:, :, row, :length] = self._own[:, :, source, :length]
+        self._own[:, :, row, :, :length] = self._own[:, :, source, :, :length]
         self._audio[:, :, row] = self._audio[:, :, source]
 
     def _narrow(self, order: list[int]) -> None:
@@ -166,36 +213,64 @@ class DecoderRows:
         self.lengths = [self.lengths[row] for row in order]
         self._audio_length = self._audio_length[order]
 
-    def _own_mask(self, place: "_Place", keys: int) -> Tensor | None:
-        """Which keys each query sees: those up to itself. None where all rows end at the same single token."""
+    def _own_mask(self, place: "_Place", seen: Sequence[Tensor], keys: int) -> Tensor | None:
+        """Which keys each query sees. None where all rows end at the same single token."""
         if place.longest == 1 and min(self.lengths) == max(self.lengths):
             return None
-        device = self._own.device
-        last = torch.tensor(self.lengths, device=device)[:, None] + torch.arange(place.longest, device=device)
-        return (torch.arange(keys, device=device) <= last[..., None])[:, None]
+        key = torch.arange(keys, device=self._own.device)
+        shared, first, last = (place.unpack(column[:, None]) for column in (*seen, place.slot))
+        return self._added(((key < shared) | (key >= first) & (key <= last))[:, None])
 
     def _audio_mask(self) -> Tensor | None:
         if not self._masked:
             return None
-        return (torch.arange(self._audio.shape[3], device=self._own.device) < self._audio_length[:, None])[
-            :, None, None
-        ]
+        positions = torch.arange(self._audio.shape[-2], device=self._own.device)
+        return self._added((positions < self._audio_length[:, None])[:, None, None])
+
+    def _added(self, seen: Tensor) -> Tensor:
+        """A mask as what is added to scores: made once, where attention would make it in every layer."""
+        return torch.zeros_like(seen, dtype=self._own.dtype).masked_fill_(~seen, -torch.inf)
 
     def _attend(self, query: Tensor, keys_values: Tensor, mask: Tensor | None, place: "_Place") -> Tensor:
-        """Attention of packed queries, shape = (tokens, state), to `keys_values`, shape = (2, rows, keys, state)."""
-        key, value = keys_values.unflatten(-1, (self._heads, -1)).transpose(-3, -2)
+        """Attention of packed queries, (tokens, state), to `keys_values`, shape = (2, rows, heads, keys, -1)"""
         query = place.unpack(query).unflatten(-1, (self._heads, -1)).transpose(1, 2)
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        attended = F.scaled_dot_product_attention(query, keys_values[0], keys_values[1], attn_mask=mask)
         return place.pack(attended.transpose(1, 2).flatten(2))
+
+
+def _new(length: int, fed: Sequence[int], sides: "Sides") -> list[tuple[int, int, int, int, int]]:
+    """The new tokens of a row that holds `length`: token, position, place in the caches, and which places it sees.
+
+    These are those before the fourth figure, and from the fifth to its own.
+    """
+    known, branches = sides
+    new = [(token, length + n, length + n, 0, 0) for n, token in enumerate(fed)]
+    for branch in branches:
+        first = length + len(new)
+        new += [(token, length + known + n, first + n, length + known, first) for n, token in enumerate(branch)]
+    return new
+
+
+def _parts(rows: list[int], positions: list[int]) -> list[list[int]]:
+    """`rows` in parts of not many more than `_PROJECTED_TOGETHER` positions, at least one row each."""
+    parts: list[list[int]] = []
+    room = 0
+    for row in rows:
+        if room < positions[row]:
+            parts.append([])
+            room = _PROJECTED_TOGETHER
+        parts[-1].append(row)
+        room -= positions[row]
+    return parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Place:
-    """Where packed tokens belong: their row, place among the row's new tokens, and position in the row."""
+    """Where packed tokens belong: their row, place among the row's new tokens, and place in the row's caches."""
 
     row: Tensor
     within: Tensor
-    position: Tensor
+    slot: Tensor
     rows: int
     longest: int
 
@@ -219,14 +294,3 @@ def cross_attention(block: ResidualAttentionBlock) -> tuple[nn.Module, MultiHead
     if block.cross_attn is None or block.cross_attn_ln is None:
         raise TypeError("a block of an encoder given; expected one of a decoder")
     return block.cross_attn_ln, block.cross_attn
-
-
-def _fused(attention: MultiHeadAttention) -> tuple[Tensor, Tensor]:
-    """Query, key and value projections as one: weight and bias. The modules' own weights become parts of it."""
-    parts: list[nn.Linear] = [attention.query, attention.key, attention.value]
-    weight = torch.cat([part.weight.detach() for part in parts])
-    no_bias = torch.zeros_like(parts[0].weight[:, 0])
-    bias = torch.cat([no_bias if part.bias is None else part.bias.detach() for part in parts])
-    for part, view in zip(parts, weight.chunk(3), strict=True):
-        part.weight.data = view  # no second copy in memory
-    return weight, bias

@@ -2,46 +2,88 @@
 
 One teacher-forced pass over draft tokens yields, at each of them, the token that greedy decoding would produce next.
 As long as the two are equal, the pass has decoded; its first difference is itself a decoded token, and the draft goes
-on from where it fits again. So the text is that of greedy decoding whatever the draft, which only saves passes.
-The idea is that of Yang et al. 2023, "Inference with Reference" (arXiv 2304.04487); for sliding windows the
-reference is what the window before was heard as.
+on from where one of its texts fits again. Where it may fit in several ways, a pass checks several continuations, side
+by side. So the text is that of greedy decoding whatever the draft, which only saves passes. The idea is that of Yang
+et al. 2023, "Inference with Reference" (arXiv 2304.04487), with a tree of drafts as in SpecInfer (arXiv 2305.09781);
+for sliding windows the references are what the windows before were heard as. A recogniser in doubt wavers between the
+same few readings from window to window: what differs from the last text is often in one of those before it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
+REMEMBERED = 4  # texts of earlier windows that make a draft; more than these save no further passes
+BRANCHES = 3  # continuations that a pass checks: the likeliest to its end, the others for `SIDE` tokens
+SIDE = 24
 _LONGEST_MATCH = 4  # more tokens in common than this say no more about where the draft goes on
+_LEAST_MATCH_BEYOND = 2  # after its end, a text goes on in another only where more than a single word agrees
+_ALIKE = 3  # continuations that begin with as many equal tokens are one
+
+_Place = tuple[int, int]  # a text, and the token of it that comes next
 
 
 @dataclass(slots=True)
 class Draft:
-    """A draft, and `at`: which of its tokens is proposed next."""
+    """What earlier windows were heard as, newest first, and where in them decoding may go on, the likeliest first."""
 
-    tokens: Sequence[int]
-    at: int = 0
+    texts: Sequence[Sequence[int]]
+    _places: list[_Place] = field(init=False)
+    _expected: _Place = (0, 0)  # of the text that was followed last
 
-    def proposal(self, room: int) -> list[int]:
-        """What comes next according to the draft: at most `room` tokens."""
-        return list(self.tokens[self.at : self.at + max(0, room)])
+    def __post_init__(self) -> None:
+        # a window that moved on has lost its first words, or none
+        self._places = self._distinct((0, start) for start in range(BRANCHES)) if self.texts else []
 
-    def follow(self, produced: Sequence[int], accepted: int) -> None:
-        """Go on after a pass: `accepted` proposed tokens were right, and `produced` ends with the token after them.
+    def proposal(self, room: int) -> list[Sequence[int]]:
+        """Continuations to check, each of at most `room` tokens."""
+        lengths = [room] + [min(room, SIDE)] * (BRANCHES - 1)
+        ends = zip(self._places, lengths, strict=False)
+        return [self.texts[text][at : at + length] for (text, at), length in ends] if room > 0 else []
 
-        Where that token differs from the draft, the draft goes on behind the place that looks most like the end of
-        `produced`; a token that is nowhere in it is taken for a substitution.
+    def follow(self, produced: Sequence[int], branch: int, accepted: int) -> None:
+        """Go on after a pass: of a continuation `accepted` tokens were right; `produced` ends with the one after them.
+
+        Where that token differs from the text that was followed, the draft goes on behind the places, in any of its
+        texts, that look most like the end of `produced`; last, it is taken for a substitution, an insertion or a
+        deletion.
         """
-        expected = self.at + accepted
-        if expected >= len(self.tokens) or self.tokens[expected] == produced[-1]:
-            self.at = min(expected + 1, len(self.tokens))
+        if not self.texts:
             return
-        matches = [(self._match(produced, end), -abs(end - expected), end) for end in range(len(self.tokens))]
-        length, _, end = max(matches)
-        self.at = (end if length else expected) + 1
+        text, at = self._places[branch] if self._places else self._expected
+        followed, expected = self.texts[text], at + accepted
+        beyond = expected >= len(followed)
+        straight = [(text, expected + 1)] if not beyond and followed[expected] == produced[-1] else []
+        matches = sorted(
+            (
+                (_match(tokens, produced, end), -number, -abs(end - expected), end)
+                for number, tokens in enumerate(self.texts)
+                for end, token in enumerate(tokens)
+                if token == produced[-1]
+            ),
+            reverse=True,
+        )
+        least = _LEAST_MATCH_BEYOND if beyond else 1
+        alike = [(-older, end + 1) for length, older, _, end in matches if length >= least]
+        edited = [] if beyond else [(text, expected + step) for step in (1, 0, 2)]
+        self._expected = text, min(expected + 1, len(followed))
+        self._places = self._distinct([*straight, *alike, *edited])
 
-    def _match(self, produced: Sequence[int], end: int) -> int:
-        """How many tokens up to `end` equal the last of `produced`."""
-        limit = min(_LONGEST_MATCH, end + 1, len(produced))
-        return next((n for n in range(limit) if self.tokens[end - n] != produced[-1 - n]), limit)
+    def _distinct(self, places: Iterable[_Place]) -> list[_Place]:
+        """The first `BRANCHES` of `places` that do not begin alike, without those at the end of their text."""
+        found: dict[tuple[int, ...], _Place] = {}
+        for text, at in places:
+            beginning = tuple(self.texts[text][at : at + _ALIKE])
+            if beginning and beginning not in found:
+                found[beginning] = text, at
+                if len(found) == BRANCHES:
+                    break
+        return list(found.values())
+
+
+def _match(tokens: Sequence[int], produced: Sequence[int], end: int) -> int:
+    """How many of `tokens` up to `end` equal the last of `produced`."""
+    limit = min(_LONGEST_MATCH, end + 1, len(produced))
+    return next((n for n in range(limit) if tokens[end - n] != produced[-1 - n]), limit)
 
 
 def accepted_of(proposal: Sequence[int], produced: Sequence[int]) -> int:
@@ -50,17 +92,18 @@ def accepted_of(proposal: Sequence[int], produced: Sequence[int]) -> int:
     return next((n for n, (mine, theirs) in enumerate(pairs) if mine != theirs), min(len(proposal), len(produced)))
 
 
-def proposals(draft: Sequence[int], produced: Sequence[int], budget: int = 224) -> tuple[int, ...]:
+def proposals(draft: Sequence[Sequence[int]], produced: Sequence[int], budget: int = 224) -> tuple[int, ...]:
     """How many draft tokens each pass checks until `produced`, end mark included, is decoded; its length: the passes.
 
-    A pass without any is a plain decode step. `budget`: the most tokens that may be produced, as in the engine.
-    No model is needed for this, as the text does not depend on the draft.
+    A pass without any is a plain decode step. draft: texts, newest first. `budget`: the most tokens that may be
+    produced, as in the engine. No model is needed for this, as the text does not depend on the draft.
     """
     following, done, sizes = Draft(draft), 0, []
     while done < len(produced):
-        proposal = following.proposal(budget - done - 1)
-        sizes.append(len(proposal))
-        accepted = accepted_of(proposal, produced[done:])
-        done += accepted + 1
-        following.follow(produced[: min(done, len(produced))], accepted)
+        branches = following.proposal(budget - done - 1)
+        sizes.append(sum(map(len, branches)))
+        accepted = [accepted_of(branch, produced[done:]) for branch in branches] or [0]
+        most = max(accepted)
+        done += most + 1
+        following.follow(produced[: min(done, len(produced))], accepted.index(most), most)
     return tuple(sizes)

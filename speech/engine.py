@@ -4,7 +4,9 @@ Clips of one length are encoded together; clips of similar lengths are decoded t
 or without drafts; one that is done leaves its batch. A text does not depend on what it was batched with.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,10 +15,12 @@ from whisper.tokenizer import Tokenizer
 
 from .cache import TranscriptCache
 from .decoder import Decoder
+from .draft import BRANCHES, SIDE
+from .encoder import Encoder
 from .greedy import Text, decode
 from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .mel import log_mel, pad_or_trim
-from .model import Recogniser, encode
+from .model import Recogniser
 from .options import decode_with_options
 from .transcriber import (
     SAMPLES_PER_POSITION,
@@ -29,8 +33,8 @@ from .transcriber import (
 
 __all__ = ["WINDOW_LIMIT_S", "Clip", "DecodeOptions", "Engine", "Hypothesis", "Progress"]
 
-ENGINE_VERSION = "2"  # raise it when the same call may give another text
-_ENCODED_TOGETHER_S = 60.0  # seconds of audio: larger encoder batches leave the processor's caches
+ENGINE_VERSION = "3"  # raise it when the same call may give another text
+_ENCODED_TOGETHER_S = 30.0  # seconds of audio: larger encoder batches leave the processor's caches
 _LEAST_SHARE = 0.75  # of the longest clip of a batch: below it masked keys cost more than a batch of its own
 
 
@@ -44,13 +48,23 @@ class Engine(Transcriber):
         cache: TranscriptCache | None = None,
         batch_bytes: int = 512 << 20,
     ) -> None:
-        self.dtype = recogniser.whisper.decoder.token_embedding.weight.dtype
-        precision = str(self.dtype).removeprefix("torch.")
-        super().__init__(recogniser, options, cache, f"torch {ENGINE_VERSION} {precision}")
+        device = recogniser.whisper.device.type
+        # kernels of another device, or of another precision, may decide a near tie differently
+        where = recogniser.precision if device == "cpu" else f"{recogniser.precision} {device}"
+        super().__init__(recogniser, options, cache, f"torch {ENGINE_VERSION} {where}")
         self._batch_bytes = batch_bytes
         self._tokenizer: Tokenizer = recogniser.tokenizer(self.options.language, self.options.task)
-        with torch.no_grad():  # not inference mode: the model's weights stay usable for others
-            self._decoder = Decoder(recogniser.whisper)
+
+    # Made when first needed: a run whose every transcript is known needs neither.
+    @cached_property
+    def _encoder(self) -> Encoder:
+        with torch.inference_mode(False), torch.no_grad():  # the model's weights stay usable for others
+            return Encoder(self.recogniser.whisper.encoder)
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        with torch.inference_mode(False), torch.no_grad():
+            return Decoder(self.recogniser.whisper)
 
     @torch.inference_mode()
     def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
@@ -86,31 +100,34 @@ class Engine(Transcriber):
     def _encoded(self, clips: Sequence[Clip]) -> list[Tensor]:
         """The encoder's output for each clip, shape = (positions, state); the same tensor for the same audio."""
         features: dict[bytes, Tensor] = {}
-        audio = {clip.audio.tobytes(): clip for clip in clips}
+        names = [hashlib.sha256(clip.audio.tobytes()).digest() for clip in clips]
+        audio = dict(zip(names, clips, strict=True))
         alike: dict[int, list[bytes]] = {}
         for content, clip in audio.items():
             alike.setdefault(positions_of(clip, self.recogniser), []).append(content)
         for positions, contents in alike.items():
-            samples = positions * SAMPLES_PER_POSITION
-            size = max(1, int(_ENCODED_TOGETHER_S * SAMPLE_RATE / samples))
+            samples, size = positions * SAMPLES_PER_POSITION, _encoded_together(positions)
             for start in range(0, len(contents), size):
                 part = contents[start : start + size]
                 encoded = self._encode([audio[content] for content in part], samples)
                 features.update(zip(part, encoded, strict=True))
-        return [features[clip.audio.tobytes()] for clip in clips]
+        return [features[name] for name in names]
 
     def _encode(self, clips: Sequence[Clip], samples: int) -> Tensor:
         model = self.recogniser.whisper
         audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips]).to(model.device)
-        return encode(model.encoder, log_mel(audio, model.dims.n_mels).to(self.dtype))
+        return self._encoder(log_mel(audio, model.dims.n_mels).to(self.recogniser.dtype))
 
     def _decoded(self, clips: list[Clip]) -> list[Text]:
         """Greedy decoding of a batch."""
         dims = self.recogniser.dims
         prompts = [prompt_of(clip, self._tokenizer, dims) for clip in clips]
         most = max(map(len, prompts)) + self.options.max_tokens
-        rows = self._decoder.begin(self._encoded(clips), min(dims.n_text_ctx, most))
-        alone: dict[int, Tensor] = {}
+        beside = (BRANCHES - 1) * SIDE if any(clip.draft for clip in clips) else 0
+        features = self._encoded(clips)
+        rows = self._decoder.begin(features, min(dims.n_text_ctx, most) + beside)
+        # a clip that was encoded by itself need not be again
+        alone = {row: one for row, one in enumerate(features) if _encoded_together(len(one)) == 1}
 
         def referee(row: int, tokens: list[int]) -> int:
             if row not in alone:
@@ -130,3 +147,8 @@ class Engine(Transcriber):
         return Hypothesis(
             words, len(text.prompt), len(text.produced) - 1, round(mean, 4), cut_off=not ended, tokens=tokens
         )
+
+
+def _encoded_together(positions: int) -> int:
+    """How many clips of so many encoder positions are encoded as one batch."""
+    return max(1, int(_ENCODED_TOGETHER_S * SAMPLE_RATE / (positions * SAMPLES_PER_POSITION)))

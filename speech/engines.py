@@ -1,6 +1,6 @@
 """Engines by name: our own, and CTranslate2's by how it holds and multiplies weights."""
 
-from ..backends.errors import unknown
+from ..backends.errors import InputError, unknown
 from .cache import TranscriptCache
 from .ct2 import Ct2Engine
 from .ct2_format import QUANTIZATIONS
@@ -37,4 +37,9 @@ def make_engine(
         return Engine(recogniser, options, cache)
     if name not in engine_names():
         raise unknown("engine", name, engine_names())
+    if recogniser.precision != "fp32":
+        raise InputError(
+            f"engine {name}: names its own precision; leave --precision {recogniser.precision} out, "
+            "or type --engine torch"
+        )
     return Ct2Engine(recogniser, options, cache, compute_type=name.removeprefix("ct2-"))

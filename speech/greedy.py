@@ -33,7 +33,7 @@ class Text:
     log_probability: float = 0.0
     passes: int = 0
 
-    def proposal(self) -> list[int]:
+    def proposal(self) -> list[Sequence[int]]:
         return self.draft.proposal(self.budget - len(self.produced) - 1)
 
 
@@ -41,7 +41,7 @@ def decode(
     decoder: Decoder,
     rows: DecoderRows,
     prompts: Sequence[list[int]],
-    drafts: Sequence[Sequence[int]],
+    drafts: Sequence[Sequence[Sequence[int]]],
     max_tokens: int,
     end: int,
     referee: Referee,
@@ -57,13 +57,20 @@ def decode(
     active = texts
     while active:
         proposals = [text.proposal() for text in active]
-        hidden = rows.advance([text.pending + proposal for text, proposal in zip(active, proposals, strict=True)])
+        fed = [
+            [*text.pending, *(branches[0] if branches else ())]
+            for text, branches in zip(active, proposals, strict=True)
+        ]
+        sides = [(len(text.pending), branches[1:]) for text, branches in zip(active, proposals, strict=True)]
+        hidden = rows.advance(fed, sides) if any(branches for _, branches in sides) else rows.advance(fed)
         choice = decoder.table.choose(hidden[_asked(active, proposals)])
         found = _Found(choice, close)
         going = []
-        for index, (text, proposal) in enumerate(zip(active, proposals, strict=True)):
-            rejected = len(proposal) - _take(text, proposal, found, end, referee)
-            rows.lengths[index] -= rejected
+        for index, (text, branches) in enumerate(zip(active, proposals, strict=True)):
+            known, checked = len(text.pending), sum(map(len, branches))
+            branch, accepted = _take(text, branches, found, end, referee)
+            start = known + sum(map(len, branches[:branch]))
+            rows.settle(index, known + checked, known, start, accepted)
             if text.produced[-1] != end and len(text.produced) < text.budget:
                 going.append(index)
         if len(going) < len(active):
@@ -71,13 +78,14 @@ def decode(
     return texts
 
 
-def _asked(active: list[Text], proposals: list[list[int]]) -> list[int]:
+def _asked(active: list[Text], proposals: list[list[Sequence[int]]]) -> list[int]:
     """Where logits are needed: at the last pending token of each row, and at what is proposed after it."""
     places, start = [], 0
-    for text, proposal in zip(active, proposals, strict=True):
+    for text, branches in zip(active, proposals, strict=True):
+        checked = sum(map(len, branches))
         start += len(text.pending) - 1
-        places += range(start, start + 1 + len(proposal))
-        start += 1 + len(proposal)
+        places += range(start, start + 1 + checked)
+        start += 1 + checked
     return places
 
 
@@ -92,19 +100,24 @@ class _Found:
         return next(self._places)
 
 
-def _take(text: Text, proposal: list[int], found: _Found, end: int, referee: Referee) -> int:
-    """Append what a pass decoded, and say how many proposed tokens it confirmed."""
+def _take(text: Text, branches: list[Sequence[int]], found: _Found, end: int, referee: Referee) -> tuple[int, int]:
+    """Append what a pass decoded; which of the `branches` it confirmed the most of, and how many tokens of it."""
     text.passes += 1
-    places = [found() for _ in range(1 + len(proposal))]
-    accepted = 0
-    for index, (token, close, log_probability) in enumerate(places):
+    place = found()
+    after = [[found() for _ in branch] for branch in branches]
+    right, best, accepted = list(range(len(branches))), 0, 0
+    while True:
+        token, close, log_probability = place
         if close:
             token = referee(text.row, text.prompt + text.produced)
         text.produced.append(token)
         text.log_probability += log_probability
-        if token == end or index == len(proposal) or token != proposal[index]:
+        right = [n for n in right if accepted < len(branches[n]) and branches[n][accepted] == token]
+        if token == end or not right:
             break
+        best = right[0]
+        place = after[best][accepted]
         accepted += 1
-    text.draft.follow(text.produced, accepted)
+    text.draft.follow(text.produced, best, accepted)
     text.pending = [text.produced[-1]]
-    return accepted
+    return best, accepted

@@ -62,13 +62,13 @@ class Clip:
     """What one call hears: `audio` float32 at 16 kHz, shape = (samples,), at most 30 s; `prompt` is earlier text;
     `prefix` is the beginning of this audio's text, which the decoder goes on from.
 
-    `draft`: tokens that the text may have; they make decoding faster and never change it.
+    `draft`: texts, newest first, that this one may be like, as tokens; they make decoding faster and never change it.
     """
 
     audio: np.ndarray
     prompt: str = ""
     prefix: str = ""
-    draft: tuple[int, ...] = ()
+    draft: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

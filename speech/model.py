@@ -6,6 +6,7 @@ import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 import whisper
 from torch import Tensor
@@ -14,6 +15,7 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.errors import InputError, unknown
 from .pocket.checkpoint import BUNDLED, expanded, is_compact
+from .precision import chosen_dtype, hold, precision_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +30,16 @@ class Recogniser:
     @property
     def dims(self) -> ModelDimensions:
         return self.whisper.dims
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What weights are held and multiplied in."""
+        return self.whisper.decoder.token_embedding.weight.dtype
+
+    @property
+    def precision(self) -> str:
+        """`fp32`, `fp16` or `bf16`."""
+        return precision_name(self.dtype)
 
     def tokenizer(self, language: str | None, task: str) -> Tokenizer:
         """The model's tokenizer; an English-only model ignores language and task."""
@@ -45,12 +57,20 @@ def model_names() -> list[str]:
     return ["pocket", *whisper.available_models()]
 
 
-def load_recogniser(name: str, device: str = "cpu") -> Recogniser:
+def load_recogniser(name: str, device: str = "cpu", precision: str = "auto") -> Recogniser:
     """Load `pocket`, an official Whisper by name, or a checkpoint file: openai-whisper's format, or `pocket`'s own.
 
     Official weights come from openai-whisper's own cache or download. Raises `InputError` for an unknown name,
-    for weights that are neither present nor to be had, and for a file that is no Whisper checkpoint.
+    for weights that are neither present nor to be had, for a file that is no Whisper checkpoint, and for a device or
+    a precision that there is not (see `precision.chosen_dtype`).
     """
+    dtype = chosen_dtype(precision, device)
+    recogniser = _load(name, device)
+    hold(recogniser.whisper, dtype)
+    return recogniser
+
+
+def _load(name: str, device: str) -> Recogniser:
     if name == "pocket":
         return _load_compact(name, BUNDLED, device)
     if name in whisper.available_models():

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from ..datasets.audio import SAMPLE_RATE
 from ..datasets.recording import Recording
 from .attention import AttendedWord, Attention, stopped
-from .draft import proposals
+from .draft import REMEMBERED, proposals
 from .hypothesis import Clip, Hypothesis
 from .strategies import Call, Heard, Strategy
 from .transcriber import Progress, Transcriber
@@ -104,7 +104,7 @@ def play(
     """Play all jobs to their end. Their calls are transcribed together, each distinct one once.
 
     `attention` gives the word times that some strategies ask for; by default, that of the engine's recogniser.
-    draft: each call is decoded, and timed, with the text of the job's call before as a draft. The text is the same.
+    draft: each call is decoded, and timed, with the texts of the job's calls before as a draft. The text is the same.
     """
     audience = _Audience(engine, attention, draft)
     audience.hear(
@@ -183,5 +183,6 @@ def _clip(job: Job, call: Call, draft: bool) -> Clip:
     return Clip(job.recording.audio[first:last], call.prompt, call.prefix, _draft(job) if draft else ())
 
 
-def _draft(job: Job) -> tuple[int, ...]:
-    return job.played[-1].hypothesis.tokens if job.played else ()
+def _draft(job: Job) -> tuple[tuple[int, ...], ...]:
+    """What the calls before were heard as, newest first."""
+    return tuple(played.hypothesis.tokens for played in job.played[: -REMEMBERED - 1 : -1])

@@ -24,7 +24,7 @@ WINDOW_LIMIT_S = 30.0
 SAMPLES_PER_POSITION = 320  # one encoder position: two 10 ms mel frames
 SECONDS_PER_POSITION = SAMPLES_PER_POSITION / SAMPLE_RATE
 _SHORTEST_S = 0.5  # shorter audio is padded to this: below it a convolution sees mostly edges
-_BLOCK = SAMPLE_RATE // 10  # samples hashed together; steps of sliding windows are mostly multiples of it
+_BLOCK = SAMPLE_RATE // 2  # samples hashed together; steps of sliding windows are mostly multiples of it
 _BLOCK_BYTES = _BLOCK * 4
 
 Progress = Callable[[int, int], None]  # calls done, calls in all
@@ -128,13 +128,13 @@ def audio_digest(audio: np.ndarray, known: dict[int, bytes]) -> bytes:
     samples = np.ascontiguousarray(audio, np.float32)
     if samples is not audio:  # a copy, whose address will be used again
         known = {}
-    view, start = samples.view(np.uint8), samples.ctypes.data
+    view, start = samples.data.cast("B") if len(samples) else memoryview(b""), samples.ctypes.data
     parts = [len(samples).to_bytes(8, "little")]
     whole = len(view) // _BLOCK_BYTES * _BLOCK_BYTES
     for offset in range(0, whole, _BLOCK_BYTES):
         block = known.get(start + offset)
         if block is None:
-            block = known[start + offset] = hashlib.sha256(view[offset : offset + _BLOCK_BYTES].tobytes()).digest()
+            block = known[start + offset] = hashlib.sha256(view[offset : offset + _BLOCK_BYTES]).digest()
         parts.append(block)
-    parts.append(view[whole:].tobytes())
+    parts.append(bytes(view[whole:]))
     return hashlib.sha256(b"".join(parts)).digest()

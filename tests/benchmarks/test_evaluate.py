@@ -65,8 +65,8 @@ def planted(earspan, monkeypatch, tmp_path):
     dims = SimpleNamespace(
         n_mels=80, n_audio_ctx=1500, n_audio_state=384, n_audio_head=6, n_audio_layer=4, n_vocab=51864
     )
-    recogniser = SimpleNamespace(name="planted", sha256="0" * 64, dims=dims)
-    monkeypatch.setattr(command, "load_recogniser", lambda name: recogniser)
+    recogniser = SimpleNamespace(name="planted", sha256="0" * 64, dims=dims, precision="fp32")
+    monkeypatch.setattr(command, "recogniser_of", lambda args: recogniser)
     monkeypatch.setattr(command, "engine_of", lambda args, recogniser: PlantedEngine(recogniser, said=said))
     lines = []
     for number, (name, text) in enumerate(TEXTS.items()):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from earspan.speech import greedy
-from earspan.speech.decoder import Decoder, TokenTable
+from earspan.speech.decoder import Decoder, TokenTable, table_of
 from earspan.speech.engine import Clip, DecodeOptions, Engine
 from earspan.speech.model import load_recogniser
 from whisper.tokenizer import get_tokenizer
@@ -30,6 +30,31 @@ def test_packed_passes_equal_whispers_own_decoder(tiny_whisper):
 
 
 @torch.inference_mode()
+def test_continuations_side_by_side_do_not_see_each_other(tiny_whisper):
+    model = tiny_whisper()
+    generator = torch.Generator().manual_seed(4)
+    features = [torch.randn(40, 64, generator=generator) for _ in range(2)]
+    decoder = Decoder(model)
+    rows = decoder.begin(features, 40)
+    rows.advance([[1, 2, 3], [4]])
+    # the first row: 5, then 6 7 or 8 9 10 or 11; the second: 12, and nothing beside
+    states = rows.advance([[5, 6, 7], [12]], [(1, [[8, 9, 10], [11]]), (1, [])])
+    ways = [[5, 6, 7], [5, 8, 9, 10], [5, 11]]
+    expected = [decoder.begin(features[:1], 9).advance([[1, 2, 3, *way]])[3:] for way in ways]
+    side_by_side = torch.cat([expected[0], expected[1][1:], expected[2][1:]])
+    torch.testing.assert_close(states[:7], side_by_side, rtol=0, atol=CLOSE / 8)
+    # two tokens of the second way are kept, and the row goes on as if only they had been fed
+    rows.settle(0, new=7, known=1, start=3, accepted=2)
+    rows.settle(1, new=1, known=1, start=1, accepted=0)
+    assert rows.lengths == [6, 2]
+    after = rows.advance([[13], [13]])
+    alone = decoder.begin(features[:1], 9).advance([[1, 2, 3, 5, 8, 9, 13]])[-1]
+    torch.testing.assert_close(after[0], alone, rtol=0, atol=CLOSE / 8)
+    other = decoder.begin(features[1:], 9).advance([[4, 12, 13]])[-1]
+    torch.testing.assert_close(after[1], other, rtol=0, atol=CLOSE / 8)
+
+
+@torch.inference_mode()
 def test_rows_that_leave_make_room_for_the_last(tiny_whisper):
     model = tiny_whisper()
     features = [torch.full((30, 64), float(row)) for row in range(6)]
@@ -53,6 +78,16 @@ def test_equal_rows_of_the_table_count_each():
     distinct = logits[:, [0, 1, 2, 3, 5]].topk(2).values
     torch.testing.assert_close(choice.margin, distinct[:, 0] - distinct[:, 1])
     assert TokenTable(weight).lowest_equal(6) == 1
+
+
+def test_decoders_of_a_model_share_its_table_until_it_changes(tiny_whisper):
+    embedding = tiny_whisper().decoder.token_embedding
+    table = table_of(embedding)
+    assert table_of(embedding) is table
+    with torch.no_grad():
+        embedding.weight[5] = embedding.weight[3]
+    assert table_of(embedding).lowest_equal(5) == 3
+    assert table.lowest_equal(5) == 5
 
 
 def test_near_ties_are_decided_alone(tiny_recogniser, tones, monkeypatch):

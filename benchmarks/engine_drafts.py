@@ -1,0 +1,102 @@
+"""What drafts save on sliding windows, and that they change no text: on talks, and on random weights."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from ..datasets import Recording
+from ..datasets.audio import SAMPLE_RATE
+from ..speech.draft import REMEMBERED, proposals
+from ..speech.engine import Clip, DecodeOptions, Engine, Hypothesis
+from ..speech.model import Recogniser
+from .engine_windows import Clock, said, seconds, windows
+
+WINDOWS_S, STEP_S = (10.0, 15.0, 20.0, 30.0), 0.5
+TALKS, SLIDES = 3, 60  # talks, and windows of each: half a minute of sliding
+RANDOM_TOKENS = 34  # of a window of 10 s, at 3.3 a second
+BAR = 4.0
+
+
+def drafts(
+    recogniser: Recogniser,
+    recordings: Sequence[Recording],
+    clock: Clock,
+    windows_s: Sequence[float] = WINDOWS_S,
+    slides: int | None = SLIDES,
+    max_tokens: int = 224,
+) -> Iterator[dict[str, Any]]:
+    """One row for each window: passes without and with drafts, whether all texts are equal, time.
+
+    slides: windows of each recording; None for all of them. Recordings are played side by side, as live streams are.
+    """
+    options = DecodeOptions(max_tokens=max_tokens)
+    for window_s in windows_s:
+        heard = [r if slides is None else _head(r, window_s + STEP_S * (slides - 1)) for r in recordings]
+        streams = [clips for recording in heard if (clips := windows(recording, window_s, STEP_S))]
+        plain, drafted = Engine(recogniser, options), Engine(recogniser, options)
+        expected: list[list[Hypothesis]] = []
+        found: list[list[Hypothesis]] = []
+        plain_s = seconds(lambda p=plain, s=streams, e=expected: e.extend(_played(p, s, remembered=0)), clock)
+        drafted_s = seconds(lambda d=drafted, s=streams, f=found: f.extend(_played(d, s, remembered=REMEMBERED)), clock)
+        differing = sum(
+            mine.tokens != theirs.tokens
+            for a, b in zip(expected, found, strict=True)
+            for mine, theirs in zip(a, b, strict=True)
+        )
+        yield {
+            "model": recogniser.name,
+            "window_s": window_s,
+            "recordings": len(streams),
+            "calls": plain.computed,
+            "tokens": sum(len(h.tokens) for stream in expected for h in stream) / max(1, plain.computed),
+            "passes": plain.decoder_passes / max(1, plain.computed),
+            "passes_drafted": drafted.decoder_passes / max(1, drafted.computed),
+            "factor": plain.decoder_passes / max(1, drafted.decoder_passes),
+            "factor_of_one_text": _factor(expected, remembered=1),
+            "factor_without_errors": _ideal(recogniser, heard, window_s) if max_tokens == 224 else None,
+            "differing_texts": differing,
+            "time_factor": plain_s / drafted_s,
+        }
+
+
+def _played(engine: Engine, streams: Sequence[Sequence[Clip]], remembered: int) -> list[list[Hypothesis]]:
+    """The hypotheses of each stream, heard step by step, each with so many of the stream's last texts as a draft."""
+    heard: list[list[Hypothesis]] = [[] for _ in streams]
+    for step in range(max(map(len, streams))):
+        going = [stream for stream, clips in enumerate(streams) if step < len(clips)]
+        clips = []
+        for stream in going:
+            last = heard[stream][: -remembered - 1 : -1] if remembered else []
+            clips.append(Clip(streams[stream][step].audio, draft=tuple(h.tokens for h in last)))
+        for stream, hypothesis in zip(going, engine.transcribe(clips), strict=True):
+            heard[stream].append(hypothesis)
+    return heard
+
+
+def _factor(streams: Sequence[Sequence[Hypothesis]], remembered: int) -> float:
+    """Plain passes over those with so many texts as a draft; by counting, as texts do not depend on drafts."""
+    plain = drafted = 0
+    for stream in streams:
+        texts = [h.tokens if h.cut_off else (*h.tokens, -1) for h in stream]
+        for at in range(1, len(stream)):
+            draft = [h.tokens for h in stream[max(0, at - remembered) : at]][::-1]
+            plain += len(texts[at])
+            drafted += len(proposals(draft, texts[at]))
+    return plain / max(1, drafted)
+
+
+def _ideal(recogniser: Recogniser, recordings: Sequence[Recording], window_s: float) -> float:
+    """The factor of a recogniser that makes no errors: what the method itself gives."""
+    encode = recogniser.tokenizer("en", "transcribe").encode
+    plain = drafted = 0
+    for recording in recordings:
+        texts = [tuple(encode(" " + text)) for text in said([recording], windows(recording, window_s, STEP_S))]
+        for earlier, text in pairwise(texts):
+            plain += len(text) + 1
+            drafted += len(proposals([earlier], (*text, -1)))
+    return plain / max(1, drafted)
+
+
+def _head(recording: Recording, audio_s: float) -> Recording:
+    return replace(recording, audio=recording.audio[: round(audio_s * SAMPLE_RATE)])
