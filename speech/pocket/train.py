@@ -220,7 +220,7 @@ def train(
     def prepare(step: int) -> Batch:
         nonlocal loaded
         # Shards join one by one, at steps fixed beforehand, so training can begin while later ones are being made.
-        wanted = min(shards, 20 + step // 10)
+        wanted = min(shards, 20 + step // 10) if schedule.learned < 1 else shards
         while loaded < wanted:
             corpus.extend(load_shard(corpus_folder, loaded))
             loaded += 1
