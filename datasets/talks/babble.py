@@ -25,7 +25,9 @@ TALKERS = (
 def babble(rng: random.Random, samples: int, talkers: Sequence[Voice]) -> np.ndarray:
     """`talkers` at once, equally loud, from the first sample to the last: float32, shape = (samples,), unit power."""
     sentences = _SENTENCES.read_text(encoding="utf-8").splitlines()
-    mixed = np.sum([_talk(rng, samples, talker, sentences) for talker in talkers], axis=0, dtype=np.float32)
+    mixed = np.zeros(samples, np.float32)
+    for talker in talkers:
+        mixed += _talk(rng, samples, talker, sentences)
     return mixed / np.float32(mixed.std())
 
 

@@ -139,7 +139,8 @@ def test_nothing_clips_and_words_lie_inside(clean: list[Recording], noisy: list[
 
 def test_clean_words_sound_and_pauses_do_not(clean: list[Recording]):
     for recording in clean:
-        words, pauses = recording.words or (), pauses_of(recording)
+        words, pauses = recording.words, pauses_of(recording)
+        assert words
         assert len(pauses) > 20
         # An error of a tenth of a second would put speech into a pause, or a pause into a short word.
         assert max(level_db(recording.audio, *pause) for pause in pauses) < -45
