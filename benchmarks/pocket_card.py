@@ -42,6 +42,7 @@ WINDOWS_S = "1,2,3,5,8,12,20,30"
 HALVES = ("talks-clean", "talks-noisy")
 EMPTY_WINDOWS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 EMPTY_WINDOWS = 40  # of each kind and length
+LOWEST_HZ = 50.0
 SLOPES = {"white": 0.0, "pink": 0.5, "brown": 1.0}  # see `coloured_noise`
 
 
@@ -94,7 +95,7 @@ def empty_windows(seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
         for _ in range(EMPTY_WINDOWS):
             for kind, slope in SLOPES.items():
                 loudness = np.float32(10 ** (-rng.uniform(10, 60) / 20))
-                yield kind, np.clip(loudness * coloured_noise(rng, samples, slope), -1, 1)
+                yield kind, np.clip(loudness * coloured_noise(rng, samples, slope, LOWEST_HZ), -1, 1)
 
 
 @dataclass(frozen=True, slots=True)
