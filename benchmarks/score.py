@@ -2,7 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..speech.score import (
     score_text,
     wer_interval,
 )
+from ..speech.significance import paired_bootstrap
 from .evaluation_page import evaluated, print_evaluation, show_worst
 from .exports import EXPORTS, check_exports
 from .options import comma_list, positive_count
@@ -71,39 +73,67 @@ def publish(stored: Run, folder: Path, as_json: bool, errors: int = 0, exports: 
     return 1 if results["failed"] else 0
 
 
+_UNKNOWN = {"difference": None, "ci95": None, "p": None}
+
+
+def _difference(a: Mapping[str, ErrorRate], b: Mapping[str, ErrorRate], seed: int) -> dict[str, Any] | None:
+    """WER of `b` less that of `a`, paired by recording: what is hard in both cancels. None for too few recordings."""
+    both = [name for name in a if name in b]
+    found = paired_bootstrap([a[name] for name in both], [b[name] for name in both], seed)
+    return found and {"difference": found.difference, "ci95": list(found.interval), "p": found.p}
+
+
 def derive(stored: Run) -> dict[str, Any]:
     """The results of a run (schema of results.json) as a pure function of what it stored."""
     settings = stored.meta["settings"]
     rules, seed = settings["regime"], settings["seed"]
 
-    def scored(tracks: Iterable[Track]) -> dict[str, Any]:
-        rates = [score_text(stored.references[t.recording].text, t.text, rules) for t in tracks]
-        ends = wer_interval(rates, seed)
-        return {**sum(rates, ErrorRate.zero()).to_json(), "wer_ci95": ends and list(ends)}
+    def rates_of(tracks: Iterable[Track]) -> dict[str, ErrorRate]:
+        return {t.recording: score_text(stored.references[t.recording].text, t.text, rules) for t in tracks}
+
+    def pooled(rates: Mapping[str, ErrorRate]) -> dict[str, Any]:
+        ends = wer_interval(list(rates.values()), seed)
+        return {**sum(rates.values(), ErrorRate.zero()).to_json(), "wer_ci95": ends and list(ends)}
 
     by_setting: dict[tuple[str, float | None, float], list[Track]] = {}
     for t in stored.tracks:
         if t.backend is None:
             by_setting.setdefault((t.strategy, t.step_s, t.window_s), []).append(t)
     curves: dict[tuple[str, float | None], dict[str, Any]] = {}
+    shortest: dict[tuple[str, float | None], dict[str, ErrorRate]] = {}
     for (strategy, step_s, window_s), tracks in sorted(by_setting.items(), key=lambda item: item[0][2]):
         empty = {"strategy": strategy, "step_s": step_s, "recordings": len(tracks), "points": []}
         curve = curves.setdefault((strategy, step_s), empty)
-        point = {"window_s": window_s, **scored(tracks), "seams": seams_of(stored, listened(stored, tracks))}
+        rates = rates_of(tracks)
+        point = {"window_s": window_s, **pooled(rates), "seams": seams_of(stored, listened(stored, tracks))}
         curve["points"].append(point)
-    rows = []
+        # The longest window comes last.
+        curve["last_less_first"] = _difference(shortest.setdefault((strategy, step_s), rates), rates, seed)
+    rows, heard = [], {}
     for planned in stored.meta["backends"]:
         tracks = [t for t in stored.tracks if t.backend == planned["backend"]]
+        heard[planned["backend"]] = rates_of(tracks)
         unheard = {**ErrorRate.zero().to_json(), "wer_ci95": None}
         items = listened(stored, tracks)
         figures = {**latency_of(stored, items), "seams": seams_of(stored, items)}
-        rows.append({**planned, **(scored(tracks) if tracks else unheard), **figures})
+        rows.append({**planned, **(pooled(heard[planned["backend"]]) if tracks else unheard), **figures})
+    spans = {row["span_s"]: row for row in rows if row["span_s"] is not None and heard[row["backend"]]}
+    gains = [
+        {
+            "from_s": shorter,
+            "to_s": longer,
+            "wer": [spans[shorter]["wer"], spans[longer]["wer"]],
+            **(_difference(heard[spans[shorter]["backend"]], heard[spans[longer]["backend"]], seed) or _UNKNOWN),
+        }
+        for shorter, longer in pairwise(sorted(spans))
+    ]
     disjoint = next((c["points"] for (strategy, _), c in curves.items() if strategy == "disjoint"), [])
     results = {
         "schema": 1,
         **{key: value for key, value in stored.meta.items() if key not in ("schema", "backends")},
         "scoring": regime_version(rules),
         "rows": rows,
+        "gains": gains,
         "curves": list(curves.values()),
         "offline": disjoint[-1] if disjoint else None,
         "cut_off_calls": sum(call["cut_off"] for t in stored.tracks for call in t.calls),

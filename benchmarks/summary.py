@@ -1,6 +1,5 @@
 """Results in words and as a table on the terminal."""
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +84,18 @@ def interval(ends: list[float] | tuple[float, float] | None) -> str:
     return "" if ends is None else f"[{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
 
 
+def paired(found: dict[str, Any]) -> str:
+    """A difference of the same recordings as `-1.2 points [-2.0, -0.4] paired`."""
+    return f"{100 * found['difference']:+.1f} points {interval(found['ci95'])} paired"
+
+
 def summarise(results: dict[str, Any]) -> list[str]:
     """The closing paragraph, sentence by sentence, as it follows from the numbers."""
     settings = results["settings"]
     streams = settings["streams"]
     opening = f"At {streams} stream{'s' if streams > 1 else ''} per device, a call every {settings['step_s']:g} s: "
     sentences = [opening + "; ".join(_group_phrases(results["rows"])) + "."]
-    sentences += _gain(results["rows"])
+    sentences += _gain(results["gains"], results["rows"])
     sentences += _curve_sentence(results["curves"])
     sentences += _cut_sentences(results["curves"])
     if results.get("word_times"):
@@ -130,22 +134,23 @@ def _group_phrases(rows: list[dict[str, Any]]) -> list[str]:
     return phrases
 
 
-def _gain(rows: list[dict[str, Any]]) -> list[str]:
-    """Whether longer spans meant fewer errors, where the intervals allow to say so."""
-    by_span = {row["span_s"]: row for row in rows if row["span_s"] is not None and row["wer_ci95"] is not None}
-    spans = sorted(by_span)
+def _gain(gains: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
+    """Whether longer spans meant fewer errors, where the differences of the same recordings allow to say so."""
     sentences = []
-    for shorter, longer in pairwise(spans):
-        low, high = by_span[shorter], by_span[longer]
-        change = f"From {shorter:g} s to {longer:g} s the WER goes from {percent(low['wer'])} to {percent(high['wer'])}"
-        if high["wer_ci95"][1] < low["wer_ci95"][0]:
+    for gain in gains:
+        if gain["difference"] is None:
+            continue
+        before, after = map(percent, gain["wer"])
+        change = (
+            f"From {gain['from_s']:g} s to {gain['to_s']:g} s the WER goes from {before} to {after} ({paired(gain)})"
+        )
+        low, high = gain["ci95"]
+        if high < 0:
             sentences.append(f"{change}: here faster hardware buys fewer errors.")
-        elif high["wer_ci95"][0] > low["wer_ci95"][1]:
+        elif low > 0:
             sentences.append(f"{change}: here the longer window costs errors.")
         else:
-            sentences.append(
-                f"{change}, but the intervals overlap: on this sample faster hardware buys nothing certain."
-            )
+            sentences.append(f"{change}: on this sample faster hardware buys nothing certain.")
     tied = [row["backend"] for row in rows if row["limited_by"] == "nothing"]
     if len(tied) > 1:
         sentences.append(
@@ -161,9 +166,10 @@ def _curve_sentence(curves: list[dict[str, Any]]) -> list[str]:
         points = curve["points"]
         if len(points) > 1 and points[0]["wer"] is not None and points[-1]["wer"] is not None:
             first, last = points[0], points[-1]
+            change = f" ({paired(curve['last_less_first'])})" if curve["last_less_first"] else ""
             sentences.append(
                 f"Heard in {curve['strategy']} windows, WER is {percent(first['wer'])} at {first['window_s']:g} s "
-                f"and {percent(last['wer'])} at {last['window_s']:g} s."
+                f"and {percent(last['wer'])} at {last['window_s']:g} s{change}."
             )
     return sentences
 

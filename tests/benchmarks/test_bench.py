@@ -1,10 +1,12 @@
 """The main job end to end on two short recordings, and what bad input does to it."""
 
+import itertools
 import json
 import re
 
 import pytest
 from earspan.benchmarks.bench import head
+from earspan.benchmarks.summary import _gain
 from earspan.datasets import open_dataset
 from earspan.speech.score import ErrorRate, score_text
 
@@ -40,7 +42,16 @@ def test_every_figure_follows_from_the_raw_calls(bench, small_folder, tmp_path):
                     heard.setdefault(call["recording"], []).extend(call["committed"])
             rate = sum((score_text(texts[i], " ".join(words)) for i, words in heard.items()), ErrorRate.zero())
             assert (point["wer"], point["ref_words"]) == (rate.rate, rate.ref_words)
+        # Pooled over the same recordings, the paired difference is that of the rates; its interval holds it.
+        first, last = curve["points"][0], curve["points"][-1]
+        change = curve["last_less_first"]
+        assert change["difference"] == pytest.approx(last["wer"] - first["wer"])
+        assert change["ci95"][0] <= change["difference"] <= change["ci95"][1]
     assert [row["backend"] for row in results["rows"]] == ["t4", "h100"]
+    by_span = {row["span_s"]: row["wer"] for row in results["rows"]}
+    assert [(gain["from_s"], gain["to_s"]) for gain in results["gains"]] == list(itertools.pairwise(sorted(by_span)))
+    for gain in results["gains"]:
+        assert gain["difference"] == pytest.approx(by_span[gain["to_s"]] - by_span[gain["from_s"]])
     for row in results["rows"]:
         assert row["backend"] in out
         assert f"{row['span_s']:g} s" in out
@@ -237,3 +248,27 @@ def test_a_device_that_cannot_hold_the_model_is_a_row_without_a_span(bench, smal
     assert code == 0
     assert (rows[0]["span_s"], rows[0]["limited_by"], rows[0]["wer"]) == (None, "capacity", None)
     assert "groq-v1x1 cannot hold the model" in out
+
+
+@pytest.mark.parametrize(
+    ("ci95", "said"),
+    [
+        ([-0.05, -0.01], "here faster hardware buys fewer errors"),
+        ([0.01, 0.05], "here the longer window costs errors"),
+        ([-0.05, 0.01], "on this sample faster hardware buys nothing certain"),
+    ],
+)
+def test_what_a_longer_span_is_worth_is_said_by_paired_differences(ci95: list[float], said: str):
+    difference = sum(ci95) / 2
+    gain = {
+        "from_s": 2.0,
+        "to_s": 8.5,
+        "wer": [0.2, 0.2 + difference],
+        "difference": difference,
+        "ci95": ci95,
+        "p": 0.01,
+    }
+    [sentence] = _gain([gain, {**gain, "difference": None, "ci95": None}], [])
+    assert sentence.startswith("From 2 s to 8.5 s the WER goes from 20.0 %")
+    assert f"({100 * difference:+.1f} points" in sentence
+    assert sentence.endswith(f"paired): {said}.")
