@@ -1,7 +1,8 @@
 """The file format of `pocket`: openai-whisper's checkpoint with half-precision weights and a compact token table.
 
-`{"dims": ..., "model_state_dict": ..., "token_ids": ...}`: row `i` of the stored token table belongs to token
-`token_ids[i]`, its last row to all others. `expanded` gives the plain openai format back.
+`{"dims": ..., "model_state_dict": ..., "token_ids": ..., "ctc": ...}`: row `i` of the stored token table belongs to
+token `token_ids[i]`, its last row to all others; `ctc` is the head that only training uses, for trainings that begin
+with the file. `expanded` gives the plain openai format back.
 """
 
 import pickle
@@ -20,10 +21,15 @@ _DAMAGED = (
 _TABLE = "decoder.token_embedding.weight"
 
 
-def compact(dims: dict[str, int], weights: dict[str, torch.Tensor], token_ids: tuple[int, ...]) -> dict[str, Any]:
+def compact(
+    dims: dict[str, int],
+    weights: dict[str, torch.Tensor],
+    token_ids: tuple[int, ...],
+    ctc: dict[str, torch.Tensor] | None = None,
+) -> dict[str, Any]:
     """A checkpoint for the repository from trained weights whose token table is already compact."""
-    halves = {name: tensor.to(torch.float16) for name, tensor in weights.items()}
-    return {"dims": dims, "model_state_dict": halves, "token_ids": torch.tensor(token_ids)}
+    halves, head = ({name: t.to(torch.float16) for name, t in part.items()} for part in (weights, ctc or {}))
+    return {"dims": dims, "model_state_dict": halves, "token_ids": torch.tensor(token_ids), "ctc": head}
 
 
 def is_compact(path: Path) -> bool:

@@ -24,9 +24,11 @@ def main() -> None:
         print(f"wrote {options.expand}: whisper.load_model({str(options.expand)!r})")
         return
     state = torch.load(options.training, map_location="cpu", weights_only=True)
-    prefix = "whisper."
-    weights = {name.removeprefix(prefix): w for name, w in state["model"].items() if name.startswith(prefix)}
-    torch.save(compact(state["dims"], weights, used_tokens()), options.out)
+
+    def part(prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): w for name, w in state["model"].items() if name.startswith(prefix)}
+
+    torch.save(compact(state["dims"], part("whisper."), used_tokens(), part("ctc.")), options.out)
     size_mb = options.out.stat().st_size / 1e6
     print(
         f"wrote {options.out}: {size_mb:.1f} MB, step {state['step']}, {state['heard_s'] / 3600:.1f} h of audio heard"

@@ -162,12 +162,13 @@ def average_gradients(model: nn.Module, workers: int) -> None:
 def begin_with(model: PocketTrainer, path: Path) -> float:
     """Give `model` the weights of another training, or of a `pocket` checkpoint such as the bundled one.
 
-    Token rows are matched by token; those that the file lacks begin as its row for all unused tokens. A checkpoint
-    lacks the CTC head, which then begins anew. Returns the seconds heard before.
+    Token rows are matched by token; those that the file lacks begin as its row for all unused tokens. Where it lacks
+    the CTC head, that begins anew. Returns the seconds heard before.
     """
     state = torch.load(path, weights_only=True)
     if "model_state_dict" in state:
-        weights = {f"whisper.{name}": tensor.float() for name, tensor in state["model_state_dict"].items()}
+        parts = {"whisper": state["model_state_dict"], "ctc": state.get("ctc", {})}
+        weights = {f"{part}.{name}": t.float() for part, tensors in parts.items() for name, t in tensors.items()}
     else:
         weights = dict(state["model"])
     table = weights["whisper.decoder.token_embedding.weight"]
