@@ -6,17 +6,19 @@ from collections.abc import Sequence
 _MATCH, _MISMATCH, _GAP = 2, -1, -1
 
 
-def overlap(earlier: Sequence[str], later: Sequence[str], boundary: int) -> tuple[int, int]:
+def overlap(earlier: Sequence[str], later: Sequence[str], boundary: int, certain: int | None = None) -> tuple[int, int]:
     """Align the end of `earlier` with the start of `later`.
 
     What of `earlier` comes before the overlap has left the window, and costs nothing; nor does what of `later` comes
-    after it, which is new. In between, matches gain and differences cost. Returns how many words of `earlier` left
-    the window, and how many of `later` belong to `earlier[:boundary]`. Without any overlap that is
-    `(len(earlier), 0)`.
+    after it, which is new; nor what follows it in `earlier[certain:]` (by default nothing), which may be revised: a
+    transcript that went astray at its end would hide the overlap. In between, matches gain and differences cost.
+    Returns how many words of `earlier` left the window, and how many of `later` belong to `earlier[:boundary]`,
+    `boundary` being at most `certain`. Without any overlap that is `(len(earlier), 0)`.
     """
     # One cell of the alignment: its score; where in `earlier` its path began; how far in `later` the path was when
     # it left row `boundary`, so that words inserted there count as new.
     above = [(_GAP * j, 0, 0) for j in range(len(later) + 1)]
+    best = (0, len(earlier), 0)
     for i, word in enumerate(earlier, start=1):
         row = [(0, i, 0)]
         for j, other in enumerate(later, start=1):
@@ -29,8 +31,10 @@ def overlap(earlier: Sequence[str], later: Sequence[str], boundary: int) -> tupl
                 score, origin, crossing = left[0] + _GAP, left[1], left[2]
             row.append((score, origin, crossing))
         above = row
-    best = max(above, key=lambda cell: cell[0])
-    return (best[1], best[2]) if best[0] > 0 else (len(earlier), 0)
+        if i >= (len(earlier) if certain is None else certain):
+            highest = max(row, key=lambda cell: cell[0])
+            best = highest if highest[0] > 0 and highest[0] >= best[0] else best
+    return best[1], best[2]
 
 
 def key(word: str) -> str:

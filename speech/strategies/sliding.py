@@ -69,7 +69,7 @@ def agree(committed: list[str], pending: list[str], words: list[str], leaving: i
     """
     reach = len(words) + len(words) // 2 + 4  # how many of the committed words can still be in the window
     tail = committed[-reach:]
-    left_window, crossing = overlap(keys(tail + pending), keys(words), boundary=len(tail))
+    left_window, crossing = overlap(keys(tail + pending), keys(words), boundary=len(tail), certain=len(tail))
     if left_window == len(tail) + len(pending):
         left_window = len(tail) + leaving
     expired = pending[: max(0, left_window - len(tail))]

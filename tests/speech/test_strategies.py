@@ -243,6 +243,9 @@ def test_the_last_call_commits_what_is_left():
         ("a b c", "d", "zb c d e", 0, ("d", "e")),  # a cut word at the left edge
         ("so so", "so", "so so so so", 0, ("so", "so")),
         ("a", "- b", "a - b", 0, ("- b", "")),
+        # what went astray at the end of the window before hides no overlap
+        ("a b", "c d large large large large large large", "b c d e f", 0, ("c d", "e f")),
+        ("", "a b c x x x x x x x x", "b c d", 0, ("a b c", "d")),
     ],
 )
 def test_planted_agreements(committed: str, pending: str, words: str, leaving: int, expected: tuple[str, str]):
@@ -250,16 +253,18 @@ def test_planted_agreements(committed: str, pending: str, words: str, leaving: i
     assert (" ".join(agreed), " ".join(left)) == expected
 
 
-def alignments(earlier: tuple[str, ...], later: tuple[str, ...], boundary: int) -> dict[tuple[int, int], int]:
+def alignments(
+    earlier: tuple[str, ...], later: tuple[str, ...], boundary: int, certain: int
+) -> dict[tuple[int, int], int]:
     """Brute force: the best score for every (words that left, words of `later` before the boundary), all paths."""
 
     @cache
     def paths(i: int, j: int, crossing: int | None) -> dict[int, int]:
-        """Best score by crossing from cell (i, j) on, to the end of `earlier` and any end in `later`."""
+        """Best score by crossing from cell (i, j) on, to an end of `earlier` and any end in `later`."""
         if i == boundary and crossing is None:
             crossing = j
         found: dict[int, int] = {}
-        if i == len(earlier):
+        if i >= certain:
             found[crossing if crossing is not None else j] = 0
         steps = []
         if i < len(earlier) and j < len(later):
@@ -286,10 +291,13 @@ FEW = st.lists(st.sampled_from("abc"), max_size=5).map(tuple)
 @settings(deadline=None, max_examples=300)
 @given(earlier=FEW, later=FEW, data=st.data())
 def test_the_overlap_is_a_best_one_of_all(earlier: tuple[str, ...], later: tuple[str, ...], data):
-    boundary = data.draw(st.integers(0, len(earlier)))
-    possible = alignments(earlier, later, boundary)
+    certain = data.draw(st.integers(0, len(earlier)))
+    boundary = data.draw(st.integers(0, certain))
+    possible = alignments(earlier, later, boundary, certain)
     best = max(possible.values())
-    found = overlap(earlier, later, boundary)
+    found = overlap(earlier, later, boundary, certain)
+    if certain == len(earlier):
+        assert overlap(earlier, later, boundary) == found
     if best <= 0:
         assert found == (len(earlier), 0)
     else:
