@@ -35,7 +35,7 @@ from .engine_drafts import RANDOM_TOKENS, TALKS, drafts
 from .engine_windows import CLOCKS, Clock, Ratio
 from .options import check_folder, comma_list, positive_count, positive_seconds
 from .rivals import random_whisper
-from .store import environment
+from .store import environment, write_whole
 from .tables import show_table
 
 MODELS = ("pocket", "tiny.en")
@@ -267,19 +267,24 @@ def main(argv: Sequence[str] | None = None) -> int:
                 cells = list(_shown(section.rows(bench), section, found[key], bench.say))
                 show_table(section.title, tuple(section.columns), cells)
                 sys.stdout.flush()
+                if args.out:  # after each section: what is measured is not lost with what follows
+                    _store(args, bench, found, time.monotonic() - began)
         show_table("Bars", ("bar", "found>", ""), verdicts(found))
-    if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        stored = {
-            "schema": 1,
-            "environment": environment(time.monotonic() - began),
-            "settings": {key: value for key, value in vars(args).items() if key != "out"},
-            "gemm_peak_flops": bench.peak,
-            "bars": {**BARS, "passes": PASSES_BAR, "cache": CACHE_BAR, "memory_bytes": MEMORY_BAR_BYTES},
-            "sections": found,
-        }
-        (args.out / "engine_speed.json").write_text(json.dumps(stored, indent=1, default=plain) + "\n")
     return 0
+
+
+def _store(args: argparse.Namespace, bench: Bench, found: dict[str, list[Row]], elapsed_s: float) -> None:
+    """Write the raw values of the sections so far."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    stored = {
+        "schema": 1,
+        "environment": environment(elapsed_s),
+        "settings": {key: value for key, value in vars(args).items() if key != "out"},
+        "gemm_peak_flops": bench.peak,
+        "bars": {**BARS, "passes": PASSES_BAR, "cache": CACHE_BAR, "memory_bytes": MEMORY_BAR_BYTES},
+        "sections": found,
+    }
+    write_whole(args.out / "engine_speed.json", json.dumps(stored, indent=1, default=plain) + "\n")
 
 
 if __name__ == "__main__":
