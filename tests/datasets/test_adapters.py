@@ -419,7 +419,7 @@ def test_an_unknown_format_and_a_missing_path():
 
 def test_public_sets_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("EARSPAN_DATA", str(tmp_path))
-    for name in dataset_names()[1:]:
+    for name in (name for name in dataset_names() if not name.startswith("talks")):
         with pytest.raises(InputError, match="to get it: ") as caught:
             open_dataset(name)
         assert "https://" in str(caught.value)
