@@ -62,11 +62,18 @@ def _rows(metadata: Path, defects: Defects) -> Iterator[tuple[str, dict[str, Any
             if metadata.suffix == ".jsonl":
                 row = _json(line, origin)
             elif columns is None:
-                columns = next(csv.reader([line]))
+                columns = _values(line, origin)
             else:
-                row = _record(next(csv.reader([line])), columns, origin)
+                row = _record(_values(line, origin), columns, origin)
         if row is not None:
             yield origin, row
+
+
+def _values(line: str, origin: str) -> list[str]:
+    try:
+        return next(csv.reader([line]))
+    except (csv.Error, StopIteration) as error:
+        raise InputError(f"{origin}: not CSV: {shown(line[:60])}") from error
 
 
 def _record(values: list[str], columns: list[str], origin: str) -> dict[str, Any]:
