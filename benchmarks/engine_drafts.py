@@ -1,16 +1,14 @@
 """What drafts save on sliding windows, and that they change no text: on talks, and on random weights."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from ..datasets import Recording
-from ..datasets.audio import SAMPLE_RATE
 from ..speech.draft import REMEMBERED, proposals
 from ..speech.engine import Clip, DecodeOptions, Engine, Hypothesis
 from ..speech.model import Recogniser
-from .engine_windows import Clock, said, seconds, windows
+from .engine_windows import Clock, first_seconds, said, seconds, windows
 
 WINDOWS_S, STEP_S = (10.0, 15.0, 20.0, 30.0), 0.5
 TALKS, SLIDES = 3, 60  # talks, and windows of each: half a minute of sliding
@@ -32,7 +30,7 @@ def drafts(
     """
     options = DecodeOptions(max_tokens=max_tokens)
     for window_s in windows_s:
-        heard = [r if slides is None else _head(r, window_s + STEP_S * (slides - 1)) for r in recordings]
+        heard = [r if slides is None else first_seconds(r, window_s + STEP_S * (slides - 1)) for r in recordings]
         streams = [clips for recording in heard if (clips := windows(recording, window_s, STEP_S))]
         plain, drafted = Engine(recogniser, options), Engine(recogniser, options)
         expected: list[list[Hypothesis]] = []
@@ -96,7 +94,3 @@ def _ideal(recogniser: Recogniser, recordings: Sequence[Recording], window_s: fl
             plain += len(text) + 1
             drafted += len(proposals([earlier], (*text, -1)))
     return plain / max(1, drafted)
-
-
-def _head(recording: Recording, audio_s: float) -> Recording:
-    return replace(recording, audio=recording.audio[: round(audio_s * SAMPLE_RATE)])

@@ -9,7 +9,6 @@ much memory four hours take. On a busy machine: `--clock cpu --threads 1`.
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -25,15 +24,14 @@ from whisper.model import ModelDimensions
 from ..backends.errors import InputError, unknown
 from ..backends.models import DIMENSIONS
 from ..datasets import Recording, open_dataset
-from ..datasets.audio import SAMPLE_RATE
 from ..speech.model import Recogniser, load_recogniser
 from .engine_ceiling import encoder_rates, floors, gemm_peak
 from .engine_compare import BARS, COUNTS, compare
 from .engine_costs import CACHE_BAR, MEMORY_BAR_BYTES, cached, growth, memory
 from .engine_drafts import BAR as PASSES_BAR
 from .engine_drafts import RANDOM_TOKENS, TALKS, drafts
-from .engine_windows import CLOCKS, Clock, Ratio
-from .options import check_folder, comma_list, positive_count, positive_seconds
+from .engine_windows import CLOCKS, Clock, Ratio, first_seconds
+from .options import check_folder, comma_list, cores, positive_count, positive_seconds
 from .rivals import random_whisper
 from .store import environment, write_whole
 from .tables import show_table
@@ -72,7 +70,7 @@ class Bench:
 
     @property
     def heads(self) -> list[Recording]:
-        return [replace(talk, audio=talk.audio[: round(TALK_S * SAMPLE_RATE)]) for talk in self.talks]
+        return [first_seconds(talk, TALK_S) for talk in self.talks]
 
     def say(self, what: str) -> None:
         """Progress, on stderr."""
@@ -226,12 +224,11 @@ def _shown(rows: Iterable[Row], section: Section, kept: list[Row], say: Callable
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables, and which bars are met."""
     began = time.monotonic()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--only", type=comma_list, metavar="A,B", help=f"{', '.join(SECTIONS)} (default: all but all-talks)")
     add("--clock", default="wall", choices=CLOCKS, help="wall, or cpu: processor time, for a busy machine")
-    add("--threads", type=positive_count, default=cores, help="of torch and of the rivals (default: every core)")
+    add("--threads", type=positive_count, default=cores(), help="of torch and of the rivals (default: every core)")
     add("--repeats", type=positive_count, default=3, help="times that each engine runs (default: 3)")
     add("--count", type=positive_count, default=99, metavar="N", help="at most so many windows of each length")
     add("--windows", type=lambda text: [positive_seconds(part) for part in comma_list(text)], default=list(COUNTS),

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +44,11 @@ def least_seconds(task: Callable[[], object], clock: Clock, times: int = 5) -> f
     """The least that some runs of `task` take, after one that is not counted."""
     task()
     return min(seconds(task, clock) for _ in range(times))
+
+
+def first_seconds(recording: Recording, audio_s: float) -> Recording:
+    """A recording with the start of its audio alone."""
+    return replace(recording, audio=recording.audio[: round(audio_s * SAMPLE_RATE)])
 
 
 def windows(recording: Recording, window_s: float, step_s: float) -> list[Clip]:

@@ -90,11 +90,16 @@ def engine_of(args: argparse.Namespace, recogniser: "Recogniser") -> "Transcribe
     return make_engine(args.engine, recogniser, options, cache)
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def use_all_cores() -> None:
     """Give torch every core this process may use."""
     import torch
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    torch.set_num_threads(cores())
 
 
 def check_windows(windows_s: list[float], limit_s: float) -> None:

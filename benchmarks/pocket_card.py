@@ -22,7 +22,7 @@ import torch
 from whisper.audio import SAMPLE_RATE
 
 from ..datasets import Recording, open_dataset
-from ..datasets.acoustics import coloured_noise
+from ..datasets.acoustics import AUDIBLE_HZ, coloured_noise
 from ..speech.align import HIT, INSERTION, SUBSTITUTION
 from ..speech.cache import TranscriptCache, default_cache_path
 from ..speech.engine import Clip, Engine
@@ -42,7 +42,6 @@ WINDOWS_S = "1,2,3,5,8,12,20,30"
 HALVES = ("talks-clean", "talks-noisy")
 EMPTY_WINDOWS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 EMPTY_WINDOWS = 40  # of each kind and length
-LOWEST_HZ = 50.0
 SLOPES = {"white": 0.0, "pink": 0.5, "brown": 1.0}  # see `coloured_noise`
 
 
@@ -95,7 +94,7 @@ def empty_windows(seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
         for _ in range(EMPTY_WINDOWS):
             for kind, slope in SLOPES.items():
                 loudness = np.float32(10 ** (-rng.uniform(10, 60) / 20))
-                yield kind, np.clip(loudness * coloured_noise(rng, samples, slope, LOWEST_HZ), -1, 1)
+                yield kind, np.clip(loudness * coloured_noise(rng, samples, slope, AUDIBLE_HZ), -1, 1)
 
 
 @dataclass(frozen=True, slots=True)

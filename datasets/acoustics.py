@@ -8,6 +8,9 @@ from scipy.signal import fftconvolve
 
 from .audio import SAMPLE_RATE
 
+# What lies below is noise to nobody: steep noise has most of its power there, and makes an SNR look worse than it is.
+AUDIBLE_HZ = 50.0
+
 
 def room_response(rng: np.random.Generator, rt60_s: float, direct_to_reverberant_db: float) -> np.ndarray:
     """An impulse response: the direct sound, then noise that decays by 60 dB in `rt60_s` (Polack's model, 1988).

@@ -11,7 +11,7 @@ from ..audio import SAMPLE_RATE
 from ..synthesis import Voice, speak
 
 _SENTENCES = Path(__file__).parent / "babble.txt"
-# None of them speaks a recording, and none is heard in pocket's training.
+# None of them speaks a recording.
 TALKERS = (
     Voice("espeak:en-us+m2"),
     Voice("espeak:en-us+f1", rate=1.05),

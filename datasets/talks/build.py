@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from scipy.signal import correlate
 
-from ..acoustics import add_at_snr, coloured_noise, reverberate, room_response
+from ..acoustics import AUDIBLE_HZ, add_at_snr, coloured_noise, reverberate, room_response
 from ..audio import SAMPLE_RATE, read_audio
 from ..synthesis import Voice, speak
 from .babble import TALKERS, babble
@@ -23,7 +23,6 @@ FOLDER = Path(__file__).parent
 SEED = 7
 PEAK = 0.5
 _PINK = 0.5  # slope of the amplitude
-_LOWEST_HZ = 50.0  # what lies below is no noise to anybody, and would make the SNR look worse than it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def surrounded(audio: np.ndarray, surroundings: Room | Crowd | None, rng: random
     noises = np.random.default_rng(rng.getrandbits(64))
     if isinstance(surroundings, Room):
         response = room_response(noises, surroundings.rt60_s, surroundings.direct_to_reverberant_db)
-        audio, noise = reverberate(audio, response), coloured_noise(noises, len(audio), _PINK, _LOWEST_HZ)
+        audio, noise = reverberate(audio, response), coloured_noise(noises, len(audio), _PINK, AUDIBLE_HZ)
     else:
         noise = babble(rng, len(audio), rng.sample(TALKERS, surroundings.talkers))
     return add_at_snr(audio, noise, surroundings.snr_db)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from whisper.model import ModelDimensions
 
-from ...datasets.acoustics import add_at_snr, coloured_noise, reverberate, room_response
+from ...datasets.acoustics import AUDIBLE_HZ, add_at_snr, coloured_noise, reverberate, room_response
 from ...datasets.audio import SAMPLE_RATE
 from ..mel import log_mel
 from .corpus import SEED, LongRecording
@@ -25,7 +25,6 @@ KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of i
 PAUSE_SHARE = 0.3
 PROMPT_SHARE = 0.4
 LONGEST_PROMPT = 80  # words
-LOWEST_HZ = 50.0  # of noise: steep ones would have most of their power where no one hears
 DISTURBANCES = ("noise", "room", "babble")
 IGNORE = -100
 NO_SPAN = (-1.0, -1.0)
@@ -140,7 +139,7 @@ def draw_clip(rng: np.random.Generator, corpus: list[LongRecording], length_s: f
     if rng.random() < NO_SPEECH_SHARE:
         silence = np.zeros(round(length_s * SAMPLE_RATE), np.float32)
         loudness = np.float32(10 ** rng.uniform(-4, -0.7) * (rng.random() < 0.7))
-        return Clip(silence + loudness * coloured_noise(rng, len(silence), rng.uniform(0, 1), LOWEST_HZ), [], [])
+        return Clip(silence + loudness * coloured_noise(rng, len(silence), rng.uniform(0, 1), AUDIBLE_HZ), [], [])
     shares = np.array([0.0, 1.0, 0.0])
     if rng.random() < PAUSE_SHARE:
         shares = rng.dirichlet((0.5, 2.0, 0.5, 2.0, 0.5))
@@ -179,7 +178,7 @@ def augment(
         if kind == "room":
             audio = reverberate(audio, room_response(rng, rng.uniform(0.15, 0.7), rng.uniform(0, 12)))
         level = max(float(audio.std()), 1e-3) * 10 ** (-rng.uniform(15 if kind == "room" else 5, 40) / 20)
-        audio = audio + np.float32(level) * coloured_noise(rng, len(audio), rng.uniform(0.0, 1.0), LOWEST_HZ)
+        audio = audio + np.float32(level) * coloured_noise(rng, len(audio), rng.uniform(0.0, 1.0), AUDIBLE_HZ)
     return _clipped(audio)
 
 
