@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
+from whisper.tokenizer import get_tokenizer
+
 from ..backends.drafting import drafted
 from ..backends.errors import InputError
 from ..backends.lpu_trace import brief_schedule
@@ -20,6 +22,7 @@ from ..speech.hypothesis import Hypothesis
 from ..speech.model import Recogniser
 from ..speech.strategies import Call, step_of
 from ..speech.stream import ServiceTime
+from ..speech.token_counts import counted_by
 from ..speech.transcriber import WINDOW_LIMIT_S, Transcriber
 
 
@@ -118,7 +121,14 @@ def service_time(backend: Backend, dims: Dimensions, args: argparse.Namespace) -
     def timed(work: Workload) -> float:
         return backend.serve(work, args.streams).seconds
 
+    tokenizer = None
+    if timed_model(args) != args.model:  # the timed model writes the text with tokens of its own
+        language, task = ("en", "transcribe") if dims.multilingual else (None, None)
+        tokenizer = get_tokenizer(dims.multilingual, language=language, task=task)
+
     def service_s(call: Call, hypothesis: Hypothesis) -> float:
+        if tokenizer:
+            hypothesis = counted_by(tokenizer, dims, call, hypothesis)
         work = Workload(
             dims,
             audio_s=WINDOW_LIMIT_S if args.padding == "full" else max(call.end_s - call.start_s, 0.02),

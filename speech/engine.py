@@ -71,9 +71,7 @@ class Engine(Transcriber):
         if not self.options.plain and (self.options.language or self.recogniser.whisper.is_multilingual):
             for index, clip in enumerate(clips):
                 [features] = self._encoded([clip])
-                found, passes = decode_with_options(
-                    self._decoder, self.recogniser.whisper, features, clip, self.options
-                )
+                found, passes = decode_with_options(self._decoder, self.recogniser, features, clip, self.options)
                 self.decoder_passes += passes
                 yield {index: found}
             return

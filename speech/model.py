@@ -14,18 +14,23 @@ from whisper.model import AudioEncoder, ModelDimensions, Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.errors import InputError, unknown
-from .pocket.checkpoint import BUNDLED, expanded, is_compact
+from .pocket.checkpoint import BUNDLED, expanded, is_compact, token_ids_of
 from .precision import chosen_dtype, hold, precision_name
+from .tokens import merged_tokens, merging_less
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recogniser:
-    """A loaded Whisper. `pads` tells whether it must be given 30 s whatever the length of the audio."""
+    """A loaded Whisper. `pads` tells whether it must be given 30 s whatever the length of the audio.
+
+    `merged`: how many of the first tokens it writes with, where it does not know them all.
+    """
 
     name: str
     whisper: Whisper
     sha256: str
     pads: bool
+    merged: int | None = None
 
     @property
     def dims(self) -> ModelDimensions:
@@ -44,12 +49,13 @@ class Recogniser:
     def tokenizer(self, language: str | None, task: str) -> Tokenizer:
         """The model's tokenizer; an English-only model ignores language and task."""
         several = self.whisper.is_multilingual
-        return get_tokenizer(
+        whole = get_tokenizer(
             several,
             num_languages=self.whisper.num_languages,
             language=language if several else None,
             task=task if several else None,
         )
+        return merging_less(whole, self.merged) if self.merged else whole
 
 
 def model_names() -> list[str]:
@@ -94,7 +100,8 @@ def _load_compact(name: str, path: Path, device: str) -> Recogniser:
     checkpoint = expanded(path)
     model = Whisper(ModelDimensions(**checkpoint["dims"]))
     model.load_state_dict(checkpoint["model_state_dict"])
-    return Recogniser(name, model.to(device).eval(), _file_sha256(path), pads=False)
+    merged = merged_tokens(token_ids_of(path))
+    return Recogniser(name, model.to(device).eval(), _file_sha256(path), pads=False, merged=merged)
 
 
 def checkpoint_dims(name: str) -> ModelDimensions | None:

@@ -24,11 +24,12 @@ from whisper.tokenizer import Tokenizer
 from ..backends.errors import InputError
 from .decoder import Decoder, DecoderRows
 from .hypothesis import Clip, DecodeOptions, Hypothesis, Segment
+from .model import Recogniser
 from .transcriber import SECONDS_PER_POSITION
 
 
 def decode_with_options(
-    decoder: Decoder, model: Whisper, features: Tensor, clip: Clip, options: DecodeOptions
+    decoder: Decoder, recogniser: Recogniser, features: Tensor, clip: Clip, options: DecodeOptions
 ) -> tuple[Hypothesis, int]:
     """The transcript of `clip`, encoded as `features`, shape = (positions, state); and how many passes it took.
 
@@ -38,11 +39,11 @@ def decode_with_options(
     if not options.temperatures:
         raise InputError("decoding options: no temperature; expected at least one, for example 0")
     temperature, *higher = options.temperatures
-    task, result = _attempt(decoder, model, features, clip, options, temperature)
+    task, result = _attempt(decoder, recogniser, features, clip, options, temperature)
     passes = task.own_inference.passes
     while higher and _again(result, options):
         temperature = higher.pop(0)
-        task, result = _attempt(decoder, model, features, clip, options, temperature)
+        task, result = _attempt(decoder, recogniser, features, clip, options, temperature)
         passes += task.own_inference.passes
     silent = _silent(result, options)
     tokens = [] if silent else result.tokens
@@ -64,10 +65,13 @@ def decode_with_options(
 
 
 def _attempt(
-    decoder: Decoder, model: Whisper, features: Tensor, clip: Clip, options: DecodeOptions, temperature: float
+    decoder: Decoder, recogniser: Recogniser, features: Tensor, clip: Clip, options: DecodeOptions, temperature: float
 ) -> tuple["_Task", DecodingResult]:
     try:
-        task = _Task(decoder, model, _whispers(options, temperature, clip.prompt))
+        # as tokens, since openai-whisper would write a prompt with all of its own
+        encode = recogniser.tokenizer(options.language, options.task).encode
+        prompt = encode(" " + clip.prompt.strip()) if clip.prompt else None
+        task = _Task(decoder, recogniser.whisper, _whispers(options, temperature, prompt))
     except ValueError as error:
         raise InputError(f"decoding options: {error}") from error
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -78,7 +82,7 @@ def _attempt(
     return task, result
 
 
-def _whispers(options: DecodeOptions, temperature: float, prompt: str) -> DecodingOptions:
+def _whispers(options: DecodeOptions, temperature: float, prompt: list[int] | None) -> DecodingOptions:
     """The options of one attempt: beams belong to temperature 0, samples to those above (whisper.transcribe)."""
     sampling = temperature > 0
     return DecodingOptions(
@@ -90,7 +94,7 @@ def _whispers(options: DecodeOptions, temperature: float, prompt: str) -> Decodi
         beam_size=None if sampling else options.beam_size,
         patience=None if sampling else options.patience,
         length_penalty=options.length_penalty,
-        prompt=prompt or None,
+        prompt=prompt,
         suppress_tokens=options.suppress_tokens,
         suppress_blank=options.suppress_blank,
         without_timestamps=not options.timestamps,

@@ -7,7 +7,9 @@ words between share what is left. Such times are no truth: who uses them has to 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, SAMPLE_RATE
@@ -97,9 +99,9 @@ def transferred(reference: Sequence[str], heard: Sequence[Word], duration_s: flo
         ends_s = time[0] if time else min(duration_s, at_s + _WORD_S * waiting)
         if waiting == i:  # before the first that was found
             at_s = max(0.0, ends_s - _WORD_S * waiting)
-        share_s = max(0.0, ends_s - at_s) / max(1, waiting)
-        for j in range(waiting):
-            words.append(Word(reference[i - waiting + j], at_s + share_s * j, at_s + share_s * (j + 1)))
+        # ends exactly where the next word begins: sums of shares end a rounding error before or after
+        edges = np.linspace(at_s, max(at_s, ends_s), waiting + 1).tolist()
+        words += [Word(text, *times) for text, times in zip(reference[i - waiting : i], pairwise(edges), strict=True)]
         waiting = 0
         if time:
             start_s = max(at_s, time[0])  # never before the word before it

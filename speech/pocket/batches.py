@@ -11,19 +11,21 @@ from ...datasets.acoustics import AUDIBLE_HZ, add_at_snr, coloured_noise, reverb
 from ...datasets.audio import SAMPLE_RATE
 from ..mel import log_mel
 from .corpus import SEED, LongRecording
-from .vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer, used_tokens
+from .vocabulary import N_VOCAB, compact_index, letters_of, phonemes_of, tokenizer, used_tokens
 
 DIMS = ModelDimensions(
-    n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=4,
+    n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=6,
     n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=3,
 )  # fmt: skip
-BATCH_S = 128.0  # audio in one step, all workers together
-DECODER_BATCH_S = 512.0  # the same where only the decoder learns, for a quarter of the work
-MOST_CROPS = 64
+PARTS = ("all", "encoder", "decoder")
+# Audio in one step, all workers together. The decoder alone takes less work.
+BATCH_S = {"all": 128.0, "encoder": 128.0, "decoder": 256.0}
+LONGEST_SHARE = {"all": 0.25, "encoder": 0.1, "decoder": 0.5}  # of the steps, with crops of the greatest length
+MOST_CROPS = 128
 NO_SPEECH_SHARE = 0.03  # crops of silence or noise alone, whose text is empty
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
 PAUSE_SHARE = 0.3
-PROMPT_SHARE = 0.4
+PROMPT_SHARE = 0.3
 LONGEST_PROMPT = 80  # words
 DISTURBANCES = ("noise", "room", "babble")
 IGNORE = -100
@@ -35,50 +37,26 @@ SPOILT_TOKEN_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Learning rate and difficulty by step: warm-up, linear decay; longer crops, then shorter ones and noise.
+    """One phase of training: its steps, what learns, how long crops are, how many are noisy.
 
-    `only_decoder`: the encoder stays as it is, and crops are long. Beyond 12 s the decoder needs far more practice than
-    within to keep its place, and alone it has that for a quarter of the work.
+    part: "encoder" learns by its CTC heads alone, without a decoder; "decoder" leaves the encoder as it is.
+    noise_share: of the crops. Noise delays the alignment: a model that does not align yet needs clean crops.
     """
 
     steps: int
-    learned: float = 0.0  # share of the growth of difficulty that the first step begins with
+    part: str = "all"
+    shortest_s: float = 0.7
+    longest_s: float = 30.0
+    noise_share: float = 0.4
     peak_rate: float = 9e-4
     warmup: int = 150
     decay_share: float = 0.9
-    only_decoder: bool = False
-
-    @property
-    def batch_s(self) -> float:
-        """Audio in one step, all workers together."""
-        return DECODER_BATCH_S if self.only_decoder else BATCH_S
-
-    @property
-    def longest_share(self) -> float:
-        """The share of steps whose crops are as long as the schedule allows."""
-        return 0.5 if self.only_decoder else 0.25
+    seed: int = SEED  # of the crops
 
     def rate(self, step: int) -> float:
+        """Linear warm-up to `peak_rate`, linear decay to 0 at the last step."""
         decay = (self.steps - step) / max(1.0, self.decay_share * self.steps)
         return self.peak_rate * min(1.0, (step + 1) / self.warmup, max(decay, 0.0))
-
-    def difficulty(self, step: int) -> float:
-        """From `learned` to 1."""
-        return self.learned + (1 - self.learned) * step / self.steps
-
-    def longest_crop_s(self, step: int) -> float:
-        """6 s for the first third, 30 s from two thirds of the way on."""
-        return 6.0 * 5.0 ** min(1.0, max(0.0, 3 * self.difficulty(step) - 1))
-
-    def shortest_crop_s(self, step: int) -> float:
-        """1.5 s until the encoder aligns well, 0.7 s in the second half; 3 s for the decoder alone."""
-        if self.only_decoder:
-            return 3.0
-        return 1.5 if self.difficulty(step) < 0.5 else 0.7
-
-    def noise_share(self, step: int) -> float:
-        """The share of noisy crops: none in the first half, as noise delays the alignment; 40 % at the end."""
-        return 0.4 * max(0.0, 2 * self.difficulty(step) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +65,21 @@ class Batch:
     tokens: Tensor  # decoder input, compact ids, shape = (batch, tokens)
     targets: Tensor  # the same shifted by one, IGNORE where there is no token
     spans_s: Tensor  # start and end of each target's word, negative where there is none, shape = (batch, tokens, 2)
-    letters: Tensor  # CTC targets of all clips, one after the other
-    letter_counts: Tensor  # shape = (batch,)
+    letters: "Labels"
+    phonemes: "Labels"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """CTC targets: of all clips one after the other, and how many each clip has, shape = (batch,)."""
+
+    flat: Tensor
+    counts: Tensor
+
+    @classmethod
+    def of(cls, rows: list[list[int]]) -> "Labels":
+        flat = [label for row in rows for label in row]
+        return cls(torch.tensor(flat, dtype=torch.long), torch.tensor([len(row) for row in rows]))
 
 
 TimedWord = tuple[str, float, float]  # text, start and end in seconds
@@ -110,12 +101,12 @@ def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.
     return audio, heard
 
 
-def draw_length_s(rng: np.random.Generator, schedule: Schedule, step: int) -> float:
+def draw_length_s(rng: np.random.Generator, schedule: Schedule) -> float:
     """The length of the crops of a step: any within the schedule's bounds, the longest more often."""
-    shortest_s, longest_s = schedule.shortest_crop_s(step), schedule.longest_crop_s(step)
+    shortest_s, longest_s = schedule.shortest_s, schedule.longest_s
     length_s = (
         longest_s
-        if rng.random() < schedule.longest_share
+        if rng.random() < LONGEST_SHARE[schedule.part]
         else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
     )
     return round(length_s / 0.02) * 0.02  # an even number of 10 ms frames
@@ -221,9 +212,9 @@ def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
 
     A pure function of its arguments: all workers draw the same crop length, so that none waits, and their own crops.
     """
-    length_s = draw_length_s(np.random.default_rng((SEED, step)), schedule, step)
-    count = max(1, min(MOST_CROPS, max(2, round(schedule.batch_s / length_s))) // workers)
-    rng, noise_share = np.random.default_rng((SEED, step, worker)), schedule.noise_share(step)
+    length_s = draw_length_s(np.random.default_rng((schedule.seed, step)), schedule)
+    count = max(1, min(MOST_CROPS, max(2, round(BATCH_S[schedule.part] / length_s))) // workers)
+    rng, noise_share = np.random.default_rng((schedule.seed, step, worker)), schedule.noise_share
     clips = [draw_clip(rng, corpus, length_s) for _ in range(count)]
     mel = log_mel(
         torch.from_numpy(np.stack([augment(rng, clip.audio, noise_share, corpus) for clip in clips])), DIMS.n_mels
@@ -241,15 +232,12 @@ def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
     spoilt = torch.from_numpy(rng.random(inputs.shape) < SPOILT_TOKEN_SHARE)
     spoilt &= ~torch.isin(inputs, compact_index()[list(tokenizer().special_tokens.values())])
     inputs = torch.where(spoilt, torch.from_numpy(rng.integers(0, len(used_tokens()), inputs.shape)), inputs)
-    letters = [
-        [1 + LETTERS.index(c) for c in text.lower() if c in LETTERS]
-        for text in (" ".join(word for word, _, _ in clip.words) for clip in clips)
-    ]
+    said = [[word for word, _, _ in clip.words] for clip in clips]
     return Batch(
         mel,
         inputs,
         targets,
         nn.utils.rnn.pad_sequence(list(spans), batch_first=True, padding_value=NO_SPAN[0]),
-        torch.tensor([c for line in letters for c in line], dtype=torch.long),
-        torch.tensor([len(line) for line in letters]),
+        Labels.of([letters_of(words) for words in said]),
+        Labels.of([phonemes_of(words) for words in said]),
     )

@@ -1,8 +1,8 @@
 """The file format of `pocket`: openai-whisper's checkpoint with half-precision weights and a compact token table.
 
-`{"dims": ..., "model_state_dict": ..., "token_ids": ..., "ctc": ...}`: row `i` of the stored token table belongs to
-token `token_ids[i]`, its last row to all others; `ctc` is the head that only training uses, for trainings that begin
-with the file. `expanded` gives the plain openai format back.
+`{"dims": ..., "model_state_dict": ..., "token_ids": ..., "heads": ...}`: row `i` of the stored token table belongs to
+token `token_ids[i]`, its last row to all others; `heads` are the CTC heads that only training uses, for trainings that
+begin with the file. `expanded` gives the plain openai format back.
 """
 
 import pickle
@@ -25,11 +25,15 @@ def compact(
     dims: dict[str, int],
     weights: dict[str, torch.Tensor],
     token_ids: tuple[int, ...],
-    ctc: dict[str, torch.Tensor] | None = None,
+    heads: dict[str, dict[str, torch.Tensor]] | None = None,
 ) -> dict[str, Any]:
     """A checkpoint for the repository from trained weights whose token table is already compact."""
-    halves, head = ({name: t.to(torch.float16) for name, t in part.items()} for part in (weights, ctc or {}))
-    return {"dims": dims, "model_state_dict": halves, "token_ids": torch.tensor(token_ids), "ctc": head}
+
+    def halves(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: tensor.to(torch.float16) for name, tensor in tensors.items()}
+
+    kept = {name: halves(tensors) for name, tensors in (heads or {}).items()}
+    return {"dims": dims, "model_state_dict": halves(weights), "token_ids": torch.tensor(token_ids), "heads": kept}
 
 
 def is_compact(path: Path) -> bool:
@@ -38,6 +42,11 @@ def is_compact(path: Path) -> bool:
         return "token_ids" in torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except _DAMAGED:
         return False
+
+
+def token_ids_of(path: Path) -> list[int]:
+    """The tokens that have a row of their own in the checkpoint at `path`, which is compact. Reads no weights."""
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["token_ids"].tolist()
 
 
 def expanded(path: Path = BUNDLED) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def main() -> None:
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(prefix): w for name, w in state["model"].items() if name.startswith(prefix)}
 
-    torch.save(compact(state["dims"], part("whisper."), used_tokens(), part("ctc.")), options.out)
+    heads = {name: part(f"{name}.") for name in ("letters", "phonemes")}
+    torch.save(compact(state["dims"], part("whisper."), used_tokens(), heads), options.out)
     size_mb = options.out.stat().st_size / 1e6
     print(
         f"wrote {options.out}: {size_mb:.1f} MB, step {state['step']}, {state['heard_s'] / 3600:.1f} h of audio heard"

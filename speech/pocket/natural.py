@@ -1,9 +1,9 @@
 """Natural English for the training text of `pocket`: the examples and definitions of WordNet 3.
 
-    python -m earspan.speech.pocket.natural      # writes vocabulary.txt and homophones.txt beside this file again
+    python -m earspan.speech.pocket.natural      # writes vocabulary.txt beside this file again
 
 Debian's package `wordnet-base` holds WordNet (Princeton, a permissive licence). Its text is read while training, not
-kept in this project: committed are the words that occur often enough to be learnt, and which of them sound alike.
+kept in this project: committed are the words that occur often enough to be learnt, and how they sound.
 """
 
 import re
@@ -23,16 +23,25 @@ _PLAIN = re.compile(r"[A-Za-z',;?!. ]+")
 
 
 @cache
+def pronunciations() -> dict[str, tuple[str, ...]]:
+    """The words that `pocket` is taught, lower case, with the phonemes that eSpeak NG speaks in American English."""
+    lines = (HERE / "vocabulary.txt").read_text(encoding="utf-8").splitlines()
+    return {word: tuple(phonemes) for word, *phonemes in map(str.split, lines)}
+
+
+@cache
 def vocabulary() -> frozenset[str]:
     """The words of natural text that `pocket` is taught, lower case."""
-    return frozenset((HERE / "vocabulary.txt").read_text(encoding="utf-8").split())
+    return frozenset(pronunciations())
 
 
 @cache
 def homophone_groups() -> tuple[frozenset[str], ...]:
-    """Words of the lexicon and the vocabulary that eSpeak NG speaks alike in American English."""
-    lines = (HERE / "homophones.txt").read_text(encoding="utf-8").splitlines()
-    return tuple(frozenset(line.split()) for line in lines if not line.startswith("#"))
+    """Words of the vocabulary with the same phonemes, stress aside."""
+    alike = defaultdict(set)
+    for word, phonemes in pronunciations().items():
+        alike["".join(phonemes)].add(word)
+    return tuple(frozenset(group) for group in alike.values() if len(group) > 1)
 
 
 @cache
@@ -89,26 +98,22 @@ def _often(examples: Iterable[str], definitions: Iterable[str], always: frozense
     return sorted(often | always)
 
 
-def _alike(words: list[str]) -> list[list[str]]:
-    """Groups of words with the same phonemes, stress aside, by eSpeak NG."""
+def _spoken(words: list[str]) -> list[str]:
+    """The phonemes of each word by eSpeak NG, separated by spaces, without stress."""
     spoken = subprocess.run(
-        ["espeak-ng", "-v", "en-us", "-q", "-x"], input="\n".join(words), capture_output=True, text=True, check=True
-    )
-    groups = defaultdict(list)
-    for word, phonemes in zip(words, spoken.stdout.splitlines(), strict=True):
-        groups[re.sub(r"[',%_|\s]", "", phonemes)].append(word)
-    return [group for group in groups.values() if len(group) > 1]
+        ["espeak-ng", "-v", "en-us", "-q", "-x", "--sep=_"],
+        input="\n".join(words), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [" ".join(re.split(r"[_\s]+", re.sub(r"[',%|=]", "", line.strip()))) for line in spoken.stdout.splitlines()]
 
 
 def main() -> None:
     from .text import lexicon
 
     words = _often(*_texts(WORDNET), lexicon().vocabulary)
-    (HERE / "vocabulary.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-    groups = [" ".join(group) for group in _alike(words)]
-    heading = "# Words of vocabulary.txt that eSpeak NG speaks alike (en-us): python -m earspan.speech.pocket.natural"
-    (HERE / "homophones.txt").write_text("\n".join([heading, *groups]) + "\n", encoding="utf-8")
-    print(f"{len(words)} words, {len(groups)} groups that sound alike")
+    lines = [f"{word} {phonemes}\n" for word, phonemes in zip(words, _spoken(words), strict=True)]
+    (HERE / "vocabulary.txt").write_text("".join(lines), encoding="utf-8")
+    print(f"{len(words)} words")
 
 
 if __name__ == "__main__":

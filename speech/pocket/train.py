@@ -1,11 +1,13 @@
 """Step 2 of the recipe, `train`: fit a small Whisper to random crops of the synthetic corpus.
 
-    python -m earspan.speech.pocket.train --corpus build/pocket/corpus --out build/pocket
+    python -m earspan.speech.pocket.train --part encoder --crops 1.5..6 --noise 0 --steps 1500
 
-Stop it at any time and start it again: it goes on from its last checkpoint, and step `k` sees the same crops
-whether or not it was interrupted. What makes a Whisper this small learn to align in hours on two CPU cores:
-* an auxiliary CTC head over characters on the encoder (CTC over subword tokens hardly helps),
-* short clean crops first, growing to 30 s and getting noisier,
+One call is one phase; the model card has those that made `pocket`, one after the other. Stop it at any time and
+start it again: it goes on from its last checkpoint, and step `k` sees the same crops whether or not it was
+interrupted. What makes a Whisper this small learn to align in hours on two CPU cores:
+* auxiliary CTC heads on the encoder, over phonemes in its middle and letters at its end; phonemes are what it learns
+  by far the fastest, and subword tokens hardly help,
+* the encoder alone first, on short crops with little noise, then everything, then longer crops,
 * the encoder's sinusoids scaled to 0.1: at full size they drown the features of the untrained convolutions,
 * one process of one thread a core, gradients averaged once a step: operations this small gain little from threads.
 """
@@ -13,11 +15,13 @@ whether or not it was interrupted. What makes a Whisper this small learn to alig
 import argparse
 import math
 import os
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,28 +31,33 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 from whisper.model import Whisper
 
+from ...backends.errors import InputError
 from ..model import encode
 from .attention import use_whole_matrices
-from .batches import DIMS, IGNORE, Batch, Schedule, make_batch
-from .corpus import SEED, LongRecording, load_shard
-from .vocabulary import LETTERS, N_VOCAB, used_tokens
+from .batches import DIMS, IGNORE, PARTS, Batch, Labels, Schedule, make_batch
+from .corpus import SEED, load_shard
+from .vocabulary import LETTERS, N_VOCAB, phonemes, used_tokens
 
 SINUSOID_SCALE = 0.1
-CACHED_FRAMES = 6000
+PHONEME_LAYER = 3  # the encoder block whose output the CTC head over phonemes reads; later ones learn to spell
 POSITIONS_PER_S = 50  # encoder positions
 SPAN_MARGIN_S = 0.06
-ALIGNMENT_WEIGHT = 1.0
 LONG_S = 12.0  # progress is reported for shorter crops and longer ones apart
 
 
 class PocketTrainer(nn.Module):
-    """A Whisper with a compact token table, and the CTC head that training adds."""
+    """A Whisper with a compact token table, and the CTC heads that training adds."""
 
     def __init__(self) -> None:
         super().__init__()
         self.whisper = Whisper(DIMS)
-        use_whole_matrices(self.whisper.encoder)
-        self.ctc = nn.Linear(DIMS.n_audio_state, len(LETTERS) + 1)
+        use_whole_matrices(self.whisper)
+        width = DIMS.n_audio_state
+        self.letters = nn.Linear(width, len(LETTERS) + 1)
+        self.phonemes = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(phonemes()) + 1))
+        self._middle: list[Tensor] = []
+        middle = self.whisper.encoder.get_submodule(f"blocks.{min(PHONEME_LAYER, DIMS.n_audio_layer - 1)}")
+        middle.register_forward_hook(lambda module, inputs, output: self._middle.append(output))
         decoder = self.whisper.decoder
         decoder.token_embedding = nn.Embedding(len(used_tokens()) + 1, DIMS.n_text_state)
         nn.init.normal_(decoder.token_embedding.weight, std=0.05)
@@ -67,13 +76,18 @@ class PocketTrainer(nn.Module):
             attention.get_submodule("query").register_forward_hook(_keep(self.queries, layer))
             attention.get_submodule("key").register_forward_hook(_keep(self.keys, layer))
 
-    def forward(self, mel: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Token logits, shape = (batch, tokens, rows), and CTC logits, shape = (batch, frames // 2, letters + 1)."""
-        # Where the encoder learns nothing, parts of a batch stay in the processor's caches.
-        together = len(mel) if self.ctc.weight.requires_grad else max(1, CACHED_FRAMES // mel.shape[-1])
-        features = torch.cat([encode(self.whisper.encoder, part) for part in mel.split(together)])
-        logits = self.whisper.decoder(tokens, features).float() + self.log_multiplicity
-        return logits, self.ctc(features).float()
+    def hear(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, shape = (batch, positions, state), and CTC logits, shape = (batch, positions, labels + 1).
+
+        The logits are those of letters, and those of phonemes.
+        """
+        self._middle.clear()
+        features = encode(self.whisper.encoder, mel)
+        return features, self.letters(features).float(), self.phonemes(self._middle.pop()).float()
+
+    def write(self, tokens: Tensor, features: Tensor) -> Tensor:
+        """Token logits, shape = (batch, tokens, rows)."""
+        return self.whisper.decoder(tokens, features).float() + self.log_multiplicity
 
 
 def _keep(store: dict[int, Tensor], layer: int):
@@ -99,33 +113,56 @@ def alignment_loss(queries: Tensor, keys: Tensor, spans_s: Tensor) -> Tensor:
     return -attention[known].sum() / max(1, int(known.sum()))
 
 
-def losses(model: PocketTrainer, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float]:
-    """Cross-entropy of the decoder, CTC loss a letter of the encoder, alignment loss, share of tokens guessed right.
+class Losses(NamedTuple):
+    """`token`: cross-entropy of the decoder. `letters`, `phonemes`: CTC loss a label. `right`: share of tokens."""
+
+    token: Tensor
+    letters: Tensor
+    phonemes: Tensor
+    alignment: Tensor
+    right: float
+
+    @property
+    def total(self) -> Tensor:
+        return self.token + self.letters + self.phonemes + self.alignment
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The numbers alone, in the order of the fields."""
+        return (*(loss.item() for loss in self[:-1]), self.right)
+
+
+def losses(model: PocketTrainer, batch: Batch, part: str = "all") -> Losses:
+    """What is to be made small where `part` learns; the losses of what does not learn are 0.
 
     The last decoder layer is led to the word to be written, the others to the word just written.
     """
+    letters = heard_phonemes = token = aligned = torch.zeros(())
+    right = 0.0
     with torch.autocast("cpu", torch.bfloat16):
-        logits, ctc_logits = model(batch.mel, batch.tokens)
-    token_loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
-    ctc_loss = ctc_loss_of(ctc_logits, batch) if ctc_logits.requires_grad else torch.zeros(())
-    known = batch.targets != IGNORE
-    right = float((logits.argmax(-1) == batch.targets)[known].float().mean())
-    previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
-    *earlier, last = range(DIMS.n_text_layer)
-    aligned = alignment_loss(model.queries[last], model.keys[last], batch.spans_s)
-    for layer in earlier:
-        aligned = aligned + alignment_loss(model.queries[layer], model.keys[layer], previous_s) / len(earlier)
-    return token_loss, ctc_loss, aligned, right
+        with torch.set_grad_enabled(part != "decoder"):
+            features, letter_logits, phoneme_logits = model.hear(batch.mel)
+        logits = model.write(batch.tokens, features) if part != "encoder" else torch.zeros(())
+    if part != "decoder":
+        letters, heard_phonemes = ctc_loss(letter_logits, batch.letters), ctc_loss(phoneme_logits, batch.phonemes)
+    if part != "encoder":
+        token = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
+        known = batch.targets != IGNORE
+        right = float((logits.argmax(-1) == batch.targets)[known].float().mean())
+        previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
+        *earlier, last = range(DIMS.n_text_layer)
+        aligned = alignment_loss(model.queries[last], model.keys[last], batch.spans_s)
+        for layer in earlier:
+            aligned = aligned + alignment_loss(model.queries[layer], model.keys[layer], previous_s) / len(earlier)
+    return Losses(token, letters, heard_phonemes, aligned, right)
 
 
-def ctc_loss_of(ctc_logits: Tensor, batch: Batch) -> Tensor:
-    """CTC loss a letter."""
-    frames = torch.full((len(batch.mel),), ctc_logits.shape[1])
-    log_probabilities = ctc_logits.log_softmax(-1).transpose(0, 1)
-    loss = F.ctc_loss(
-        log_probabilities, batch.letters, frames, batch.letter_counts, reduction="sum", zero_infinity=True
-    )
-    return loss / max(1, int(batch.letter_counts.sum()))
+def ctc_loss(logits: Tensor, labels: Labels) -> Tensor:
+    """CTC loss a label."""
+    positions = torch.full((len(logits),), logits.shape[1])
+    log_probabilities = logits.log_softmax(-1).transpose(0, 1)
+    loss = F.ctc_loss(log_probabilities, labels.flat, positions, labels.counts, reduction="sum", zero_infinity=True)
+    return loss / max(1, int(labels.counts.sum()))
 
 
 def optimisers(model: PocketTrainer, rate: float) -> list[torch.optim.Optimizer]:
@@ -145,8 +182,8 @@ def optimisers(model: PocketTrainer, rate: float) -> list[torch.optim.Optimizer]
 def _means(steps: list[tuple[float, ...]]) -> str:
     if not steps:
         return "-"
-    token, ctc, alignment, right = np.mean(steps, axis=0)
-    return f"token {token:.3f} ctc {ctc:.3f} align {alignment:.3f} right {right:.3f}"
+    means = dict(zip(Losses._fields, np.mean(steps, axis=0), strict=True))
+    return " ".join(f"{name} {mean:.3f}" for name, mean in means.items() if mean)
 
 
 def average_gradients(model: nn.Module, workers: int) -> None:
@@ -162,12 +199,13 @@ def average_gradients(model: nn.Module, workers: int) -> None:
 def begin_with(model: PocketTrainer, path: Path) -> float:
     """Give `model` the weights of another training, or of a `pocket` checkpoint such as the bundled one.
 
-    Token rows are matched by token; those that the file lacks begin as its row for all unused tokens. Where it lacks
-    the CTC head, that begins anew. Returns the seconds heard before.
+    Token rows are matched by token; those that the file lacks begin as its row for all unused tokens. Blocks that it
+    lacks begin as ones that change nothing, CTC heads anew. Returns the seconds heard before. Raises `InputError`
+    where a weight has another shape.
     """
     state = torch.load(path, weights_only=True)
     if "model_state_dict" in state:
-        parts = {"whisper": state["model_state_dict"], "ctc": state.get("ctc", {})}
+        parts = {"whisper": state["model_state_dict"], **state.get("heads", {})}
         weights = {f"{part}.{name}": t.float() for part, tensors in parts.items() for name, t in tensors.items()}
     else:
         weights = dict(state["model"])
@@ -176,8 +214,17 @@ def begin_with(model: PocketTrainer, path: Path) -> float:
     rows = [row_of.get(token, len(table) - 1) for token in (*used_tokens(), -1)]
     weights["whisper.decoder.token_embedding.weight"] = table[rows]
     own = model.state_dict()
-    model.load_state_dict({**own, **{k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}})
+    for name, tensor in weights.items():
+        if name not in own or own[name].shape != tensor.shape:
+            wanted = tuple(own[name].shape) if name in own else "no such weight"
+            raise InputError(f"{path}: {name} has shape {tuple(tensor.shape)}; expected {wanted}")
+    new = {name: torch.zeros_like(t) for name, t in own.items() if name not in weights and _OUTPUT.search(name)}
+    model.load_state_dict({**own, **new, **weights})
     return float(state.get("heard_s", 0.0))
+
+
+# The last layers of a block's branches: where they are 0, the block changes nothing.
+_OUTPUT = re.compile(r"blocks\.\d+\.(?:attn\.out|cross_attn\.out|mlp\.2)\.")
 
 
 def train(
@@ -199,9 +246,9 @@ def train(
     torch.manual_seed(SEED)
     out.mkdir(parents=True, exist_ok=True)
     model = PocketTrainer()
-    if schedule.only_decoder:
-        model.whisper.encoder.requires_grad_(False)
-        model.ctc.requires_grad_(False)
+    ears, mouth = (model.whisper.encoder, model.letters, model.phonemes), model.whisper.decoder
+    for module in {"all": (), "encoder": (mouth,), "decoder": ears}[schedule.part]:
+        module.requires_grad_(False)
     stepping = optimisers(model, schedule.peak_rate)
     checkpoint = out / "training.pt"
     first, heard_s = 0, 0.0
@@ -215,16 +262,9 @@ def train(
             print(f"going on from step {first}", flush=True)
     elif initial:
         heard_s = begin_with(model, initial)
-    corpus: list[LongRecording] = []
-    loaded = 0
+    corpus = [recording for number in range(shards) for recording in load_shard(corpus_folder, number)]
 
     def prepare(step: int) -> Batch:
-        nonlocal loaded
-        # Shards join one by one, at steps fixed beforehand, so training can begin while later ones are being made.
-        wanted = min(shards, 20 + step // 10) if schedule.learned < 1 else shards
-        while loaded < wanted:
-            corpus.extend(load_shard(corpus_folder, loaded))
-            loaded += 1
         return make_batch(corpus, schedule, step, worker, workers)
 
     began = time.monotonic()
@@ -236,9 +276,9 @@ def train(
             upcoming = pool.submit(prepare, step + 1)
             for group in (group for optimizer in stepping for group in optimizer.param_groups):
                 group["lr"] = schedule.rate(step)
-            token_loss, ctc_loss, aligned, right = losses(model, batch)
+            found = losses(model, batch, schedule.part)
             model.zero_grad(set_to_none=True)
-            (token_loss + ctc_loss + ALIGNMENT_WEIGHT * aligned).backward()
+            found.total.backward()
             if workers > 1:
                 average_gradients(model, workers)
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -246,7 +286,7 @@ def train(
                 optimizer.step()
             heard_s += workers * batch.mel.shape[0] * batch.mel.shape[2] / 100
             long = batch.mel.shape[2] >= 100 * LONG_S
-            recent[long].append((token_loss.item(), ctc_loss.item(), aligned.item(), right))
+            recent[long].append(found.values)
             if worker == 0 and (step + 1) % 50 == 0:
                 pace = (time.monotonic() - began) / (step + 1 - first)
                 means = "".join(
@@ -269,12 +309,21 @@ def train(
 def _work(worker: int, workers: int, port: int, options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=worker, world_size=workers)
-    schedule, where = (
-        Schedule(options.steps, options.learned, options.peak_rate, options.warmup, only_decoder=options.only_decoder),
-        {"worker": worker, "workers": workers, "initial": options.initial},
-    )
-    train(options.corpus, options.out, schedule, options.shards, **where)
+    shortest_s, longest_s = options.crops
+    schedule = Schedule(
+        options.steps, options.part, shortest_s, longest_s, options.noise, options.peak_rate, options.warmup,
+        seed=options.seed,
+    )  # fmt: skip
+    train(
+        options.corpus, options.out, schedule, options.shards,
+        worker=worker, workers=workers, initial=options.initial,
+    )  # fmt: skip
     torch.distributed.destroy_process_group()
+
+
+def _seconds(text: str) -> tuple[float, float]:
+    shortest, _, longest = text.partition("..")
+    return float(shortest), float(longest)
 
 
 def _free_port() -> int:
@@ -287,15 +336,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket"))
-    parser.add_argument("--steps", type=int, default=6500)
-    parser.add_argument("--shards", type=int, default=50)
+    usual = Schedule(6500)
+    parser.add_argument("--steps", type=int, default=usual.steps)
+    parser.add_argument("--shards", type=int, default=180)
     parser.add_argument("--initial", type=Path, help="begin with the weights of another training's checkpoint")
+    parser.add_argument("--part", choices=PARTS, default=usual.part, help="what learns; the rest stays as it is")
     parser.add_argument(
-        "--learned", type=float, default=0.0, help="the share of the growing difficulty that --initial went through"
+        "--crops", type=_seconds, default=(usual.shortest_s, usual.longest_s), metavar="S..S", help="their lengths"
     )
-    parser.add_argument("--peak-rate", type=float, default=Schedule(1).peak_rate, help="of learning, before it decays")
-    parser.add_argument("--warmup", type=int, default=Schedule(1).warmup, help="steps until the learning rate is there")
-    parser.add_argument("--only-decoder", action="store_true", help="leave the encoder as it is; long crops")
+    parser.add_argument("--noise", type=float, default=usual.noise_share, help="share of noisy crops")
+    parser.add_argument("--peak-rate", type=float, default=usual.peak_rate, help="of learning, before it decays")
+    parser.add_argument("--warmup", type=int, default=usual.warmup, help="steps until the learning rate is there")
+    parser.add_argument("--seed", type=int, default=usual.seed, help="of the crops: another one for each phase")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
     spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)

@@ -212,7 +212,7 @@ def test_no_sentence_of_the_babble_is_in_the_texts():
 
 def test_three_of_the_voices_were_never_heard_in_training():
     trained = {f"flite:{name}" for name in corpus.FLITE_VOICES}
-    trained |= {f"espeak:{name}" for name in corpus.ESPEAK_VOICES}
+    trained |= {f"espeak:{name}" for name in (*corpus.PLAIN_VOICES, *corpus.NAMED_VOICES)}
     assert TALKS.speakers - trained == set(corpus.UNSEEN_VOICES)
     assert not {voice.name for voice in babble.TALKERS} & TALKS.speakers
 

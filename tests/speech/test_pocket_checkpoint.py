@@ -48,8 +48,8 @@ def test_what_is_made_compact_expands_to_the_same_table(tiny_whisper, tmp_path: 
 def test_the_bundled_file_is_small_and_its_token_ids_are_those_of_the_vocabulary():
     assert BUNDLED.stat().st_size <= 16e6
     stored = torch.load(BUNDLED, weights_only=True)
-    assert stored.keys() == {"dims", "model_state_dict", "token_ids", "ctc"}
-    assert stored["ctc"].keys() == {"weight", "bias"}
+    assert stored.keys() == {"dims", "model_state_dict", "token_ids", "heads"}
+    assert stored["heads"].keys() == {"letters", "phonemes"}
     assert tuple(stored["token_ids"].tolist()) == used_tokens()
     assert stored["dims"]["n_vocab"] == N_VOCAB
     assert {tensor.dtype for tensor in stored["model_state_dict"].values()} == {torch.float16}
@@ -84,7 +84,7 @@ def test_export_takes_the_whisper_out_of_the_trainers_state(monkeypatch, tmp_pat
     weights = {f"whisper.{name}": tensor for name, tensor in model.state_dict().items()}
     weights[f"whisper.{TABLE}"] = torch.randn(len(used_tokens()) + 1, 64)
     state = {
-        "model": {**weights, "ctc.weight": torch.ones(2)},
+        "model": {**weights, "letters.weight": torch.ones(2), "phonemes.1.bias": torch.zeros(3)},
         "dims": asdict(model.dims),
         "step": 3,
         "heard_s": 7200.0,
@@ -92,7 +92,9 @@ def test_export_takes_the_whisper_out_of_the_trainers_state(monkeypatch, tmp_pat
     torch.save(state, tmp_path / "training.pt")
     export(monkeypatch, "--training", str(tmp_path / "training.pt"), "--out", str(tmp_path / "out.pt"))
     assert "step 3, 2.0 h" in capsys.readouterr().out
-    assert torch.load(tmp_path / "out.pt", weights_only=True)["ctc"]["weight"].tolist() == [1, 1]
+    heads = torch.load(tmp_path / "out.pt", weights_only=True)["heads"]
+    assert heads["letters"]["weight"].tolist() == [1, 1]
+    assert heads["phonemes"]["1.bias"].tolist() == [0, 0, 0]
     again = expanded(tmp_path / "out.pt")["model_state_dict"]
     assert again.keys() == model.state_dict().keys()
     for name in again.keys() - {TABLE}:

@@ -83,7 +83,7 @@ def test_unseen_voices_are_never_drawn():
     rng = random.Random(1)
     drawn = {draw_voice(rng).name for _ in range(5000)}
     assert not drawn & set(UNSEEN_VOICES)
-    assert len(drawn) == len({*corpus.FLITE_VOICES}) + len(corpus.ESPEAK_VOICES)  # and all others are
+    assert len(drawn) == len({*corpus.FLITE_VOICES, *corpus.PLAIN_VOICES, *corpus.NAMED_VOICES})  # and all others are
 
 
 @synthesised

@@ -12,7 +12,16 @@ from earspan.backends.errors import InputError
 from earspan.speech.pocket import natural
 from earspan.speech.pocket.natural import WORDNET, homophone_groups, natural_sentences, vocabulary
 from earspan.speech.pocket.text import TextSource, grammar, homophones, lexicon
-from earspan.speech.pocket.vocabulary import LETTERS, N_VOCAB, compact_index, tokenizer, used_tokens
+from earspan.speech.pocket.vocabulary import (
+    LETTERS,
+    N_VOCAB,
+    compact_index,
+    letters_of,
+    phonemes,
+    phonemes_of,
+    tokenizer,
+    used_tokens,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,6 +127,16 @@ def test_the_compact_index_gives_each_used_token_its_row_and_all_others_the_last
     assert specials.encoding.n_vocab == N_VOCAB
 
 
+def test_words_are_labelled_as_they_are_spelled_and_spoken():
+    spelled = "".join(LETTERS[label - 1] for label in letters_of(["See", "the", "boy's", "sea?"]))
+    assert spelled == "see the boy's sea"
+    spoken = [phonemes()[label - 1] for label in phonemes_of(["See", "sea?", "thirty."])]
+    assert spoken == ["s", "i:", "s", "i:", "T", "3:", "t#", "i"]
+    assert phonemes_of([]) == letters_of([]) == []
+    with pytest.raises(KeyError):
+        phonemes_of(["zyzzyva"])
+
+
 def test_the_vocabulary_is_wide_and_its_homophones_belong_to_it():
     assert len(vocabulary()) >= 5000
     assert all(re.fullmatch(r"[a-z]+(?:'[a-z]+)?", word) for word in vocabulary())
@@ -141,11 +160,11 @@ def test_natural_sentences_are_written_as_whisper_writes():
 
 @needs_wordnet
 @pytest.mark.skipif(not shutil.which("espeak-ng"), reason="eSpeak NG is not installed (apt-get install espeak-ng)")
-def test_the_lists_of_words_are_what_the_recipe_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    committed = {name: (natural.HERE / name).read_text() for name in ("vocabulary.txt", "homophones.txt")}
+def test_the_vocabulary_is_what_the_recipe_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    committed = (natural.HERE / "vocabulary.txt").read_text()
     monkeypatch.setattr(natural, "HERE", tmp_path)
     natural.main()
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == committed
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"vocabulary.txt": committed}
 
 
 def test_without_wordnet_the_error_says_how_to_get_it(tmp_path: Path):
