@@ -23,7 +23,6 @@ def drafts(
     windows_s: Sequence[float] = WINDOWS_S,
     slides: int | None = SLIDES,
     max_tokens: int = 224,
-    step_s: float = STEP_S,
 ) -> Iterator[dict[str, Any]]:
     """One row for each window: passes without and with drafts, whether all texts are equal, time.
 
@@ -31,8 +30,8 @@ def drafts(
     """
     options = DecodeOptions(max_tokens=max_tokens)
     for window_s in windows_s:
-        heard = [r if slides is None else first_seconds(r, window_s + step_s * (slides - 1)) for r in recordings]
-        streams = [clips for recording in heard if (clips := windows(recording, window_s, step_s))]
+        heard = [r if slides is None else first_seconds(r, window_s + STEP_S * (slides - 1)) for r in recordings]
+        streams = [clips for recording in heard if (clips := windows(recording, window_s, STEP_S))]
         plain, drafted = Engine(recogniser, options), Engine(recogniser, options)
         expected: list[list[Hypothesis]] = []
         found: list[list[Hypothesis]] = []
@@ -46,7 +45,6 @@ def drafts(
         yield {
             "model": recogniser.name,
             "window_s": window_s,
-            "step_s": step_s,
             "recordings": len(streams),
             "calls": plain.computed,
             "tokens": sum(len(h.tokens) for stream in expected for h in stream) / max(1, plain.computed),
@@ -54,7 +52,7 @@ def drafts(
             "passes_drafted": drafted.decoder_passes / max(1, drafted.computed),
             "factor": plain.decoder_passes / max(1, drafted.decoder_passes),
             "factor_of_one_text": _factor(expected, remembered=1),
-            "factor_without_errors": _ideal(recogniser, heard, window_s, step_s) if max_tokens == 224 else None,
+            "factor_without_errors": _ideal(recogniser, heard, window_s) if max_tokens == 224 else None,
             "differing_texts": differing,
             "time_factor": plain_s / drafted_s,
         }
@@ -86,12 +84,12 @@ def _factor(streams: Sequence[Sequence[Hypothesis]], remembered: int) -> float:
     return plain / max(1, drafted)
 
 
-def _ideal(recogniser: Recogniser, recordings: Sequence[Recording], window_s: float, step_s: float) -> float:
+def _ideal(recogniser: Recogniser, recordings: Sequence[Recording], window_s: float) -> float:
     """The factor of a recogniser that makes no errors: what the method itself gives."""
     encode = recogniser.tokenizer("en", "transcribe").encode
     plain = drafted = 0
     for recording in recordings:
-        texts = [tuple(encode(" " + text)) for text in said([recording], windows(recording, window_s, step_s))]
+        texts = [tuple(encode(" " + text)) for text in said([recording], windows(recording, window_s, STEP_S))]
         for earlier, text in pairwise(texts):
             plain += len(text) + 1
             drafted += len(proposals([earlier], (*text, -1)))

@@ -37,7 +37,6 @@ from .store import environment, write_whole
 from .tables import show_table
 
 MODELS = ("pocket", "tiny.en")
-ALL_TALKS_STEP_S = 2.0
 TALK_S = 60.0  # of each talk, for all but the section `all-talks`
 Row = dict[str, Any]
 
@@ -93,8 +92,7 @@ class Bench:
         yield from drafts(unpadded, self.talks[:1], self.clock, (10.0,), slides=12, max_tokens=RANDOM_TOKENS)
 
     def all_talks(self) -> Iterator[Row]:
-        # every half second of 40 min would be 9,400 calls
-        yield from drafts(self.pocket, self.talks, self.clock, (10.0,), slides=None, step_s=ALL_TALKS_STEP_S)
+        yield from drafts(self.pocket, self.talks, self.clock, (10.0,), slides=None)
 
     def cache(self) -> Iterator[Row]:
         yield from cached(self.pocket, self.heads, self.folder / "cache", self.clock, self.args.repeats)
@@ -126,7 +124,6 @@ def _window(row: Row) -> str:
 _DRAFTS: dict[str, Callable[[Row], str]] = {
     "model": lambda r: r["model"],
     "window": _window,
-    "step": lambda r: f"{r['step_s']:g} s",
     "calls>": lambda r: f"{r['calls']}",
     "passes>": lambda r: f"{r['passes']:.1f}",
     "with drafts>": lambda r: f"{r['passes_drafted']:.1f}",

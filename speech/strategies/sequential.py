@@ -59,7 +59,9 @@ def words_before(cut_s: float, times_s: Sequence[float]) -> int:
 
 def quietest_s(audio: np.ndarray, first_s: float, last_s: float) -> float:
     """The middle of the quietest 0.1 s of `audio`, shape = (samples,), between two times; its middle counts most."""
-    first, last = round(first_s * SAMPLE_RATE), round(last_s * SAMPLE_RATE)
+    around = _QUIET_BLOCKS * _BLOCK // 2  # what is judged lies around the moment, which may be the first or the last
+    first = max(0, round(first_s * SAMPLE_RATE) - around)
+    last = min(len(audio), round(last_s * SAMPLE_RATE) + around)
     blocks = audio[first : first + (last - first) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
     if len(blocks) < _QUIET_BLOCKS:
         return (first + last) / 2 / SAMPLE_RATE

@@ -35,7 +35,7 @@ class OneGoodHead:
             number = 0
             for token in range(len(row)):
                 following = self.tokenizer.decode(row[token + 1 : token + 2])
-                number += following.startswith(" word")
+                number += following.startswith(" ")
                 middle = {(1, 0): int(((number - 1) * 0.5 + 0.25) * 50), (0, 1): 3}
                 for h, head in enumerate(self.heads):
                     at = middle.get(head, int(rng.integers(5, weights.shape[-1] - 5)))
