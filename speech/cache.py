@@ -21,6 +21,7 @@ from typing import Any
 from ..backends.errors import InputError
 
 _KEYS_PER_QUERY = 500  # SQLite's default limit of bound values is 999 in old releases
+_PATIENCE_S = 60.0  # with other processes that write
 _ORPHAN_AFTER_S = 3600.0  # another process may have written a file, and be about to name it in the index
 _LAYOUT = """
 CREATE TABLE IF NOT EXISTS object (
@@ -68,10 +69,20 @@ class TranscriptCache:
         self._loaded: tuple[str, dict[str, Any]] = ("", {})
         with self._checked():
             self._objects.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path / "index.sqlite", timeout=60, isolation_level=None)
-            if self._database.execute("PRAGMA user_version").fetchone() != (_LAYOUT_VERSION,):
+            self._database = sqlite3.connect(path / "index.sqlite", timeout=_PATIENCE_S, isolation_level=None)
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        until_s = time.monotonic() + _PATIENCE_S
+        while self._database.execute("PRAGMA user_version").fetchone() != (_LAYOUT_VERSION,):
+            try:
                 self._database.execute("PRAGMA journal_mode=WAL")  # the file remembers it
                 self._database.executescript(_LAYOUT)
+            except sqlite3.OperationalError as error:
+                # While another process turns the journal on, SQLite refuses at once, whatever its timeout.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
+                    raise
+                time.sleep(0.02)
 
     def get(self, keys: Iterable[str]) -> dict[str, Any]:
         """The stored objects of those `keys` that are there."""
