@@ -7,12 +7,15 @@ import numpy as np
 from whisper.model import ModelDimensions
 from whisper.tokenizer import Tokenizer
 
+from ..backends.models import Dimensions
 from .hypothesis import Clip, Hypothesis
 from .strategies import Call
 from .transcriber import prompt_of
 
 
-def counted_by(tokenizer: Tokenizer, dims: ModelDimensions, call: Call, hypothesis: Hypothesis) -> Hypothesis:
+def counted_by(
+    tokenizer: Tokenizer, dims: ModelDimensions | Dimensions, call: Call, hypothesis: Hypothesis
+) -> Hypothesis:
     """`hypothesis` with the token counts that a model of `tokenizer` and `dims` would have had for the same texts.
 
     A draft is taken to be accepted as it was, in tokens of the other size.

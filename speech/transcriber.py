@@ -16,6 +16,7 @@ from whisper.model import ModelDimensions
 from whisper.tokenizer import Tokenizer
 
 from ..backends.errors import InputError
+from ..backends.models import Dimensions
 from .cache import Origin, TranscriptCache
 from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .model import Recogniser
@@ -107,7 +108,7 @@ def positions_of(clip: Clip, recogniser: Recogniser) -> int:
     return min(limit, max(least, -(-len(clip.audio) // SAMPLES_PER_POSITION)))
 
 
-def prompt_of(clip: Clip, tokenizer: Tokenizer, dims: ModelDimensions) -> list[int]:
+def prompt_of(clip: Clip, tokenizer: Tokenizer, dims: ModelDimensions | Dimensions) -> list[int]:
     """The tokens that a text without timestamps begins with."""
     tokens = list(tokenizer.sot_sequence_including_notimestamps)
     # As openai-whisper does: previous text after its own mark, at most half the text context of it.

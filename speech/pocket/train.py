@@ -55,9 +55,9 @@ class PocketTrainer(nn.Module):
         width = DIMS.n_audio_state
         self.letters = nn.Linear(width, len(LETTERS) + 1)
         self.phonemes = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(phonemes()) + 1))
-        self._middle: list[Tensor] = []
+        self._middle: dict[int, Tensor] = {}
         middle = self.whisper.encoder.get_submodule(f"blocks.{min(PHONEME_LAYER, DIMS.n_audio_layer - 1)}")
-        middle.register_forward_hook(lambda module, inputs, output: self._middle.append(output))
+        middle.register_forward_hook(_keep(self._middle, 0))
         decoder = self.whisper.decoder
         decoder.token_embedding = nn.Embedding(len(used_tokens()) + 1, DIMS.n_text_state)
         nn.init.normal_(decoder.token_embedding.weight, std=0.05)
@@ -81,9 +81,8 @@ class PocketTrainer(nn.Module):
 
         The logits are those of letters, and those of phonemes.
         """
-        self._middle.clear()
         features = encode(self.whisper.encoder, mel)
-        return features, self.letters(features).float(), self.phonemes(self._middle.pop()).float()
+        return features, self.letters(features).float(), self.phonemes(self._middle.pop(0)).float()
 
     def write(self, tokens: Tensor, features: Tensor) -> Tensor:
         """Token logits, shape = (batch, tokens, rows)."""
