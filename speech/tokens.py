@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from functools import cached_property
+from functools import cache
 
 import tiktoken
 from whisper.tokenizer import Tokenizer
@@ -15,16 +15,14 @@ class _MergingLess(Tokenizer):
 
     merged: int
 
-    @cached_property
-    def _less(self) -> tiktoken.Encoding:
-        whole = self.encoding
-        ranks = {piece: token for piece, token in whole._mergeable_ranks.items() if token < self.merged}
-        return tiktoken.Encoding(
-            f"{whole.name}-{self.merged}", pat_str=whole._pat_str, mergeable_ranks=ranks, special_tokens={}
-        )
-
     def encode(self, text: str, **kwargs) -> list[int]:
-        return self._less.encode(text, **kwargs)
+        return _first_merges(self.encoding, self.merged).encode(text, **kwargs)
+
+
+@cache  # tokenizers are made anew for every use, and an encoding takes some 50,000 tokens to make
+def _first_merges(whole: tiktoken.Encoding, merged: int) -> tiktoken.Encoding:
+    ranks = {piece: token for piece, token in whole._mergeable_ranks.items() if token < merged}
+    return tiktoken.Encoding(f"{whole.name}-{merged}", pat_str=whole._pat_str, mergeable_ranks=ranks, special_tokens={})
 
 
 def merging_less(tokenizer: Tokenizer, merged: int) -> Tokenizer:
