@@ -11,7 +11,7 @@ import pytest
 import torch
 from earspan.backends.errors import InputError
 from earspan.speech.model import encode
-from earspan.speech.pocket import batches
+from earspan.speech.pocket import batches, learner
 from earspan.speech.pocket import train as recipe
 from earspan.speech.pocket.batches import (
     IGNORE,
@@ -24,7 +24,7 @@ from earspan.speech.pocket.batches import (
 )
 from earspan.speech.pocket.checkpoint import compact
 from earspan.speech.pocket.corpus import LongRecording, load_shard
-from earspan.speech.pocket.train import DIMS, PocketTrainer, alignment_loss, losses
+from earspan.speech.pocket.learner import DIMS, PocketTrainer, alignment_loss, losses
 from earspan.speech.pocket.vocabulary import LETTERS, N_VOCAB, phonemes, phonemes_of, tokenizer, used_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,7 +57,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {
         f"n_{part}_{what}": n for part in ("audio", "text") for what, n in (("state", 32), ("head", 2), ("layer", 1))
     }
-    for module in (batches, recipe):
+    for module in (batches, learner, recipe):
         monkeypatch.setattr(module, "DIMS", dataclasses.replace(batches.DIMS, **sizes))
     monkeypatch.setattr(batches, "BATCH_S", dict.fromkeys(batches.PARTS, 3.0))
 
@@ -376,9 +376,9 @@ def test_new_blocks_change_nothing_at_first(tmp_path: Path, monkeypatch: pytest.
     earlier = PocketTrainer().eval()
     state = {"model": earlier.state_dict(), "token_ids": torch.tensor(used_tokens())}
     torch.save(state, tmp_path / "training.pt")
-    deeper = dataclasses.replace(recipe.DIMS, n_audio_layer=3, n_text_layer=2)
-    monkeypatch.setattr(recipe, "DIMS", deeper)
-    monkeypatch.setattr(recipe, "PHONEME_LAYER", 0)
+    deeper = dataclasses.replace(learner.DIMS, n_audio_layer=3, n_text_layer=2)
+    monkeypatch.setattr(learner, "DIMS", deeper)
+    monkeypatch.setattr(learner, "PHONEME_LAYER", 0)
     model = PocketTrainer().eval()
     recipe.begin_with(model, tmp_path / "training.pt")
     mel, tokens = torch.randn(2, 80, 100), torch.tensor([[0, 1, 2], [3, 4, 5]])
@@ -392,7 +392,7 @@ def test_new_blocks_change_nothing_at_first(tmp_path: Path, monkeypatch: pytest.
 def test_weights_of_another_shape_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     state = {"model": PocketTrainer().state_dict(), "token_ids": torch.tensor(used_tokens())}
     torch.save(state, tmp_path / "training.pt")
-    monkeypatch.setattr(recipe, "DIMS", dataclasses.replace(recipe.DIMS, n_audio_state=64))
+    monkeypatch.setattr(learner, "DIMS", dataclasses.replace(learner.DIMS, n_audio_state=64))
     with pytest.raises(InputError, match=r"has shape \(.*32.*\); expected \(.*64"):
         recipe.begin_with(PocketTrainer(), tmp_path / "training.pt")
 

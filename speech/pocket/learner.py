@@ -1,0 +1,158 @@
+"""What learns in the recipe's second step, and what it makes small: a Whisper with CTC heads, and their losses."""
+
+import math
+import time
+from functools import cache
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from whisper.model import Whisper
+
+from ..model import encode
+from .attention import use_whole_matrices
+from .batches import DIMS, IGNORE, Batch, Labels
+from .vocabulary import LETTERS, N_VOCAB, phonemes, used_tokens
+
+SINUSOID_SCALE = 0.1
+PHONEME_LAYER = 3  # the encoder block whose output the CTC head over phonemes reads; later ones learn to spell
+POSITIONS_PER_S = 50  # encoder positions
+SPAN_MARGIN_S = 0.06
+
+
+class PocketTrainer(nn.Module):
+    """A Whisper with a compact token table, and the CTC heads that training adds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whisper = Whisper(DIMS)
+        use_whole_matrices(self.whisper)
+        width = DIMS.n_audio_state
+        self.letters = nn.Linear(width, len(LETTERS) + 1)
+        self.phonemes = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(phonemes()) + 1))
+        self._middle: dict[int, Tensor] = {}
+        middle = self.whisper.encoder.get_submodule(f"blocks.{min(PHONEME_LAYER, DIMS.n_audio_layer - 1)}")
+        middle.register_forward_hook(_keep(self._middle, 0))
+        decoder = self.whisper.decoder
+        decoder.token_embedding = nn.Embedding(len(used_tokens()) + 1, DIMS.n_text_state)
+        nn.init.normal_(decoder.token_embedding.weight, std=0.05)
+        # openai-whisper leaves this parameter as uninitialised memory.
+        nn.init.normal_(decoder.positional_embedding, std=0.01)
+        dict(self.whisper.encoder.named_buffers())["positional_embedding"].mul_(SINUSOID_SCALE)
+        multiplicity = torch.zeros(len(used_tokens()) + 1)
+        multiplicity[-1] = math.log(N_VOCAB - len(used_tokens()))
+        self.register_buffer("log_multiplicity", multiplicity, persistent=False)
+
+        # What the guided head of each decoder layer asks for and finds, for `alignment_loss`.
+        self.queries: dict[int, Tensor] = {}
+        self.keys: dict[int, Tensor] = {}
+        for layer in range(DIMS.n_text_layer):
+            attention = decoder.get_submodule(f"blocks.{layer}.cross_attn")
+            attention.get_submodule("query").register_forward_hook(_keep(self.queries, layer))
+            attention.get_submodule("key").register_forward_hook(_keep(self.keys, layer))
+
+    def hear(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, shape = (batch, positions, state), and CTC logits, shape = (batch, positions, labels + 1).
+
+        The logits are those of letters, and those of phonemes.
+        """
+        features = encode(self.whisper.encoder, mel)
+        return features, self.letters(features).float(), self.phonemes(self._middle.pop(0)).float()
+
+    def write(self, tokens: Tensor, features: Tensor) -> Tensor:
+        """Token logits, shape = (batch, tokens, rows)."""
+        return self.whisper.decoder(tokens, features).float() + self.log_multiplicity
+
+
+def _keep(store: dict[int, Tensor], layer: int):
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        store[layer] = output
+
+    return hook
+
+
+def alignment_loss(queries: Tensor, keys: Tensor, spans_s: Tensor) -> Tensor:
+    """Minus the log of the attention that the first head pays to the frames of the right word, mean over tokens.
+
+    `queries` shape = (batch, tokens, state), `keys` shape = (batch, positions, state), `spans_s` the words' times. In
+    long crops the decoder otherwise takes long to find where it is (guided attention: Tachibana et al. 2018).
+    """
+    width = DIMS.n_text_state // DIMS.n_text_head
+    scores = queries[..., :width].float() @ keys[..., :width].float().transpose(1, 2) * width**-0.5
+    seconds = torch.arange(keys.shape[1]) / POSITIONS_PER_S
+    start_s, end_s = spans_s[..., :1] - SPAN_MARGIN_S, spans_s[..., 1:] + SPAN_MARGIN_S
+    inside = (seconds >= start_s) & (seconds <= end_s)
+    known = (spans_s[..., 1] >= 0) & inside.any(-1)
+    attention = scores.log_softmax(-1).masked_fill(~inside, -1e4).logsumexp(-1)
+    return -attention[known].sum() / max(1, int(known.sum()))
+
+
+@cache
+def halves_are_faster() -> bool:
+    """Whether this processor multiplies bfloat16 matrices faster than float32 ones.
+
+    Those without instructions for it (Zen 3) take 12 times as long, those with them (Zen 4, Xeon with AMX) a third.
+    """
+
+    def quickest_s(dtype: torch.dtype) -> float:
+        matrix, times_s = torch.ones(384, 384, dtype=dtype), []
+        for _ in range(4):
+            began = time.perf_counter()
+            matrix @ matrix
+            times_s.append(time.perf_counter() - began)
+        return min(times_s)
+
+    return quickest_s(torch.bfloat16) < quickest_s(torch.float32)
+
+
+class Losses(NamedTuple):
+    """`token`: cross-entropy of the decoder. `letters`, `phonemes`: CTC loss a label. `right`: share of tokens."""
+
+    token: Tensor
+    letters: Tensor
+    phonemes: Tensor
+    alignment: Tensor
+    right: float
+
+    @property
+    def total(self) -> Tensor:
+        return self.token + self.letters + self.phonemes + self.alignment
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The numbers alone, in the order of the fields."""
+        return (*(loss.item() for loss in self[:-1]), self.right)
+
+
+def losses(model: PocketTrainer, batch: Batch, part: str = "all") -> Losses:
+    """What is to be made small where `part` learns; the losses of what does not learn are 0.
+
+    The last decoder layer is led to the word to be written, the others to the word just written.
+    """
+    letters = heard_phonemes = token = aligned = torch.zeros(())
+    right = 0.0
+    with torch.autocast("cpu", torch.bfloat16, enabled=halves_are_faster()):
+        with torch.set_grad_enabled(part != "decoder"):
+            features, letter_logits, phoneme_logits = model.hear(batch.mel)
+        logits = model.write(batch.tokens, features) if part != "encoder" else torch.zeros(())
+    if part != "decoder":
+        letters, heard_phonemes = ctc_loss(letter_logits, batch.letters), ctc_loss(phoneme_logits, batch.phonemes)
+    if part != "encoder":
+        token = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
+        known = batch.targets != IGNORE
+        right = float((logits.argmax(-1) == batch.targets)[known].float().mean())
+        previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
+        *earlier, last = range(DIMS.n_text_layer)
+        aligned = alignment_loss(model.queries[last], model.keys[last], batch.spans_s)
+        for layer in earlier:
+            aligned = aligned + alignment_loss(model.queries[layer], model.keys[layer], previous_s) / len(earlier)
+    return Losses(token, letters, heard_phonemes, aligned, right)
+
+
+def ctc_loss(logits: Tensor, labels: Labels) -> Tensor:
+    """CTC loss a label."""
+    positions = torch.full((len(logits),), logits.shape[1])
+    log_probabilities = logits.log_softmax(-1).transpose(0, 1)
+    loss = F.ctc_loss(log_probabilities, labels.flat, positions, labels.counts, reduction="sum", zero_infinity=True)
+    return loss / max(1, int(labels.counts.sum()))

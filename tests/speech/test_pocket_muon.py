@@ -1,0 +1,43 @@
+"""Muon in float32 beside PyTorch's own, and its directions beside a singular value decomposition."""
+
+import pytest
+import torch
+from earspan.speech.pocket.muon import Muon, orthogonalised
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (64, 16), (16, 64)])
+def test_takes_the_steps_of_pytorchs_own(shape: tuple[int, int]):
+    torch.manual_seed(3)
+    mine = torch.nn.Parameter(torch.randn(shape))
+    theirs = torch.nn.Parameter(mine.detach().clone())
+    optimisers = (
+        Muon([mine], lr=0.01, weight_decay=0.1),
+        torch.optim.Muon([theirs], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+    )
+    start = mine.detach().clone()
+    for _ in range(4):
+        gradient = torch.randn(shape)
+        for matrix, optimiser in zip((mine, theirs), optimisers, strict=True):
+            matrix.grad = gradient.clone()
+            optimiser.step()
+    moved = (theirs - start).detach()
+    # PyTorch's has the three digits of bfloat16.
+    assert float((mine - theirs).detach().norm()) < 0.02 * float(moved.norm())
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (48, 12), (12, 48)])
+def test_directions_are_nearly_orthogonal(shape: tuple[int, int]):
+    torch.manual_seed(4)
+    matrix = torch.randn(shape)
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    along = torch.diagonal(left.T @ orthogonalised(matrix) @ right.T)
+    # Small singular values need more than five iterations.
+    assert float(along.median()) == pytest.approx(0.95, abs=0.25)
+    assert float(along.max()) < 1.25
+    assert float(along.min()) > 0
+
+
+def test_matrices_without_a_gradient_stay():
+    matrix = torch.nn.Parameter(torch.ones(4, 4))
+    Muon([matrix], lr=1.0, weight_decay=1.0).step()
+    assert torch.equal(matrix, torch.ones(4, 4))
