@@ -92,14 +92,14 @@ def alignment_loss(queries: Tensor, keys: Tensor, spans_s: Tensor) -> Tensor:
 def halves_are_faster() -> bool:
     """Whether this processor multiplies bfloat16 matrices faster than float32 ones.
 
-    Those without instructions for it (Zen 3) take 12 times as long, those with them (Zen 4, Xeon with AMX) a third.
+    Those without instructions for it (Zen 3) take 10 to 36 times as long; a Xeon with AMX takes a sixth (`LOG.md`).
     """
 
     def quickest_s(dtype: torch.dtype) -> float:
         matrix, times_s = torch.ones(384, 384, dtype=dtype), []
         for _ in range(4):
             began = time.perf_counter()
-            matrix @ matrix
+            torch.mm(matrix, matrix)
             times_s.append(time.perf_counter() - began)
         return min(times_s)
 

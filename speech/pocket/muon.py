@@ -1,8 +1,10 @@
 """The optimiser Muon (Jordan et al. 2024), in float32.
 
-PyTorch 2.11's own orthogonalises in bfloat16, always: on a processor without instructions for it that takes three
-quarters of a training step (`LOG.md`). A test compares the two.
+PyTorch 2.11's own orthogonalises in bfloat16, always: on a processor without instructions for it that takes most
+of a training step (`LOG.md`). A test compares the two.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,8 +32,8 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """As `torch.optim.Muon(..., adjust_lr_fn="match_rms_adamw")`: steps as large as AdamW's (Liu et al. 2025)."""
 
-    def __init__(self, matrices: list[Tensor], lr: float, weight_decay: float) -> None:
-        super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay})
+    def __init__(self, matrices: Sequence[Tensor], lr: float, weight_decay: float) -> None:
+        super().__init__(list(matrices), {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -42,7 +44,9 @@ class Muon(torch.optim.Optimizer):
                 if matrix.grad is None:
                     continue
                 state = self.state[matrix]
-                momentum = state.setdefault("momentum_buffer", torch.zeros_like(matrix))
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(matrix)
+                momentum = state["momentum_buffer"]
                 momentum.lerp_(matrix.grad, 1 - MOMENTUM)
                 direction = orthogonalised(matrix.grad.lerp(momentum, MOMENTUM))
                 matrix.mul_(1 - rate * group["weight_decay"])
