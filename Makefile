@@ -44,7 +44,7 @@ check: .venv/installed-dev
 talks: .venv/installed
 	$(BIN)/python -m earspan.datasets.talks.build
 
-# Every step of pocket's recipe in ten minutes: a model that has heard some hours, and hardly learnt to write. The model card
+# Every step of pocket's recipe, small (16 minutes on two cores without bfloat16): a model that has heard some hours, and hardly learnt to write. The model card
 # (speech/pocket/MODEL_CARD.md) has the commands that made the bundled one.
 pocket: .venv/installed
 	$(BIN)/python -m earspan.speech.pocket.corpus --out build/small/corpus --shards 6
