@@ -40,7 +40,7 @@ check: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ .venv/installed
 
-# The recipes behind the bundled data. They need synthesisers and text: apt-get install espeak-ng flite wordnet-base
+# The recipes behind the bundled data. They need synthesisers and text: apt-get install espeak-ng flite wordnet-base fortunes
 talks: .venv/installed
 	$(BIN)/python -m earspan.datasets.talks.build
 

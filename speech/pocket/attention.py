@@ -2,9 +2,11 @@
 
 The backward pass of PyTorch 2.11's `scaled_dot_product_attention` takes half of a training step at 30 s. Matrices of
 all scores fit into memory at these sizes, and bfloat16 products of them take 0.5 to 0.65 of the time (`LOG.md`).
+Where nothing learns, its forward pass is the faster one.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from whisper.model import MultiHeadAttention, Whisper
@@ -40,6 +42,8 @@ def _replacement(heads: int):
         scale = (q.shape[-1] // heads) ** -0.5
         q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q * scale, k, v))
         mask = mask[: q.shape[2], : q.shape[2]] if mask is not None else None
+        if mask is None and not torch.is_grad_enabled():
+            return F.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2).flatten(2), None
         return _Attention.apply(q, k, v, mask).transpose(1, 2).flatten(2), None  # pyright: ignore
 
     return qkv_attention

@@ -11,7 +11,8 @@ from ...datasets.acoustics import AUDIBLE_HZ, add_at_snr, coloured_noise, reverb
 from ...datasets.audio import SAMPLE_RATE
 from ..mel import log_mel
 from .corpus import SEED, LongRecording
-from .vocabulary import N_VOCAB, compact_index, letters_of, phonemes_of, tokenizer, used_tokens
+from .targets import IGNORE, NO_SPAN, Clip, TimedWord, longest_prompt, write_out
+from .vocabulary import N_VOCAB, compact_index, letters_of, phonemes_of, tokenizer
 
 DIMS = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=6,
@@ -20,19 +21,12 @@ DIMS = ModelDimensions(
 PARTS = ("all", "encoder", "decoder")
 # Audio in one step, all workers together. The decoder alone takes less work.
 BATCH_S = {"all": 128.0, "encoder": 128.0, "decoder": 256.0}
-LONGEST_SHARE = {"all": 0.25, "encoder": 0.1, "decoder": 0.5}  # of the steps, with crops of the greatest length
+LONGEST_SHARE = {"all": 0.25, "encoder": 0.1, "decoder": 0.25}  # of the steps, with crops of the greatest length
 MOST_CROPS = 128
 NO_SPEECH_SHARE = 0.03  # crops of silence or noise alone, whose text is empty
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
 PAUSE_SHARE = 0.3
-PROMPT_SHARE = 0.3
-LONGEST_PROMPT = 80  # words
 DISTURBANCES = ("noise", "room", "babble")
-IGNORE = -100
-NO_SPAN = (-1.0, -1.0)
-# The share of the decoder's input tokens that are replaced by random ones, so that it learns to listen rather than
-# to go on by the grammar of the training text, which nobody speaks.
-SPOILT_TOKEN_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,7 @@ class Schedule:
 class Batch:
     mel: Tensor  # shape = (batch, n_mels, frames)
     tokens: Tensor  # decoder input, compact ids, shape = (batch, tokens)
-    targets: Tensor  # the same shifted by one, IGNORE where there is no token
+    targets: Tensor  # the token to write after each of them, IGNORE where there is none
     spans_s: Tensor  # start and end of each target's word, negative where there is none, shape = (batch, tokens, 2)
     letters: "Labels"
     phonemes: "Labels"
@@ -80,9 +74,6 @@ class Labels:
     def of(cls, rows: list[list[int]]) -> "Labels":
         flat = [label for row in rows for label in row]
         return cls(torch.tensor(flat, dtype=torch.long), torch.tensor([len(row) for row in rows]))
-
-
-TimedWord = tuple[str, float, float]  # text, start and end in seconds
 
 
 def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.ndarray, list[TimedWord]]:
@@ -110,15 +101,6 @@ def draw_length_s(rng: np.random.Generator, schedule: Schedule) -> float:
         else float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
     )
     return round(length_s / 0.02) * 0.02  # an even number of 10 ms frames
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """Audio for one row of a batch: float32 samples, the words heard in it, and the words spoken before it."""
-
-    audio: np.ndarray
-    words: list[TimedWord]
-    before: list[str]
 
 
 def draw_clip(rng: np.random.Generator, corpus: list[LongRecording], length_s: float) -> Clip:
@@ -188,25 +170,6 @@ def _babble(rng: np.random.Generator, corpus: list[LongRecording], samples: int)
     return together
 
 
-def write_out(rng: np.random.Generator, clip: Clip) -> tuple[Tensor, Tensor, Tensor]:
-    """The transcript of a clip, `PROMPT_SHARE` of the time after what was said before, as Whisper is prompted.
-
-    Returns compact token ids, shape = (tokens,); the number of leading ones that are given, not predicted; and the
-    times of the words that the tokens after the first belong to, shape = (tokens - 1, 2).
-    """
-    special = tokenizer()
-    prompt = []
-    length = 1 + int(LONGEST_PROMPT * rng.random() ** 2)  # more often short: every row is padded to the longest
-    if clip.before and rng.random() < PROMPT_SHARE:
-        prompt = [special.sot_prev, *special.encode(" " + " ".join(clip.before[-length:]))]
-    # Byte pairs never cross a space: the tokens of a text are those of its words.
-    pieces = [(special.encode(" " + word), start_s, end_s) for word, start_s, end_s in clip.words]
-    given = [*prompt, special.sot, special.no_timestamps]
-    times = [NO_SPAN] * (len(given) - 1) + [(start_s, end_s) for ids, start_s, end_s in pieces for _ in ids]
-    tokens = [*given, *(token for ids, _, _ in pieces for token in ids), special.eot]
-    return compact_index()[tokens], torch.tensor(len(given)), torch.tensor([*times, NO_SPAN], dtype=torch.float32)
-
-
 def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worker: int = 0, workers: int = 1) -> Batch:
     """What `worker` of `workers` sees at one step: crops as spectrograms with their targets.
 
@@ -225,19 +188,16 @@ def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
             clip[low : min(high, low + 12)] = clip.mean()
             begin = rng.integers(0, mel.shape[-1])
             clip[:, begin : begin + rng.integers(1, 20)] = clip.mean()
-    sequences, given, spans = zip(*(write_out(rng, clip) for clip in clips), strict=True)
-    padded = nn.utils.rnn.pad_sequence(list(sequences), batch_first=True, padding_value=IGNORE)
-    inputs, targets = padded[:, :-1].clamp(min=0), padded[:, 1:].clone()
-    targets[torch.arange(targets.shape[1]) < torch.stack(given)[:, None] - 1] = IGNORE
-    spoilt = torch.from_numpy(rng.random(inputs.shape) < SPOILT_TOKEN_SHARE)
-    spoilt &= ~torch.isin(inputs, compact_index()[list(tokenizer().special_tokens.values())])
-    inputs = torch.where(spoilt, torch.from_numpy(rng.integers(0, len(used_tokens()), inputs.shape)), inputs)
+    most = longest_prompt(rng)
+    inputs, targets, spans = zip(*(write_out(rng, clip, most) for clip in clips), strict=True)
+    pad = nn.utils.rnn.pad_sequence
+    no_token = int(compact_index()[tokenizer().eot])
     said = [[word for word, _, _ in clip.words] for clip in clips]
     return Batch(
         mel,
-        inputs,
-        targets,
-        nn.utils.rnn.pad_sequence(list(spans), batch_first=True, padding_value=NO_SPAN[0]),
+        pad(list(inputs), batch_first=True, padding_value=no_token),
+        pad(list(targets), batch_first=True, padding_value=IGNORE),
+        pad(list(spans), batch_first=True, padding_value=NO_SPAN[0]),
         Labels.of([letters_of(words) for words in said]),
         Labels.of([phonemes_of(words) for words in said]),
     )

@@ -12,7 +12,8 @@ from whisper.model import Whisper
 
 from ..model import encode
 from .attention import use_whole_matrices
-from .batches import DIMS, IGNORE, Batch, Labels
+from .batches import DIMS, Batch, Labels
+from .targets import IGNORE
 from .vocabulary import LETTERS, N_VOCAB, phonemes, used_tokens
 
 SINUSOID_SCALE = 0.1
@@ -125,19 +126,21 @@ class Losses(NamedTuple):
         return (*(loss.item() for loss in self[:-1]), self.right)
 
 
-def losses(model: PocketTrainer, batch: Batch, part: str = "all") -> Losses:
+def losses(model: PocketTrainer, batch: Batch, part: str = "all", features: Tensor | None = None) -> Losses:
     """What is to be made small where `part` learns; the losses of what does not learn are 0.
 
-    The last decoder layer is led to the word to be written, the others to the word just written.
+    `features` are the batch's, where the encoder does not learn and has heard it already. The last decoder layer is led
+    to the word to be written, the others to the word just written.
     """
     letters = heard_phonemes = token = aligned = torch.zeros(())
     right = 0.0
     with torch.autocast("cpu", torch.bfloat16, enabled=halves_are_faster()):
-        with torch.set_grad_enabled(part != "decoder"):
+        if features is None:
             features, letter_logits, phoneme_logits = model.hear(batch.mel)
+            if part != "decoder":
+                letters = ctc_loss(letter_logits, batch.letters)
+                heard_phonemes = ctc_loss(phoneme_logits, batch.phonemes)
         logits = model.write(batch.tokens, features) if part != "encoder" else torch.zeros(())
-    if part != "decoder":
-        letters, heard_phonemes = ctc_loss(letter_logits, batch.letters), ctc_loss(phoneme_logits, batch.phonemes)
     if part != "encoder":
         token = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
         known = batch.targets != IGNORE

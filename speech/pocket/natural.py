@@ -1,9 +1,10 @@
-"""Natural English for the training text of `pocket`: the examples and definitions of WordNet 3.
+"""Natural English for the training text of `pocket`: examples and definitions of WordNet 3, and quotations.
 
     python -m earspan.speech.pocket.natural      # writes vocabulary.txt beside this file again
 
-Debian's package `wordnet-base` holds WordNet (Princeton, a permissive licence). Its text is read while training, not
-kept in this project: committed are the words that occur often enough to be learnt, and how they sound.
+Debian's package `wordnet-base` holds WordNet (Princeton, a permissive licence), `fortunes` quotations and verse. Their
+text is read while training, not kept in this project: committed are the words that occur in WordNet often enough to be
+learnt, and how they sound. Definitions are no sentences ("and" is rarer in them than "or"): quotations are.
 """
 
 import re
@@ -16,6 +17,9 @@ from pathlib import Path
 from ...backends.errors import InputError
 
 WORDNET = Path("/usr/share/wordnet")
+FORTUNES = Path("/usr/share/games/fortunes")
+LEFT_OUT = frozenset("ascii-art ethnic men-women".split())  # drawings, and what few would care to read
+SHORTEST_CLAUSE = 4  # words
 HERE = Path(__file__).parent
 OFTEN_IN_EXAMPLES, OFTEN_AT_ALL = 5, 8  # a word is learnt from so many examples, and examples and definitions
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
@@ -54,6 +58,31 @@ def natural_sentences(folder: Path = WORDNET) -> tuple[str, ...]:
     known = vocabulary()
     fitting = (text for text in (*examples, *definitions) if _fits(text, known))
     return tuple(dict.fromkeys(_sentence(text) for text in fitting))
+
+
+@cache
+def quotations(folder: Path = FORTUNES) -> tuple[str, ...]:
+    """The sentences of `fortunes` that hold words of `vocabulary` alone, else their clauses that do, no duplicates.
+
+    Raises `InputError` if `fortunes` is not installed.
+    """
+    files = sorted(path for path in folder.glob("*") if not path.suffix and path.name not in LEFT_OUT)
+    if not files:
+        raise InputError(f"{folder}: no fortunes here; on Debian type: apt-get install fortunes")
+    known, found = vocabulary(), []
+    for path in files:
+        for fortune in path.read_text(encoding="utf-8").split("\n%\n"):
+            said = re.sub(r"\s--\s.*", "", fortune, flags=re.DOTALL)  # who said it stands below
+            said = re.sub(r"(?<![A-Za-z])'|'(?![A-Za-z])", "", said)  # quotation marks
+            for sentence in re.findall(r"[^.!?]+(?:[.!?]|$)", " ".join(said.split())):
+                parts = [sentence] if _fits(sentence, known) else re.split(r"[^A-Za-z' ]+", sentence)
+                found += [part for part in parts if _fits(part, known) and _is_text(part)]
+    return tuple(dict.fromkeys(map(_sentence, found)))
+
+
+def _is_text(part: str) -> bool:
+    words = _WORD.findall(part)
+    return len(words) >= SHORTEST_CLAUSE and not any(word.isupper() and len(word) > 1 for word in words)
 
 
 def _texts(folder: Path) -> tuple[list[str], list[str]]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from .natural import homophone_groups, natural_sentences, vocabulary
+from .natural import homophone_groups, natural_sentences, quotations, vocabulary
 
+QUOTED_SHARE = 0.6  # of the natural sentences; the others are WordNet's
 _HERE = Path(__file__).parent
 
 
@@ -98,7 +99,8 @@ def homophones() -> frozenset[str]:
 class TextSource:
     """Sentences with punctuation, drawn with a seed: `TextSource(7).sentence()`.
 
-    `list_share` of them are lists of words, `natural_share` are WordNet's, the others are drawn from the grammar.
+    `list_share` of them are lists of words, `natural_share` are quotations and WordNet's, the others are drawn
+    from the grammar.
     """
 
     def __init__(self, seed: int, list_share: float = 0.3, natural_share: float = 0.0) -> None:
@@ -123,7 +125,8 @@ class TextSource:
         """One sentence: capital letter, closing mark, words of the vocabulary only."""
         kind = self._random.random()
         if kind < self._natural_share:
-            return self._random.choice(natural_sentences())
+            quoted = self._random.random() < QUOTED_SHARE
+            return self._random.choice(quotations() if quoted else natural_sentences())
         rule = "<list>." if kind < self._natural_share + self._list_share else "<text>"
         text = self._expand(rule)
         text = re.sub(rf"\b({'|'.join(_capitalised())}|i)\b", lambda m: m.group().capitalize(), text)

@@ -17,8 +17,7 @@ import os
 import re
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,9 @@ from ...backends.errors import InputError
 from .batches import DIMS, PARTS, Batch, Schedule, make_batch
 from .corpus import SEED, load_shard
 from .learner import Losses, PocketTrainer, losses
+from .lessons import lessons, lessons_of_a_listener
 from .muon import Muon
+from .targets import spoil
 from .vocabulary import used_tokens
 
 LONG_S = 12.0  # progress is reported for shorter crops and longer ones apart
@@ -139,42 +140,41 @@ def train(
     def prepare(step: int) -> Batch:
         return make_batch(corpus, schedule, step, worker, workers)
 
+    steps = range(first, schedule.steps)
+    alone = schedule.part == "decoder"  # the encoder hears, but does not learn
     began = time.monotonic()
     recent: dict[bool, list[tuple[float, ...]]] = {False: [], True: []}
-    with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(prepare, first)
-        for step in range(first, schedule.steps):
-            batch = upcoming.result()
-            upcoming = pool.submit(prepare, step + 1)
-            for group in (group for optimizer in stepping for group in optimizer.param_groups):
-                group["lr"] = schedule.rate(step)
-            found = losses(model, batch, schedule.part)
-            model.zero_grad(set_to_none=True)
-            found.total.backward()
-            if workers > 1:
-                average_gradients(model, workers)
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            for optimizer in stepping:
-                optimizer.step()
-            heard_s += workers * batch.mel.shape[0] * batch.mel.shape[2] / 100
-            long = batch.mel.shape[2] >= 100 * LONG_S
-            recent[long].append(found.values)
-            if worker == 0 and (step + 1) % 50 == 0:
-                pace = (time.monotonic() - began) / (step + 1 - first)
-                means = "".join(
-                    f"  {name}: {_means(recent[long])}" for long, name in ((False, "short"), (True, "long"))
-                )
-                print(
-                    f"step {step + 1}/{schedule.steps}{means}  heard {heard_s / 3600:.1f} h  {pace:.2f} s/step",
-                    flush=True,
-                )
-                recent = {False: [], True: []}
-            if worker == 0 and ((step + 1) % save_every == 0 or step + 1 == schedule.steps):
-                state = {"model": model.state_dict(), "step": step + 1, "heard_s": heard_s, "dims": asdict(DIMS)}
-                state["token_ids"] = torch.tensor(used_tokens())
-                kept = [optimizer.state_dict() for optimizer in stepping]
-                torch.save({**state, "optimizers": kept}, checkpoint.with_suffix(".partial"))
-                os.replace(checkpoint.with_suffix(".partial"), checkpoint)
+    learnt = lessons_of_a_listener(model, prepare, steps) if alone else lessons(prepare, steps)
+    for step, lesson in zip(steps, learnt, strict=True):
+        for group in (group for optimizer in stepping for group in optimizer.param_groups):
+            group["lr"] = schedule.rate(step)
+        rng = np.random.default_rng((schedule.seed, step, worker, 1))
+        batch = replace(lesson.batch, tokens=spoil(rng, lesson.batch.tokens))
+        found = losses(model, batch, schedule.part, lesson.features)
+        model.zero_grad(set_to_none=True)
+        found.total.backward()
+        if workers > 1:
+            average_gradients(model, workers)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in stepping:
+            optimizer.step()
+        heard_s += workers * lesson.heard_s
+        long = lesson.crop_s >= LONG_S
+        recent[long].append(found.values)
+        if worker == 0 and (step + 1) % 50 == 0:
+            pace = (time.monotonic() - began) / (step + 1 - first)
+            means = "".join(f"  {name}: {_means(recent[long])}" for long, name in ((False, "short"), (True, "long")))
+            print(
+                f"step {step + 1}/{schedule.steps}{means}  heard {heard_s / 3600:.1f} h  {pace:.2f} s/step",
+                flush=True,
+            )
+            recent = {False: [], True: []}
+        if worker == 0 and ((step + 1) % save_every == 0 or step + 1 == schedule.steps):
+            state = {"model": model.state_dict(), "step": step + 1, "heard_s": heard_s, "dims": asdict(DIMS)}
+            state["token_ids"] = torch.tensor(used_tokens())
+            kept = [optimizer.state_dict() for optimizer in stepping]
+            torch.save({**state, "optimizers": kept}, checkpoint.with_suffix(".partial"))
+            os.replace(checkpoint.with_suffix(".partial"), checkpoint)
     return checkpoint
 
 

@@ -27,6 +27,9 @@ CORPORA = ((0.3, 120, 530), (corpus.LIST_SHARE, 50, 500))
 needs_wordnet = pytest.mark.skipif(
     not natural.WORDNET.is_dir(), reason="WordNet is not installed; on Debian type: apt-get install wordnet-base"
 )
+needs_fortunes = pytest.mark.skipif(
+    not natural.FORTUNES.is_dir(), reason="fortunes is not installed; on Debian type: apt-get install fortunes"
+)
 
 
 def loaded(*names: str) -> list[Recording]:
@@ -198,8 +201,10 @@ def test_no_sentence_is_in_the_training_text(training_sentences: set[str]):
 
 
 @needs_wordnet
+@needs_fortunes
 def test_no_sentence_is_in_the_natural_training_text():
-    natural_text = {sentence for text in natural.natural_sentences() for sentence in sentences_of(text)}
+    texts = (*natural.natural_sentences(), *natural.quotations())
+    natural_text = {sentence for text in texts for sentence in sentences_of(text)}
     assert not long_sentences() & natural_text
     assert len(natural_text) > 10_000
 

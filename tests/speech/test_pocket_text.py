@@ -4,13 +4,21 @@ import itertools
 import random
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from earspan.backends.errors import InputError
 from earspan.speech.pocket import natural
-from earspan.speech.pocket.natural import WORDNET, homophone_groups, natural_sentences, vocabulary
+from earspan.speech.pocket.natural import (
+    FORTUNES,
+    WORDNET,
+    homophone_groups,
+    natural_sentences,
+    quotations,
+    vocabulary,
+)
 from earspan.speech.pocket.text import TextSource, grammar, homophones, lexicon
 from earspan.speech.pocket.vocabulary import (
     LETTERS,
@@ -28,6 +36,10 @@ from hypothesis import strategies as st
 SEEDS = st.integers(0, 2**40)
 needs_wordnet = pytest.mark.skipif(
     not (WORDNET / "data.noun").exists(), reason="WordNet is not installed (apt-get install wordnet-base)"
+)
+NATURAL_TEXT = (WORDNET / "data.noun").exists() and (FORTUNES / "fortunes").exists()
+needs_fortunes = pytest.mark.skipif(
+    not (FORTUNES / "fortunes").exists(), reason="fortunes is not installed (apt-get install fortunes)"
 )
 
 
@@ -50,7 +62,7 @@ def test_every_word_is_in_the_vocabulary(seed: int):
 @settings(deadline=None, max_examples=60)
 @given(SEEDS, st.floats(0, 1))
 def test_every_token_has_its_own_row(seed: int, list_share: float):
-    source = TextSource(seed, list_share, natural_share=0.5 * (1 - list_share) * (WORDNET / "data.noun").exists())
+    source = TextSource(seed, list_share, natural_share=0.5 * (1 - list_share) * NATURAL_TEXT)
     text = " ".join(source.sentence() for _ in range(5))
     # As a target is encoded, from its first word or from any other on, as a crop begins anywhere.
     first = random.Random(seed).randrange(len(text.split()))
@@ -148,14 +160,18 @@ def test_the_vocabulary_is_wide_and_its_homophones_belong_to_it():
 
 
 @needs_wordnet
-def test_natural_sentences_are_written_as_whisper_writes():
-    sentences = natural_sentences()
-    assert len(sentences) == len(set(sentences)) > 30_000
+@needs_fortunes
+@pytest.mark.parametrize(("source", "least"), [(natural_sentences, 30_000), (quotations, 10_000)])
+def test_natural_sentences_are_written_as_whisper_writes(source: Callable[[], tuple[str, ...]], least: int):
+    sentences = source()
+    assert len(sentences) == len(set(sentences)) > least
     for sentence in sentences:
         assert re.fullmatch(r"[A-Z][A-Za-z']*(,? [A-Za-z']+)*[.?]", sentence), sentence
         assert set(words_of(sentence)) <= vocabulary()
-    drawn = [TextSource(1, natural_share=1.0).sentence() for _ in range(50)]
-    assert set(drawn) <= set(sentences)
+    text = TextSource(1, natural_share=1.0)
+    drawn = [text.sentence() for _ in range(50)]
+    assert set(drawn) <= {*natural_sentences(), *quotations()}
+    assert set(drawn) & set(sentences)
 
 
 @needs_wordnet
@@ -170,6 +186,26 @@ def test_the_vocabulary_is_what_the_recipe_writes(tmp_path: Path, monkeypatch: p
 def test_without_wordnet_the_error_says_how_to_get_it(tmp_path: Path):
     with pytest.raises(InputError, match="apt-get install wordnet-base"):
         natural_sentences(tmp_path)
+
+
+def test_without_fortunes_the_error_says_how_to_get_them(tmp_path: Path):
+    with pytest.raises(InputError, match="apt-get install fortunes"):
+        quotations(tmp_path)
+
+
+def test_quotations_are_sentences_or_the_clauses_whose_words_are_known(tmp_path: Path):
+    (tmp_path / "sayings").write_text(
+        "I see the sea. We saw zyzz, and then it was late!\n\t\t-- The Captain of the Ship\n%\n"
+        "She said\nshe would. WE SEE THE SEA. No.\n%\nWe met 3 times in all of the year.\n"
+    )
+    for name in ("sayings.dat", "sayings.u8", "ethnic"):
+        (tmp_path / name).write_text("This is not to be read.")
+    assert quotations(tmp_path) == (
+        "I see the sea.",
+        "And then it was late.",
+        "She said she would.",
+        "Times in all of the year.",
+    )
 
 
 def test_examples_and_definitions_become_sentences(tmp_path: Path):

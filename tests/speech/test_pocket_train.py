@@ -11,10 +11,9 @@ import pytest
 import torch
 from earspan.backends.errors import InputError
 from earspan.speech.model import encode
-from earspan.speech.pocket import batches, learner
+from earspan.speech.pocket import batches, learner, targets
 from earspan.speech.pocket import train as recipe
 from earspan.speech.pocket.batches import (
-    IGNORE,
     Schedule,
     augment,
     crop,
@@ -25,6 +24,8 @@ from earspan.speech.pocket.batches import (
 from earspan.speech.pocket.checkpoint import compact
 from earspan.speech.pocket.corpus import LongRecording, load_shard
 from earspan.speech.pocket.learner import DIMS, PocketTrainer, alignment_loss, losses
+from earspan.speech.pocket.lessons import ECHOES, lessons_of_a_listener
+from earspan.speech.pocket.targets import IGNORE, NO_SPAN, spoil, stutter
 from earspan.speech.pocket.vocabulary import LETTERS, N_VOCAB, phonemes, phonemes_of, tokenizer, used_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -211,13 +212,14 @@ def test_targets_are_the_text_between_its_marks(corpus_folder: Path, monkeypatch
         return clips[-1]
 
     monkeypatch.setattr(batches, "draw_clip", remember)
+    monkeypatch.setattr(targets, "STUTTER_SHARE", 0.0)
     batch = make_batch(corpus, dataclasses.replace(SCHEDULE, longest_s=4.0), step=2)
     assert any(clip.words for clip in clips)
     specials, ids = tokenizer(), [*used_tokens(), -1]
     assert batch.mel.shape[:2] == (len(clips), 80)
     letters = batch.letters.flat.split(batch.letters.counts.tolist())
     spoken = batch.phonemes.flat.split(batch.phonemes.counts.tolist())
-    spoilt = total = prompted = 0
+    prompted = 0
     for clip, fed, target, spelled, sounds in zip(clips, batch.tokens, batch.targets, letters, spoken, strict=True):
         text = " ".join(word for word, _, _ in clip.words)
         known = [ids[row] for row in target.tolist() if row != IGNORE]
@@ -230,15 +232,60 @@ def test_targets_are_the_text_between_its_marks(corpus_folder: Path, monkeypatch
             prompted += 1
             assert read[0] == specials.sot_prev
             earlier = specials.encode(" " + " ".join(clip.before))[-(first - 2) :]
-            spoilt += sum(one != other for one, other in zip(read[1 : first - 1], earlier, strict=True))
-            total += first - 2
-        said = read[first + 1 : first + len(known)]
-        spoilt += sum(one != other for one, other in zip(said, known[:-1], strict=True))
-        total += len(said)
+            assert read[1 : first - 1] == earlier
+        assert read[first + 1 : first + len(known)] == known[:-1]
         assert "".join(LETTERS[n - 1] for n in spelled) == "".join(c for c in text.lower() if c not in ".,?")
         assert sounds.tolist() == phonemes_of(text.split())
     assert 0 < prompted < len(clips)
-    assert 0 < spoilt / total < 3 * batches.SPOILT_TOKEN_SHARE
+
+
+@given(seed=st.integers(0, 9999), given_tokens=st.integers(1, 4), length=st.integers(1, 30))
+def test_after_a_stutter_the_text_goes_on(seed: int, given_tokens: int, length: int):
+    """Token `n` is followed by token `n + 1`: whatever is read again is not to be written again."""
+    spans = [NO_SPAN] * (given_tokens - 1) + [(float(n), n + 0.5) for n in range(length + 1)]
+    written = [IGNORE] * (given_tokens - 1) + list(range(given_tokens, given_tokens + length + 1))
+    rows = list(zip(range(given_tokens + length), written, spans, strict=True))
+    found = stutter(np.random.default_rng(seed), rows, given_tokens)
+    assert found[:given_tokens] == rows[:given_tokens]
+    more = len(found) - len(rows)
+    assert 1 <= more <= targets.LONGEST_STUTTER * targets.MOST_STUTTERS
+    begin = next(n for n, (row, later) in enumerate(zip([*rows, None], found, strict=False)) if row != later)
+    again = found[begin : begin + more]
+    assert [*found[:begin], *found[begin + more :]] == rows
+    for read, token, span in again[:-1]:
+        assert read < begin
+        assert token == IGNORE
+        assert span == NO_SPAN
+    assert again[-1] == rows[begin - 1]
+
+
+def test_few_tokens_are_spoilt_and_no_marks():
+    ids = torch.arange(len(used_tokens())).repeat(200, 1)
+    spoilt = spoil(np.random.default_rng(1), ids) != ids
+    assert spoilt.float().mean().item() == pytest.approx(targets.SPOILT_TOKEN_SHARE, rel=0.05)
+    assert not spoilt[:, -4:].any()  # the start and the end of a transcript and such
+    assert spoilt[:, :1024].any(0).float().mean().item() > 0.9
+
+
+@pytest.mark.usefixtures("small")
+def test_a_decoder_that_learns_alone_hears_every_batch_once(corpus_folder: Path):
+    model, corpus, asked = PocketTrainer(), load_shard(corpus_folder, 0), []
+
+    def prepare(step: int) -> batches.Batch:
+        asked.append(step)
+        return make_batch(corpus, SCHEDULE, step)
+
+    found = list(lessons_of_a_listener(model, prepare, range(3, 10)))
+    assert [lesson.is_new for lesson in found] == [n % ECHOES == 0 for n in range(7)]
+    assert set(asked) == {3, 5, 7, 9, 11}  # the last one was prepared in vain
+    made = [make_batch(corpus, SCHEDULE, step) for step in range(3, 10, ECHOES)]
+    for number, lesson in enumerate(found):
+        batch = next(batch for batch in made if torch.equal(batch.tokens, lesson.batch.tokens))
+        with torch.no_grad():
+            torch.testing.assert_close(lesson.features, model.hear(batch.mel)[0], rtol=2e-3, atol=2e-3)
+        assert lesson.features is not None
+        assert not lesson.features.requires_grad
+        assert lesson.heard_s == pytest.approx(0.0 if number % 2 else batch.mel.shape[0] * batch.mel.shape[2] / 100)
 
 
 @torch.inference_mode()

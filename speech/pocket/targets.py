@@ -1,0 +1,96 @@
+"""What the decoder of `pocket` reads and is to write for a clip, and the mistakes in what it reads.
+
+In live use it reads what it wrote itself, errors and all; in training the truth. So the truth is spoilt here and
+there: single tokens are others, and phrases are said again, after which it is to find its place in the audio.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .vocabulary import compact_index, tokenizer, used_tokens
+
+IGNORE = -100
+NO_SPAN = (-1.0, -1.0)
+PROMPT_SHARE = 0.3
+LONGEST_PROMPT = 80  # words
+# Of the decoder's input tokens, replaced by random ones. A tenth was too much for words in pieces: a word's next piece
+# needs to know the last one, and what came out was misspelt ("forressts").
+SPOILT_TOKEN_SHARE = 0.02
+STUTTER_SHARE = 0.2  # of the clips
+LONGEST_STUTTER, MOST_STUTTERS = 12, 3  # tokens said again, and how often
+
+TimedWord = tuple[str, float, float]  # text, start and end in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Audio for one row of a batch: float32 samples, the words heard in it, and the words spoken before it."""
+
+    audio: np.ndarray
+    words: list[TimedWord]
+    before: list[str]
+
+
+def longest_prompt(rng: np.random.Generator) -> int:
+    """Words that the prompts of a batch have at most: more often few, as every row is padded to the longest."""
+    return 1 + int(LONGEST_PROMPT * rng.random() ** 2)
+
+
+def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The transcript of a clip, `PROMPT_SHARE` of the time after what was said before, as Whisper is prompted.
+
+    `STUTTER_SHARE` of the time a phrase of it is read again. Returns compact ids to read, shape = (tokens,); the token
+    to write after each of them, IGNORE where it is given or said again, same shape; and the times of the words that
+    the latter belong to, shape = (tokens, 2).
+    """
+    special = tokenizer()
+    prompt = []
+    if clip.before and rng.random() < PROMPT_SHARE:
+        before = clip.before[-int(rng.integers(1, most_words + 1)) :]
+        prompt = [special.sot_prev, *special.encode(" " + " ".join(before))]
+    # Byte pairs never cross a space: the tokens of a text are those of its words.
+    pieces = [(special.encode(" " + word), start_s, end_s) for word, start_s, end_s in clip.words]
+    given = [*prompt, special.sot, special.no_timestamps]
+    text = [token for ids, _, _ in pieces for token in ids]
+    times = [(start_s, end_s) for ids, start_s, end_s in pieces for _ in ids]
+    unknown = len(given) - 1
+    rows = [
+        *zip(given[:-1], [IGNORE] * unknown, [NO_SPAN] * unknown, strict=True),
+        *zip([given[-1], *text], [*text, special.eot], [*times, NO_SPAN], strict=True),
+    ]
+    if text and rng.random() < STUTTER_SHARE:
+        rows = stutter(rng, rows, len(given))
+    read, written, spans = zip(*rows, strict=True)
+    ids = compact_index()
+    targets = [IGNORE if token == IGNORE else int(ids[token]) for token in written]
+    return ids[list(read)], torch.tensor(targets), torch.tensor(spans, dtype=torch.float32)
+
+
+Row = tuple[int, int, tuple[float, float]]  # token read, token to write, its word's times
+
+
+def stutter(rng: np.random.Generator, rows: list[Row], given: int) -> list[Row]:
+    """`rows` in which a phrase after the first `given` tokens is read one to three times more, and then goes on.
+
+    A greedy decoder that has repeated a phrase is likely to repeat it for ever, if it never learnt to go on.
+    """
+    end = int(rng.integers(given + 1, len(rows) + 1))
+    length = int(rng.integers(1, min(LONGEST_STUTTER, end - given) + 1))
+    again = [(read, IGNORE, NO_SPAN) for read, _, _ in rows[end - length : end]] * int(
+        rng.integers(1, MOST_STUTTERS + 1)
+    )
+    _, following, span = rows[end - 1]
+    return [*rows[:end], *again[:-1], (again[-1][0], following, span), *rows[end:]]
+
+
+def spoil(rng: np.random.Generator, tokens: Tensor) -> Tensor:
+    """Compact ids in which `SPOILT_TOKEN_SHARE` are random ones, so that it learns to listen and not to go on by rote.
+
+    Marks such as the start of the transcript stay.
+    """
+    spoilt = torch.from_numpy(rng.random(tokens.shape) < SPOILT_TOKEN_SHARE)
+    spoilt &= ~torch.isin(tokens, compact_index()[list(tokenizer().special_tokens.values())])
+    return torch.where(spoilt, torch.from_numpy(rng.integers(0, len(used_tokens()), tokens.shape)), tokens)
