@@ -32,7 +32,7 @@ from ..speech.regimes import normalise
 from ..speech.score import ErrorRate, aligned_words, score_text, wer_interval
 from ..speech.strategies import make_strategy
 from ..speech.stream import Job, no_time, play
-from .options import seconds_list, use_all_cores
+from .options import positive_count, seconds_list, use_all_cores
 from .playing import load_recordings
 from .progress import stage
 from .store import write_whole
@@ -85,13 +85,16 @@ def homophone_errors(references: Sequence[str], hypotheses: Sequence[str]) -> li
     return rates
 
 
-def empty_windows(seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
-    """Kind and samples of windows without speech: digital silence, and noise at 60 to 10 dB below full scale."""
+def empty_windows(count: int = EMPTY_WINDOWS, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+    """Kind and samples of windows without speech: digital silence, and noise at 60 to 10 dB below full scale.
+
+    count: of each kind of noise and each length; silence is always the same, so once.
+    """
     rng = np.random.default_rng(seed)
     for window_s in EMPTY_WINDOWS_S:
         samples = round(window_s * SAMPLE_RATE)
         yield "silence", np.zeros(samples, np.float32)
-        for _ in range(EMPTY_WINDOWS):
+        for _ in range(count):
             for kind, slope in SLOPES.items():
                 loudness = np.float32(10 ** (-rng.uniform(10, 60) / 20))
                 yield kind, np.clip(loudness * coloured_noise(rng, samples, slope, AUDIBLE_HZ), -1, 1)
@@ -107,8 +110,9 @@ class Hallucination:
     audio_s: float
 
 
-def hallucinations(engine: Engine) -> dict[str, Hallucination]:
-    kinds, clips = zip(*empty_windows(), strict=True)
+def hallucinations(engine: Engine, count: int = EMPTY_WINDOWS) -> dict[str, Hallucination]:
+    """What is written into silence and each kind of noise."""
+    kinds, clips = zip(*empty_windows(count), strict=True)
     texts = [found.text.split() for found in engine.transcribe([Clip(audio) for audio in clips])]
     return {
         kind: Hallucination(
@@ -138,7 +142,9 @@ def decode_s(recordings: Sequence[Recording]) -> list[float]:
     return taken
 
 
-def measure(windows_s: Sequence[float], halves: Sequence[str], real: str | None, model: str) -> dict[str, Any]:
+def measure(
+    windows_s: Sequence[float], halves: Sequence[str], real: str | None, model: str, empty: int
+) -> dict[str, Any]:
     """All figures of the card, as JSON."""
     use_all_cores()
     engine = Engine(load_recogniser(model), cache=TranscriptCache(default_cache_path()))
@@ -161,7 +167,7 @@ def measure(windows_s: Sequence[float], halves: Sequence[str], real: str | None,
         result["halves"][half] = table
     result["without_speech"] = {
         kind: {"windows": h.windows, "with_text": h.with_text, "words": h.words, "audio_s": h.audio_s}
-        for kind, h in hallucinations(engine).items()
+        for kind, h in hallucinations(engine, empty).items()
     }
     if model == "pocket":
         result["one_thread_30_s_cpu_s"] = decode_s(every)
@@ -212,10 +218,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--windows", type=seconds_list, default=WINDOWS_S, metavar="S,S,...")
     parser.add_argument("--datasets", default=",".join(HALVES), help=f"default: {','.join(HALVES)}")
+    parser.add_argument(
+        "--empty", type=positive_count, default=EMPTY_WINDOWS, metavar="N",
+        help=f"windows without speech, of each length and kind of noise (default: {EMPTY_WINDOWS})",
+    )  # fmt: skip
     parser.add_argument("--real", metavar="NAME|PATH", help="real speech with transcripts, to state what it cannot do")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")
     args = parser.parse_args(argv)
-    card = measure(args.windows, args.datasets.split(","), args.real, args.model)
+    card = measure(args.windows, args.datasets.split(","), args.real, args.model, args.empty)
     if args.out:
         write_whole(args.out, json.dumps(card, indent=1) + "\n")
         print(f"wrote {args.out}", file=sys.stderr)
