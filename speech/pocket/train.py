@@ -222,6 +222,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=usual.seed, help="of the crops: another one for each phase")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
+    if missing := [n for n in range(options.shards) if not (options.corpus / f"shard-{n:04d}.json").exists()]:
+        parser.error(
+            f"{options.corpus} lacks {len(missing)} of {options.shards} shards; make them first: "
+            f"python -m earspan.speech.pocket.corpus --out {options.corpus} --shards {options.shards}"
+        )
+    if options.initial and not options.initial.is_file():
+        parser.error(f"--initial {options.initial}: no such file; give a training.pt or speech/pocket/pocket.pt")
     spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)
 
 

@@ -341,6 +341,22 @@ def test_alignment_loss_is_the_log_of_the_attention_on_the_right_frames():
     assert alignment_loss(queries, keys, no_words).item() == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--corpus", "nowhere", "--shards", "3"], "nowhere lacks 3 of 3 shards; make them first: python -m"),
+        (["--corpus", "{corpus}", "--shards", "2"], "lacks 1 of 2 shards"),
+        (["--corpus", "{corpus}", "--shards", "1", "--initial", "no.pt"], "--initial no.pt: no such file"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(arguments, said, corpus_folder: Path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train", *(argument.format(corpus=corpus_folder) for argument in arguments)])
+    with pytest.raises(SystemExit) as stop:
+        recipe.main()
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 class Interrupted(Exception):
     pass
 
