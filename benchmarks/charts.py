@@ -16,7 +16,8 @@ def span_and_wer(rows: Sequence[Row]) -> Markup:
     top, height = 46, 46 + ROW * len(rows) + 8
     span = Scale(0, max([LONGEST_S, *(row.span_s or 0 for row in rows)]), LABELS + 14, 640)
     steps = ticks(max([row.score.highest for row in rows] + [0.05]) * 100, 4)
-    rate = Scale(0, steps[-1] / 100, 690, 1000)
+    figures = max((_figure_width(percent(row.score.wer), interval_text(row.score)) for row in rows), default=0)
+    rate = Scale(0, steps[-1] / 100, 690, WIDTH - 18 - figures)  # beside every whisker is room for its figures
     parts = [
         el("text", "Span: longest window in real time, seconds", x=span.start, y=14, class_="head"),
         el("text", "Word error rate, percent, 95 % interval", x=rate.start, y=14, class_="head"),
@@ -58,15 +59,12 @@ def _whisker(score: Score, scale: Scale, middle: float) -> Markup:
         caps = f"M{low:.2f} {middle - 5:.2f}v10M{high:.2f} {middle - 5:.2f}v10M{low:.2f} {middle:.2f}H{high:.2f}"
         whisker = el("path", d=caps, class_="whisker")
     value, interval = percent(score.wer), interval_text(score)
-    right = max(high, x + 6) + 9
-    fits = right + _figure_width(value, interval) < WIDTH
-    at = {"x": right} if fits else {"x": min(low, x - 6) - 9, "text_anchor": "end"}
     return el(
         "g",
         el("title", f"WER {value} {interval}"),
         whisker,
         el("circle", cx=x, cy=middle, r=5.5, class_="dot"),
-        _figure_text(value, interval, y=middle + 5, **at),
+        _figure_text(value, interval, x=max(high, x + 6) + 9, y=middle + 5),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from earspan.backends.errors import InputError
-from earspan.benchmarks import report
+from earspan.benchmarks import charts, report
 from earspan.benchmarks.charts import service_by_phase, span_and_wer
 from earspan.benchmarks.markup import Markup, Scale, el, escape, shorten, text_width, ticks
 from earspan.benchmarks.report_data import Report
@@ -245,6 +245,21 @@ def test_dot_and_whisker_stand_at_rate_and_interval():
     assert (dot.number("cx") - zero) / (forty - zero) == pytest.approx(0.5, abs=1e-3)
     low, high = (float(x) for x in re.findall(r"M([\d.]+) ", whisker.attributes["d"])[:2])
     assert ((low - zero) / (forty - zero), (high - zero) / (forty - zero)) == pytest.approx((0.25, 1.0), abs=1e-3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(*[st.floats(0, 1.2)] * 3).map(sorted), min_size=1, max_size=4))
+def test_the_figures_of_a_whisker_stand_right_of_it_and_within_the_picture(rates: list[list[float]]):
+    rows = [row(f"b{i}", 30.0, wer=middle, wer_ci95=[low, high]) for i, (low, middle, high) in enumerate(rates)]
+    tree = parse(span_and_wer(Report.read(changed(rows=rows)).rows))
+    whiskers = tree.all("path", "whisker")
+    figures = [text for text in tree.all("text") if re.match(r"[\d.]+\u00a0% \[", text.text)]
+    assert len(whiskers) == len(figures) == len(rates)
+    for whisker, figure in zip(whiskers, figures, strict=True):
+        end = max(float(x) for x in re.findall(r"M([\d.]+) ", whisker.attributes["d"]))
+        value, interval = figure.text.split(" ")
+        width = text_width(value, 14) + text_width(" " + interval, 12)
+        assert end < figure.number("x") < figure.number("x") + width <= charts.WIDTH
 
 
 def test_only_estimates_are_hatched():
