@@ -68,9 +68,14 @@ def make_recording(rng: random.Random, text: TextSource) -> tuple[np.ndarray, st
     return np.round(audio * 32767).astype(np.int16), voice.name, words
 
 
+def record_of(folder: Path, number: int) -> Path:
+    """Where a shard's recordings are listed; it is there once the shard is finished."""
+    return folder / f"shard-{number:04d}.json"
+
+
 def make_shard(folder: Path, number: int) -> None:
     """Write one shard, unless it is there already."""
-    done = folder / f"shard-{number:04d}.json"
+    done = record_of(folder, number)
     if done.exists():
         return
     rng = random.Random(SEED * 1000 + number)
@@ -99,7 +104,7 @@ class LongRecording:
 
 def load_shard(folder: Path, number: int) -> list[LongRecording]:
     """The recordings of one finished shard. Raises `FileNotFoundError` if it is not made yet."""
-    records = json.loads((folder / f"shard-{number:04d}.json").read_text())
+    records = json.loads(record_of(folder, number).read_text())
     samples = np.load(folder / f"shard-{number:04d}.npy", mmap_mode="r")
     return [
         LongRecording(samples[r["start"] : r["start"] + r["samples"]], r["voice"], [tuple(w) for w in r["words"]])

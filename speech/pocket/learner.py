@@ -107,6 +107,11 @@ def halves_are_faster() -> bool:
     return quickest_s(torch.bfloat16) < quickest_s(torch.float32)
 
 
+def faster_precision() -> torch.autocast:
+    """A context in which matrices are multiplied in the precision that is faster here."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=halves_are_faster())
+
+
 class Losses(NamedTuple):
     """`token`: cross-entropy of the decoder. `letters`, `phonemes`: CTC loss a label. `right`: share of tokens."""
 
@@ -134,7 +139,7 @@ def losses(model: PocketTrainer, batch: Batch, part: str = "all", features: Tens
     """
     letters = heard_phonemes = token = aligned = torch.zeros(())
     right = 0.0
-    with torch.autocast("cpu", torch.bfloat16, enabled=halves_are_faster()):
+    with faster_precision():
         if features is None:
             features, letter_logits, phoneme_logits = model.hear(batch.mel)
             if part != "decoder":

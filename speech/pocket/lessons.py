@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .batches import Batch
-from .learner import PocketTrainer, halves_are_faster
+from .learner import PocketTrainer, faster_precision
 
 ECHOES = 2  # steps for each batch that is heard
 MOST_KEPT = 1500  # batches, of 2.5 MB a worker each
@@ -50,7 +50,7 @@ def lessons_of_a_listener(model: PocketTrainer, prepare: Callable[[int], Batch],
     kept: list[Lesson] = []
     new_steps = range(steps.start, steps.stop, ECHOES)
     for step, lesson in zip(new_steps, lessons(prepare, new_steps), strict=True):
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=halves_are_faster()):
+        with torch.no_grad(), faster_precision():
             features, _, _ = model.hear(lesson.batch.mel)
         without_mel = replace(lesson.batch, mel=lesson.batch.mel[..., :0].clone())
         kept.append(replace(lesson, batch=without_mel, features=features.half()))

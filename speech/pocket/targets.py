@@ -64,9 +64,9 @@ def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Te
     if text and rng.random() < STUTTER_SHARE:
         rows = stutter(rng, rows, len(given))
     read, written, spans = zip(*rows, strict=True)
-    ids = compact_index()
-    targets = [IGNORE if token == IGNORE else int(ids[token]) for token in written]
-    return ids[list(read)], torch.tensor(targets), torch.tensor(spans, dtype=torch.float32)
+    ids, targets = compact_index(), torch.tensor(written)
+    targets = torch.where(targets == IGNORE, IGNORE, ids[targets.clamp(min=0)])
+    return ids[list(read)], targets, torch.tensor(spans, dtype=torch.float32)
 
 
 Row = tuple[int, int, tuple[float, float]]  # token read, token to write, its word's times

@@ -28,7 +28,7 @@ from torch.multiprocessing.spawn import spawn
 
 from ...backends.errors import InputError
 from .batches import DIMS, PARTS, Batch, Schedule, make_batch
-from .corpus import SEED, load_shard
+from .corpus import SEED, load_shard, record_of
 from .learner import Losses, PocketTrainer, losses
 from .lessons import lessons, lessons_of_a_listener
 from .muon import Muon
@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=usual.seed, help="of the crops: another one for each phase")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
-    if missing := [n for n in range(options.shards) if not (options.corpus / f"shard-{n:04d}.json").exists()]:
+    if missing := [n for n in range(options.shards) if not record_of(options.corpus, n).exists()]:
         parser.error(
             f"{options.corpus} lacks {len(missing)} of {options.shards} shards; make them first: "
             f"python -m earspan.speech.pocket.corpus --out {options.corpus} --shards {options.shards}"
