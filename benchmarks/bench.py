@@ -51,7 +51,7 @@ from .store import Run, environment, track, write_raw
 
 HELP = "the headline: spans of several backends, and the WER that follows"
 BACKENDS = "t4,l4,a100,h100,h200,groq-v1"
-LIVE_WINDOWS_S = (2.0, 5.0, 15.0, 30.0)
+LIVE_WINDOWS_S = (2.0, 30.0)  # of the live curve, besides the spans of the backends
 PLANNED_LOADS = (
     (0.25, 1),
     (0.25, 16),
@@ -111,19 +111,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--windows",
         type=seconds_list,
-        default="1,2,3,5,8,12,20,30",
+        default="1,2,5,10,30",
         metavar="S,S,...",
         help="windows of the disjoint curve",
     )
     add(
         "--live-windows",
         type=seconds_list,
-        default="2,5,15,30",
         metavar="S,S,...",
-        help="windows of the live curve",
+        help="windows of the live curve (default: 2, 30 and every span)",
     )
-    add("--live-audio", type=positive_seconds, default=60.0, metavar="S",
-        help="how much of each recording is played live, if word times tell where to stop (default: 60)")  # fmt: skip
+    add("--live-audio", type=positive_seconds, default=40.0, metavar="S",
+        help="how much of each recording is played live, if word times tell where to stop (default: 40)")  # fmt: skip
     add("--word-times", default="model", choices=("model", "none"),
         help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
@@ -139,8 +138,7 @@ def run(args: argparse.Namespace) -> int:
     check_folder(args.out)
     live_windows = args.live_windows or [w for w in LIVE_WINDOWS_S if w >= args.step]
     check_windows([*args.windows, *live_windows], WINDOW_LIMIT_S)
-    curves = [("disjoint", None, args.windows), ("sliding", args.step, live_windows)]
-    for name, step_s, windows in curves:
+    for name, step_s, windows in (("disjoint", None, args.windows), ("sliding", args.step, live_windows)):
         for window_s in windows:
             make_strategy(name, window_s, step_s)
     timed_as = timed_model(args)
@@ -151,6 +149,8 @@ def run(args: argparse.Namespace) -> int:
     engine = engine_of(args, recogniser)
     dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
     spans = [plan_span(backend, dims, args, args.streams, args.step) for backend in backends]
+    if not args.live_windows and args.strategy == "sliding":  # calls that are made anyway
+        live_windows = sorted({*live_windows, *(s.span_s for s in spans if s.span_s is not None)})
     _introduce(args.model, timed_as, dataset)
 
     recordings, failed = load_recordings(dataset)
@@ -168,7 +168,7 @@ def run(args: argparse.Namespace) -> int:
             play(jobs, engine, progress, attention, args.draft and setting.strategy != "disjoint")
         tracks.extend(track(job, setting.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs)
 
-    for name, step_s, windows in curves:
+    for name, step_s, windows in (("disjoint", None, args.windows), ("sliding", args.step, live_windows)):
         for window_s in windows:
             chosen = recordings if name == "disjoint" else live
             hear(f"{name} windows of {window_s:g} s", chosen, _Setting(name, window_s, step_s, None), no_time)

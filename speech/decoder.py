@@ -7,16 +7,18 @@ for equal rows of the token table.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
-from .encoder import fused, product_for, projections
+from .encoder import fused, linear_of, product_for, projections
 
 _LOGIT_ROWS = 256  # logits of 256 tokens: 53 MB at Whisper's vocabulary
 Sides = tuple[int, Sequence[Sequence[int]]]  # after how many of a row's new tokens they begin; continuations
@@ -84,6 +86,45 @@ def table_of(embedding: nn.Embedding) -> TokenTable:
     return _tables[embedding][1]
 
 
+_Linear = tuple[Tensor, Tensor]  # weight and bias
+_Norm = tuple[tuple[int, ...], Tensor, Tensor, float]  # shape, weight, bias and epsilon
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layer:
+    """The weights of a block. With few rows, to call a module takes longer than its arithmetic."""
+
+    own_norm: _Norm
+    own: _Linear  # of queries, keys and values
+    own_out: _Linear
+    audio_norm: _Norm
+    audio_query: _Linear
+    audio: _Linear  # of keys and values
+    audio_out: _Linear
+    mlp_norm: _Norm
+    mlp_in: _Linear
+    mlp_out: _Linear
+
+    @classmethod
+    def of(cls, block: ResidualAttentionBlock) -> "_Layer":
+        norm, attention = cross_attention(block)
+        own = fused(*projections(block.attn))
+        return cls(
+            _norm(block.attn_ln), own, linear_of(block.attn.out),
+            _norm(norm), linear_of(attention.query), fused(attention.key, attention.value), linear_of(attention.out),
+            _norm(block.mlp_ln), linear_of(block.mlp[0]), linear_of(block.mlp[2]),
+        )  # fmt: skip
+
+
+def _norm(layer: nn.LayerNorm) -> _Norm:
+    return layer.normalized_shape, layer.weight, layer.bias, layer.eps
+
+
+def _normed(x: Tensor, norm: _Norm) -> Tensor:
+    """openai-whisper's `LayerNorm`: in fp32, whatever the precision of `x`."""
+    return F.layer_norm(x.float(), *norm).to(x.dtype)
+
+
 class Decoder:
     """The decoder of one model. `begin` starts rows, `DecoderRows.advance` feeds them tokens."""
 
@@ -91,11 +132,8 @@ class Decoder:
         self.module = model.decoder
         self.dims = model.dims
         self.table = table_of(model.decoder.token_embedding)
-        self.blocks = list(model.decoder.blocks)
-        self._fused = [fused(*projections(block.attn)) for block in self.blocks]
-        self.crossing = [cross_attention(block) for block in self.blocks]
+        self._layers = [_Layer.of(block) for block in model.decoder.blocks]
         self._product = product_for(self.module.token_embedding.weight)
-        self._hearing = [fused(attention.key, attention.value) for _, attention in self.crossing]
 
     def begin(self, features: Sequence[Tensor], capacity: int) -> "DecoderRows":
         """Rows without tokens. `features`: the encoder's output of each, shape = (positions, state); `capacity`:
@@ -114,12 +152,12 @@ class DecoderRows:
 
     def __init__(self, decoder: Decoder, features: Sequence[Tensor], capacity: int) -> None:
         self._decoder, self._heads = decoder, decoder.dims.n_text_head
-        width, layers, rows = decoder.dims.n_text_state, len(decoder.blocks), len(features)
+        width, layers, rows = decoder.dims.n_text_state, decoder.dims.n_text_layer, len(features)
         positions = [len(row) for row in features]
         first = features[0]
-        # zeros: what is masked must still be finite, and pages that are never written take no memory
-        self._own = first.new_zeros(layers, 2, rows, self._heads, capacity, width // self._heads)
-        self._audio = first.new_zeros(layers, 2, rows, self._heads, max(positions), width // self._heads)
+        # zeros: what is masked must still be finite
+        self._own = _zeros(first, (layers, 2, rows, self._heads, capacity, width // self._heads))
+        self._audio = _zeros(first, (layers, 2, rows, self._heads, max(positions), width // self._heads))
         self.lengths = [0] * rows
         self._masked = min(positions) < max(positions)
         self._audio_length = torch.tensor(positions, device=first.device)
@@ -135,8 +173,8 @@ class DecoderRows:
         """Keys and values of the audio of `rows`, in one product for each layer."""
         together = torch.cat([features[row] for row in rows])
         lengths = [len(features[row]) for row in rows]
-        for layer, weights in enumerate(self._decoder._hearing):
-            projected = self._decoder._product(together, *weights).unflatten(-1, (2, self._heads, -1))
+        for layer, weights in enumerate(self._decoder._layers):
+            projected = self._decoder._product(together, *weights.audio).unflatten(-1, (2, self._heads, -1))
             for row, one in zip(rows, projected.split(lengths), strict=True):
                 self._audio[layer, :, row, :, : len(one)] = one.permute(1, 2, 0, 3)
 
@@ -161,19 +199,16 @@ class DecoderRows:
         keys = max(length + count for length, count in zip(self.lengths, counts, strict=True))
         own_mask, audio_mask = self._own_mask(place, seen, keys), self._audio_mask()
 
-        module = decoder.module
+        module, state = decoder.module, decoder.dims.n_text_state
+        sizes = [state, 2 * state]
         x = module.token_embedding(tokens) + module.positional_embedding[position].to(self._own.dtype)
-        for layer, block in enumerate(decoder.blocks):
-            query, key, value = F.linear(block.attn_ln(x), *decoder._fused[layer]).chunk(3, -1)
-            own = self._own[layer]
-            own[0][row, :, slot] = key.unflatten(-1, (self._heads, -1))
-            own[1][row, :, slot] = value.unflatten(-1, (self._heads, -1))
-            own = own[..., :keys, :]
-            x = x + block.attn.out(self._attend(query, own, own_mask, place))
-            norm, attention = decoder.crossing[layer]
-            query = attention.query(norm(x))
-            x = x + attention.out(self._attend(query, self._audio[layer], audio_mask, place))
-            x = x + block.mlp(block.mlp_ln(x))
+        for layer, own, audio in zip(decoder._layers, self._own, self._audio, strict=True):
+            query, key_value = F.linear(_normed(x, layer.own_norm), *layer.own).split_with_sizes(sizes, -1)
+            own[:, row, :, slot] = key_value.unflatten(-1, (2, self._heads, -1))
+            x = x + F.linear(self._attend(query, own[..., :keys, :], own_mask, place), *layer.own_out)
+            query = F.linear(_normed(x, layer.audio_norm), *layer.audio_query)
+            x = x + F.linear(self._attend(query, audio, audio_mask, place), *layer.audio_out)
+            x = x + F.linear(F.gelu(F.linear(_normed(x, layer.mlp_norm), *layer.mlp_in)), *layer.mlp_out)
         self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
         return module.ln(x)
 
@@ -238,6 +273,13 @@ class DecoderRows:
         return place.pack(attended.transpose(1, 2).flatten(2))
 
 
+def _zeros(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Zeros of the type of `like`. On a CPU, pages take memory only once they are written; PyTorch writes them all."""
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    return torch.from_numpy(np.zeros(math.prod(shape) * like.element_size(), np.uint8)).view(like.dtype).view(shape)
+
+
 def _new(length: int, fed: Sequence[int], sides: "Sides") -> list[tuple[int, int, int, int, int]]:
     """The new tokens of a row that holds `length`: token, position, place in the caches, and which places it sees.
 
@@ -289,7 +331,7 @@ class _Place:
         return padded[self.row, self.within]
 
 
-def cross_attention(block: ResidualAttentionBlock) -> tuple[nn.Module, MultiHeadAttention]:
+def cross_attention(block: ResidualAttentionBlock) -> tuple[nn.LayerNorm, MultiHeadAttention]:
     """The attention to the audio of a decoder's block, and the norm before it."""
     if block.cross_attn is None or block.cross_attn_ln is None:
         raise TypeError("a block of an encoder given; expected one of a decoder")

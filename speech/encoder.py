@@ -36,8 +36,8 @@ class Encoder:
             projected = plain(block.attn_ln(x), weight, bias).view(batch, positions, 3, block.attn.n_head, -1)
             query, key, value = projected.permute(2, 0, 3, 1, 4).contiguous()
             attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(-1, state)
-            x = x + plain(attended, *_parts(block.attn.out))
-            x = x + plain(self._then_gelu(block.mlp_ln(x), *_parts(block.mlp[0])), *_parts(block.mlp[2]))
+            x = x + plain(attended, *linear_of(block.attn.out))
+            x = x + plain(self._then_gelu(block.mlp_ln(x), *linear_of(block.mlp[0])), *linear_of(block.mlp[2]))
         return module.ln_post(x.view(batch, positions, state))
 
 
@@ -56,7 +56,8 @@ def projections(attention: MultiHeadAttention) -> tuple[nn.Linear, nn.Linear, nn
     return attention.query, attention.key, attention.value
 
 
-def _parts(layer: nn.Module) -> tuple[Tensor, Tensor]:
+def linear_of(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a linear layer."""
     return layer.get_parameter("weight"), layer.get_parameter("bias")
 
 

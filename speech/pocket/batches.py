@@ -21,7 +21,7 @@ DIMS = ModelDimensions(
 PARTS = ("all", "encoder", "decoder")
 # Audio in one step, all workers together. The decoder alone takes less work.
 BATCH_S = {"all": 128.0, "encoder": 128.0, "decoder": 256.0}
-LONGEST_SHARE = {"all": 0.25, "encoder": 0.1, "decoder": 0.25}  # of the steps, with crops of the greatest length
+LONGEST_SHARE = {"all": 0.1, "encoder": 0.1, "decoder": 0.25}  # of the steps, with crops of the greatest length
 MOST_CROPS = 128
 NO_SPEECH_SHARE = 0.03  # crops of silence or noise alone, whose text is empty
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard

@@ -83,6 +83,18 @@ def test_a_row_plays_the_clock_of_its_own_backend(bench, small_folder, tmp_path)
     assert min(service["t4"]) > max(service["h100"])
 
 
+def test_without_windows_of_its_own_the_live_curve_has_a_point_at_every_span(earspan, small_folder, tmp_path):
+    code, _, _ = earspan("bench", "--windows", "2", "--backends", "t4,h100", "--live-audio", "4", "--out", "out",
+                         "--dataset", small_folder)  # fmt: skip
+    assert code == 0
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    [live] = [curve for curve in results["curves"] if curve["strategy"] == "sliding"]
+    rows = {row["span_s"]: row["wer"] for row in results["rows"]}
+    points = {point["window_s"]: point["wer"] for point in live["points"]}
+    assert set(points) == {2.0, 30.0, *rows}
+    assert {span_s: points[span_s] for span_s in rows} == rows
+
+
 def test_a_second_run_computes_nothing_and_gives_the_same_results(bench, small_folder, tmp_path):
     bench("--dataset", small_folder)
     first = json.loads((tmp_path / "out/results.json").read_text())
