@@ -121,8 +121,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S,S,...",
         help="windows of the live curve (default: 2, 30 and every span)",
     )
-    add("--live-audio", type=positive_seconds, default=40.0, metavar="S",
-        help="how much of each recording is played live, if word times tell where to stop (default: 40)")  # fmt: skip
+    add("--live-audio", type=positive_seconds, default=36.0, metavar="S",
+        help="how much of each recording is played live, if word times tell where to stop (default: 36)")  # fmt: skip
     add("--word-times", default="model", choices=("model", "none"),
         help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")

@@ -6,6 +6,7 @@ So each scored word keeps the raw words that it came from.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .align import DELETION, HIT, INSERTION, align
 from .regimes import normalise
@@ -41,8 +42,8 @@ def pairings(
     """`paired`, for many at once: the index of each with its pairs, in no order."""
     texts = [" ".join(words) for words in said], [" ".join(words) for words in heard]
     for index, references, hypotheses, steps in aligned_words(*texts, regime):
-        left = iter(_tokens(said[index], references, regime))
-        right = iter(_tokens(heard[index], hypotheses, regime))
+        left = iter(_tokens(tuple(said[index]), tuple(references), regime))
+        right = iter(_tokens(tuple(heard[index]), tuple(hypotheses), regime))
         pairs = [
             Pair(step, None if step == INSERTION else next(left), None if step == DELETION else next(right))
             for step in steps.tolist()
@@ -50,12 +51,13 @@ def pairings(
         yield index, pairs
 
 
-def _tokens(words: Sequence[str], scored: Sequence[str], regime: str) -> list[Token]:
+@lru_cache(maxsize=1 << 10)  # a recording is scored again for every window and backend
+def _tokens(words: tuple[str, ...], scored: tuple[str, ...], regime: str) -> tuple[Token, ...]:
     """The words as scored with where they came from, found by what the rules make of each raw word alone."""
     alone = [Token(text, i, i + 1) for i, word in enumerate(words) for text in normalise(word, regime).split()]
     texts = [token.text for token in alone]
     if texts == list(scored):
-        return alone
+        return tuple(alone)
     tokens: list[Token] = []
     waiting: list[str] = []  # scored words of a stretch where the two differ
     merged: list[Token] = []  # and what the raw words became alone there
@@ -71,7 +73,7 @@ def _tokens(words: Sequence[str], scored: Sequence[str], regime: str) -> list[To
         if step != DELETION:
             merged += alone[at_alone : at_alone + 1] if step != HIT else ()
             at_alone += 1
-    return tokens
+    return tuple(tokens)
 
 
 def _carried(texts: Sequence[str], merged: Sequence[Token], before: int, count: int) -> list[Token]:

@@ -6,6 +6,7 @@ Raw text comes in and is normalised here, at scoring time: an old run can be sco
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -73,6 +74,7 @@ class ErrorRate:
         }
 
 
+@lru_cache(maxsize=1 << 12)  # backends of one span commit the same texts
 def score_text(reference: str, hypothesis: str, regime: str = "whisper") -> ErrorRate:
     """The word errors of raw `hypothesis` text against raw `reference` text, both normalised by `regime`.
 

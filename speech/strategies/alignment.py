@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 _MATCH, _MISMATCH, _GAP = 2, -1, -1
 
@@ -15,6 +16,11 @@ def overlap(earlier: Sequence[str], later: Sequence[str], boundary: int, certain
     Returns how many words of `earlier` left the window, and how many of `later` belong to `earlier[:boundary]`,
     `boundary` being at most `certain`. Without any overlap that is `(len(earlier), 0)`.
     """
+    return _overlap(tuple(earlier), tuple(later), boundary, len(earlier) if certain is None else certain)
+
+
+@lru_cache(maxsize=1 << 13)  # backends of one span hear the same texts
+def _overlap(earlier: tuple[str, ...], later: tuple[str, ...], boundary: int, certain: int) -> tuple[int, int]:
     # One cell of the alignment: its score; where in `earlier` its path began; how far in `later` the path was when
     # it left row `boundary`, so that words inserted there count as new.
     above = [(_GAP * j, 0, 0) for j in range(len(later) + 1)]
@@ -31,7 +37,7 @@ def overlap(earlier: Sequence[str], later: Sequence[str], boundary: int, certain
                 score, origin, crossing = left[0] + _GAP, left[1], left[2]
             row.append((score, origin, crossing))
         above = row
-        if i >= (len(earlier) if certain is None else certain):
+        if i >= certain:
             highest = max(row, key=lambda cell: cell[0])
             best = highest if highest[0] > 0 and highest[0] >= best[0] else best
     return best[1], best[2]
