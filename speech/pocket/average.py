@@ -2,9 +2,10 @@
 
     python -m earspan.speech.pocket.average build/pocket/d4/training.pt build/pocket/d6/training.pt --share 0.6
 
-What a phase gains on its own crops it loses elsewhere: heard in crops of up to 20 s, `pocket` gained at 5 s and
-lost at 30 s. The mean of the weights before and after keeps most of both ("WiSE-FT", Wortsman et al. 2021,
-arXiv 2109.01903). Begin the next phase with it (`--initial`), or export it.
+The first may be a `pocket` checkpoint too, such as the bundled one. What a phase gains on its own crops it loses
+elsewhere: heard in crops of up to 20 s, `pocket` gained at 5 s and lost at 30 s. The mean of the weights before and
+after keeps most of both ("WiSE-FT", Wortsman et al. 2021, arXiv 2109.01903). Begin the next phase with it
+(`--initial`), or export it.
 """
 
 import argparse
@@ -14,6 +15,9 @@ from typing import Any
 import torch
 
 from ...backends.errors import InputError
+from .learner import PocketTrainer
+from .train import begin_with
+from .vocabulary import used_tokens
 
 
 def averaged(before: dict[str, Any], after: dict[str, Any], share: float) -> dict[str, Any]:
@@ -31,9 +35,19 @@ def averaged(before: dict[str, Any], after: dict[str, Any], share: float) -> dic
     return {**kept, "model": mean}
 
 
+def _begun(path: Path) -> dict[str, Any]:
+    """The state of a training, or of one that begins with the checkpoint at `path`."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if "model" in state:
+        return state
+    model = PocketTrainer()
+    begin_with(model, path)
+    return {"model": model.state_dict(), "token_ids": torch.tensor(used_tokens())}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("before", type=Path, help="a training.pt")
+    parser.add_argument("before", type=Path, help="a training.pt, or speech/pocket/pocket.pt")
     parser.add_argument("after", type=Path, help="a training.pt that went on from it")
     parser.add_argument("--share", type=float, default=0.5, help="of the weights after (default: 0.5)")
     parser.add_argument("--out", type=Path, default=Path("build/pocket/averaged.pt"))
@@ -43,12 +57,11 @@ def main() -> None:
     for path in (options.before, options.after):
         if not path.is_file():
             parser.error(f"{path}: no such file; give the training.pt of two phases")
-    states = [torch.load(path, map_location="cpu", weights_only=True) for path in (options.before, options.after)]
-    for path, state in zip((options.before, options.after), states, strict=True):
-        if "model" not in state:
-            parser.error(f"{path}: a checkpoint without a training's state; give the training.pt of a phase")
+    after = torch.load(options.after, map_location="cpu", weights_only=True)
+    if "model" not in after:
+        parser.error(f"{options.after}: a checkpoint without a training's state; give the training.pt of a phase")
     try:
-        mean = averaged(states[0], states[1], options.share)
+        mean = averaged(_begun(options.before), after, options.share)
     except InputError as error:
         parser.error(str(error))
     options.out.parent.mkdir(parents=True, exist_ok=True)

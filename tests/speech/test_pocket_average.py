@@ -8,6 +8,10 @@ import torch
 from earspan.backends.errors import InputError
 from earspan.speech.pocket import average
 from earspan.speech.pocket.average import averaged
+from earspan.speech.pocket.checkpoint import BUNDLED
+from earspan.speech.pocket.learner import PocketTrainer
+from earspan.speech.pocket.train import begin_with
+from earspan.speech.pocket.vocabulary import used_tokens
 
 
 def training(value: float, width: int = 3, tokens: tuple[int, ...] = (5, 7), step: int = 1) -> dict:
@@ -39,6 +43,19 @@ def test_the_command_writes_what_the_next_step_reads(tmp_path: Path, monkeypatch
     written = torch.load(tmp_path / "mean.pt", weights_only=True)
     assert written["model"]["whisper.a"].unique().tolist() == [2.0]
     assert "0.5 of" in capsys.readouterr().out
+
+
+def test_a_training_from_the_bundled_file_is_averaged_with_it(tmp_path: Path, monkeypatch):
+    model = PocketTrainer()
+    begin_with(model, BUNDLED)
+    moved = {name: weight + 1 for name, weight in model.state_dict().items()}
+    torch.save({"model": moved, "token_ids": torch.tensor(used_tokens())}, tmp_path / "after.pt")
+    monkeypatch.setattr(
+        sys, "argv", ["average", str(BUNDLED), str(tmp_path / "after.pt"), "--out", str(tmp_path / "mean.pt")]
+    )
+    average.main()
+    written = torch.load(tmp_path / "mean.pt", weights_only=True)["model"]
+    assert all(torch.allclose(written[name], weight + 0.5, atol=1e-5) for name, weight in model.state_dict().items())
 
 
 @pytest.mark.parametrize(
