@@ -138,9 +138,10 @@ def run(args: argparse.Namespace) -> int:
     check_folder(args.out)
     live_windows = args.live_windows or [w for w in LIVE_WINDOWS_S if w >= args.step]
     check_windows([*args.windows, *live_windows], WINDOW_LIMIT_S)
-    for name, step_s, windows in (("disjoint", None, args.windows), ("sliding", args.step, live_windows)):
+    curves = {"disjoint": args.windows, "sliding": live_windows}
+    for name, windows in curves.items():
         for window_s in windows:
-            make_strategy(name, window_s, step_s)
+            make_strategy(name, window_s, step_of(name, args.step))
     timed_as = timed_model(args)
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
@@ -150,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
     dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
     spans = [plan_span(backend, dims, args, args.streams, args.step) for backend in backends]
     if not args.live_windows and args.strategy == "sliding":  # calls that are made anyway
-        live_windows = sorted({*live_windows, *(s.span_s for s in spans if s.span_s is not None)})
+        curves["sliding"] = sorted({*live_windows, *(s.span_s for s in spans if s.span_s is not None)})
     _introduce(args.model, timed_as, dataset)
 
     recordings, failed = load_recordings(dataset)
@@ -168,14 +169,14 @@ def run(args: argparse.Namespace) -> int:
             play(jobs, engine, progress, attention, args.draft and setting.strategy != "disjoint")
         tracks.extend(track(job, setting.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs)
 
-    for name, step_s, windows in (("disjoint", None, args.windows), ("sliding", args.step, live_windows)):
+    for name, windows in curves.items():
         for window_s in windows:
             chosen = recordings if name == "disjoint" else live
-            hear(f"{name} windows of {window_s:g} s", chosen, _Setting(name, window_s, step_s, None), no_time)
+            setting = _Setting(name, window_s, step_of(name, args.step), None)
+            hear(f"{name} windows of {window_s:g} s", chosen, setting, no_time)
     for backend, planned in zip(backends, spans, strict=True):
         if planned.span_s is not None:
-            step_s = step_of(args.strategy, args.step)
-            setting = _Setting(args.strategy, planned.span_s, step_s, backend.name)
+            setting = _Setting(args.strategy, planned.span_s, step_of(args.strategy, args.step), backend.name)
             hear(f"live on {backend.name}, {planned.span_s:g} s", live, setting, service_time(backend, dims, args))
 
     meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)

@@ -51,7 +51,7 @@ def pairings(
         yield index, pairs
 
 
-@lru_cache(maxsize=1 << 10)  # a recording is scored again for every window and backend
+@lru_cache(maxsize=1 << 6)  # a recording is scored again for every window and backend
 def _tokens(words: tuple[str, ...], scored: tuple[str, ...], regime: str) -> tuple[Token, ...]:
     """The words as scored with where they came from, found by what the rules make of each raw word alone."""
     alone = [Token(text, i, i + 1) for i, word in enumerate(words) for text in normalise(word, regime).split()]

@@ -74,7 +74,7 @@ class ErrorRate:
         }
 
 
-@lru_cache(maxsize=1 << 12)  # backends of one span commit the same texts
+@lru_cache(maxsize=1 << 8)  # backends of one span commit the same texts
 def score_text(reference: str, hypothesis: str, regime: str = "whisper") -> ErrorRate:
     """The word errors of raw `hypothesis` text against raw `reference` text, both normalised by `regime`.
 

@@ -19,7 +19,7 @@ def overlap(earlier: Sequence[str], later: Sequence[str], boundary: int, certain
     return _overlap(tuple(earlier), tuple(later), boundary, len(earlier) if certain is None else certain)
 
 
-@lru_cache(maxsize=1 << 13)  # backends of one span hear the same texts
+@lru_cache(maxsize=1 << 11)  # backends of one span hear the same texts
 def _overlap(earlier: tuple[str, ...], later: tuple[str, ...], boundary: int, certain: int) -> tuple[int, int]:
     # One cell of the alignment: its score; where in `earlier` its path began; how far in `later` the path was when
     # it left row `boundary`, so that words inserted there count as new.
@@ -43,6 +43,7 @@ def _overlap(earlier: tuple[str, ...], later: tuple[str, ...], boundary: int, ce
     return best[1], best[2]
 
 
+@lru_cache(maxsize=1 << 14)  # every call looks at most words of the one before again
 def key(word: str) -> str:
     """What two calls must agree on: the letters, not case or punctuation, which change at a window's edges."""
     return re.sub(r"[^\w]", "", word.lower()) or word
