@@ -6,11 +6,9 @@ head, as attention reads them; those of the audio are computed once; and logits 
 for equal rows of the token table.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -19,71 +17,11 @@ from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
 from .encoder import fused, linear_of, product_for, projections
+from .token_table import table_of
 
-_LOGIT_ROWS = 256  # logits of 256 tokens: 53 MB at Whisper's vocabulary
 Sides = tuple[int, Sequence[Sequence[int]]]  # after how many of a row's new tokens they begin; continuations
 
 _PROJECTED_TOGETHER = 4096  # positions of audio: 42 MB at a width of 1280
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Choice:
-    """Greedy decoding's token at some places, each shape = (places,).
-
-    `margin` is how far its logit is above the next; `log_probability` that of the token among all.
-    """
-
-    token: Tensor
-    margin: Tensor
-    log_probability: Tensor
-
-
-class TokenTable:
-    """The output layer, with equal rows computed once: `pocket` has 48,000 that it never uses."""
-
-    def __init__(self, weight: Tensor) -> None:
-        entries: dict[bytes, int] = {}
-        digests = (hashlib.sha256(row).digest() for row in weight.detach().cpu().view(torch.uint8).numpy())
-        self._entry = torch.tensor([entries.setdefault(digest, len(entries)) for digest in digests])
-        times = self._entry.bincount()
-        # ascending, so that a tie goes to the lowest token
-        first = torch.full_like(times, len(weight)).scatter_reduce(0, self._entry, torch.arange(len(weight)), "amin")
-        self._first = first.to(weight.device)
-        repeated = len(entries) < len(weight)
-        self._rows = weight[self._first].contiguous() if repeated else weight
-        self._log_times = times.to(weight.device).log() if repeated else None
-
-    def choose(self, hidden: Tensor) -> Choice:
-        """The token with the highest logit at each place; `hidden` shape = (places, state)."""
-        parts = [self._choose(part) for part in hidden.split(_LOGIT_ROWS)]
-        return Choice(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-
-    def lowest_equal(self, token: int) -> int:
-        """The first token whose row is that of `token`: such tokens are always equally probable."""
-        return int(self._first[self._entry[token]])
-
-    def _choose(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits = F.linear(hidden, self._rows).float()
-        best = logits.argmax(-1, keepdim=True)
-        highest = logits.gather(-1, best)[:, 0]
-        counted = logits if self._log_times is None else logits + self._log_times
-        log_probability = highest - counted.logsumexp(-1)
-        margin = highest - logits.scatter_(-1, best, -torch.inf).amax(-1)
-        return self._first[best[:, 0]], margin, log_probability
-
-
-_tables: WeakKeyDictionary[nn.Embedding, tuple[tuple[int, int], TokenTable]] = WeakKeyDictionary()
-
-
-def table_of(embedding: nn.Embedding) -> TokenTable:
-    """The output layer of a model, shared by all its decoders: finding equal rows takes as long as two calls."""
-    weight = embedding.weight
-    if weight.is_inference():
-        return TokenTable(weight)
-    state = weight.data_ptr(), weight._version  # the latter counts changes in place
-    if embedding not in _tables or _tables[embedding][0] != state:
-        _tables[embedding] = state, TokenTable(weight)
-    return _tables[embedding][1]
 
 
 _Linear = tuple[Tensor, Tensor]  # weight and bias
@@ -187,30 +125,37 @@ class DecoderRows:
         sides: for each row, other continuations of its first new tokens, that do not see each other. They follow the
         row's `fed`, in the states too, until `settle` says which of them the row goes on with.
         """
-        decoder, device = self._decoder, self._own.device
+        decoder = self._decoder
+        place, own_mask, audio_mask = *self._placed(fed, sides), self._audio_mask()
+        module, state = decoder.module, decoder.dims.n_text_state
+        sizes = [state, 2 * state]
+        x = module.token_embedding(place.tokens) + module.positional_embedding[place.positions].to(self._own.dtype)
+        for layer, own, audio in zip(decoder._layers, self._own, self._audio, strict=True):
+            query, key_value = F.linear(_normed(x, layer.own_norm), *layer.own).split_with_sizes(sizes, -1)
+            place.write(key_value.unflatten(-1, (2, self._heads, -1)), own)
+            x = x + F.linear(self._attend(query, own[..., : place.keys, :], own_mask, place), *layer.own_out)
+            query = F.linear(_normed(x, layer.audio_norm), *layer.audio_query)
+            x = x + F.linear(self._attend(query, audio, audio_mask, place), *layer.audio_out)
+            x = x + F.linear(F.gelu(F.linear(_normed(x, layer.mlp_norm), *layer.mlp_in)), *layer.mlp_out)
+        self.lengths = [length + count for length, count in zip(self.lengths, place.counts, strict=True)]
+        return module.ln(x)
+
+    def _placed(
+        self, fed: Sequence[Sequence[int]], sides: Sequence[Sides] | None
+    ) -> tuple["_InStep | _Packed", Tensor | None]:
+        """Where new tokens belong, and which keys each of them sees: None where all see all."""
+        device, longest = self._own.device, max(self.lengths)
+        if not sides and min(self.lengths) == longest and all(len(new) == 1 for new in fed):
+            return _InStep(torch.tensor([new[0] for new in fed], device=device), longest), None
         beside: Sequence[Sides] = sides or [(0, ())] * len(fed)
         news = [_new(length, *given) for length, given in zip(self.lengths, zip(fed, beside, strict=True), strict=True)]
         counts = [len(new) for new in news]
         row = torch.tensor([row for row, count in enumerate(counts) for _ in range(count)], device=device)
         within = torch.tensor([n for count in counts for n in range(count)], device=device)
-        columns = torch.tensor([token for new in news for token in new], device=device).T
-        tokens, position, slot, *seen = columns
-        place = _Place(row, within, slot, len(fed), max(counts))
+        tokens, positions, slot, *seen = torch.tensor([token for new in news for token in new], device=device).T
         keys = max(length + count for length, count in zip(self.lengths, counts, strict=True))
-        own_mask, audio_mask = self._own_mask(place, seen, keys), self._audio_mask()
-
-        module, state = decoder.module, decoder.dims.n_text_state
-        sizes = [state, 2 * state]
-        x = module.token_embedding(tokens) + module.positional_embedding[position].to(self._own.dtype)
-        for layer, own, audio in zip(decoder._layers, self._own, self._audio, strict=True):
-            query, key_value = F.linear(_normed(x, layer.own_norm), *layer.own).split_with_sizes(sizes, -1)
-            own[:, row, :, slot] = key_value.unflatten(-1, (2, self._heads, -1))
-            x = x + F.linear(self._attend(query, own[..., :keys, :], own_mask, place), *layer.own_out)
-            query = F.linear(_normed(x, layer.audio_norm), *layer.audio_query)
-            x = x + F.linear(self._attend(query, audio, audio_mask, place), *layer.audio_out)
-            x = x + F.linear(F.gelu(F.linear(_normed(x, layer.mlp_norm), *layer.mlp_in)), *layer.mlp_out)
-        self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
-        return module.ln(x)
+        place = _Packed(tokens, positions, row, within, slot, counts, keys)
+        return place, self._own_mask(place, seen)
 
     def settle(self, row: int, new: int, known: int, start: int, accepted: int) -> None:
         """Of the last `new` tokens of a row keep the first `known`, and `accepted` of those from number `start` on."""
@@ -248,11 +193,9 @@ class DecoderRows:
         self.lengths = [self.lengths[row] for row in order]
         self._audio_length = self._audio_length[order]
 
-    def _own_mask(self, place: "_Place", seen: Sequence[Tensor], keys: int) -> Tensor | None:
-        """Which keys each query sees. None where all rows end at the same single token."""
-        if place.longest == 1 and min(self.lengths) == max(self.lengths):
-            return None
-        key = torch.arange(keys, device=self._own.device)
+    def _own_mask(self, place: "_Packed", seen: Sequence[Tensor]) -> Tensor:
+        """Which keys each query sees."""
+        key = torch.arange(place.keys, device=self._own.device)
         shared, first, last = (place.unpack(column[:, None]) for column in (*seen, place.slot))
         return self._added(((key < shared) | (key >= first) & (key <= last))[:, None])
 
@@ -266,7 +209,7 @@ class DecoderRows:
         """A mask as what is added to scores: made once, where attention would make it in every layer."""
         return torch.zeros_like(seen, dtype=self._own.dtype).masked_fill_(~seen, -torch.inf)
 
-    def _attend(self, query: Tensor, keys_values: Tensor, mask: Tensor | None, place: "_Place") -> Tensor:
+    def _attend(self, query: Tensor, keys_values: Tensor, mask: Tensor | None, place: "_InStep | _Packed") -> Tensor:
         """Attention of packed queries, (tokens, state), to `keys_values`, shape = (2, rows, heads, keys, -1)"""
         query = place.unpack(query).unflatten(-1, (self._heads, -1)).transpose(1, 2)
         attended = F.scaled_dot_product_attention(query, keys_values[0], keys_values[1], attn_mask=mask)
@@ -307,26 +250,61 @@ def _parts(rows: list[int], positions: list[int]) -> list[list[int]]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Place:
-    """Where packed tokens belong: their row, place among the row's new tokens, and place in the row's caches."""
+class _InStep:
+    """One new token for each row, at the same position of all: what decoding without drafts mostly is, and cheaper."""
 
+    tokens: Tensor
+    positions: int
+
+    @property
+    def keys(self) -> int:
+        return self.positions + 1
+
+    @property
+    def counts(self) -> list[int]:
+        return [1] * len(self.tokens)
+
+    def write(self, packed: Tensor, cache: Tensor) -> None:
+        cache[..., self.positions, :] = packed.transpose(0, 1)
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        return packed[:, None]
+
+    def pack(self, padded: Tensor) -> Tensor:
+        return padded[:, 0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Packed:
+    """Packed new tokens, their positions, row, place among the row's new ones, and place in the row's caches.
+
+    `counts`: new tokens of each row; `keys`: the most that a row holds with them.
+    """
+
+    tokens: Tensor
+    positions: Tensor
     row: Tensor
     within: Tensor
     slot: Tensor
-    rows: int
-    longest: int
+    counts: list[int]
+    keys: int
+
+    def write(self, packed: Tensor, cache: Tensor) -> None:
+        """Put keys and values, shape = (tokens, 2, heads, -1), into a `cache`, shape = (2, rows, heads, slots, -1)."""
+        cache[:, self.row, :, self.slot] = packed
 
     def unpack(self, packed: Tensor) -> Tensor:
-        """shape = (tokens, state) to (rows, longest, state), zeros where a row has fewer tokens."""
-        if len(packed) == self.rows * self.longest:
-            return packed.view(self.rows, self.longest, -1)
-        padded = packed.new_zeros(self.rows, self.longest, packed.shape[-1])
+        """shape = (tokens, state) to (rows, most tokens, state), zeros where a row has fewer tokens."""
+        rows, longest = len(self.counts), max(self.counts)
+        if len(packed) == rows * longest:
+            return packed.view(rows, longest, -1)
+        padded = packed.new_zeros(rows, longest, packed.shape[-1])
         padded[self.row, self.within] = packed
         return padded
 
     def pack(self, padded: Tensor) -> Tensor:
         """The inverse of `unpack`."""
-        if len(self.row) == self.rows * self.longest:
+        if len(self.row) == padded.shape[0] * padded.shape[1]:
             return padded.flatten(0, 1)
         return padded[self.row, self.within]
 

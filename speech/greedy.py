@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from .decoder import Choice, Decoder, DecoderRows
+from .decoder import Decoder, DecoderRows
 from .draft import Draft
+from .token_table import Choice
 
 # Logits nearer than this to each other may change order with the batch. Measured differences between batches are
 # at most 1e-4 in float32 (tests/speech/test_greedy.py holds them below an eighth of this); the others are scaled

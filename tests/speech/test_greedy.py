@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 from earspan.speech import greedy
-from earspan.speech.decoder import Decoder, TokenTable, table_of
+from earspan.speech.decoder import Decoder
 from earspan.speech.engine import Clip, DecodeOptions, Engine
 from earspan.speech.model import load_recogniser
+from earspan.speech.token_table import TokenTable, table_of
 from whisper.tokenizer import get_tokenizer
 
 CLOSE = greedy._CLOSE[torch.float32]
@@ -24,6 +25,21 @@ def test_packed_passes_equal_whispers_own_decoder(tiny_whisper):
     second = rows.advance([texts[0][2:], texts[2][9:]])
     states = [torch.cat([first[:2], second[:9]]), first[2:9], torch.cat([first[9:], second[9:]])]
     for text, audio, state in zip(texts, features, states, strict=True):
+        expected = model.decoder(torch.tensor([text]), audio[None])[0]
+        found = state @ model.decoder.token_embedding.weight.T
+        torch.testing.assert_close(found, expected, rtol=0, atol=CLOSE / 8)
+
+
+@torch.inference_mode()
+def test_passes_in_step_equal_whispers_own_decoder(tiny_whisper):
+    model = tiny_whisper()
+    generator = torch.Generator().manual_seed(5)
+    features = [torch.randn(positions, 64, generator=generator) for positions in (50, 60, 40)]
+    texts = [torch.randint(0, 50_000, (9,), generator=generator).tolist() for _ in features]
+    rows = Decoder(model).begin(features, 9)
+    passes = [rows.advance([text[:2] for text in texts]).view(3, 2, -1)]
+    passes += [rows.advance([[text[at]] for text in texts])[:, None] for at in range(2, 9)]
+    for text, audio, state in zip(texts, features, torch.cat(passes, dim=1), strict=True):
         expected = model.decoder(torch.tensor([text]), audio[None])[0]
         found = state @ model.decoder.token_embedding.weight.T
         torch.testing.assert_close(found, expected, rtol=0, atol=CLOSE / 8)
