@@ -18,7 +18,9 @@ from .base import Call, Heard, check_window
 _CUT_FROM, _CUT_TO = 2 / 3, 5 / 6  # of the window; but up to half a second before its end, where words may be cut
 _UNSURE_S = 0.5
 _BLOCK = SAMPLE_RATE // 200  # samples: 5 ms
-_QUIET_BLOCKS = 20  # over which quiet is judged
+_QUIET_BLOCKS = 20  # over which quiet is judged, the middle most: 56 % of the weight lies within 10 ms of it. With
+# less, the edge of a pause outweighs a whole gap between words, and the cut is in the word beside the pause.
+_WEIGHTS = np.hanning(_QUIET_BLOCKS + 2)[1:-1] ** 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,5 @@ def quietest_s(audio: np.ndarray, first_s: float, last_s: float) -> float:
     if len(blocks) < _QUIET_BLOCKS:
         return (first + last) / 2 / SAMPLE_RATE
     energy = np.square(blocks, dtype=np.float64).mean(axis=1)
-    # Without weights a gap between words could be anywhere within the quietest stretch, and the middle in a word.
-    best = int(np.argmin(np.convolve(energy, np.hanning(_QUIET_BLOCKS + 2)[1:-1], mode="valid")))
+    best = int(np.argmin(np.convolve(energy, _WEIGHTS, mode="valid")))
     return (first + (best + _QUIET_BLOCKS / 2) * _BLOCK) / SAMPLE_RATE

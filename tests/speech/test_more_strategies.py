@@ -66,6 +66,7 @@ def test_alignatt_gives_the_text_back(seed: int, step_ms: int, more_ms: int):
 
 @settings(max_examples=30)
 @example(seed=434, window_ms=9_000)  # a pause that ends 0.05 s after the first moment where a cut may be
+@example(seed=8, window_ms=9_000)  # a pause that ends 7 ms before it, and a gap of 20 ms between words later
 @given(seed=st.integers(0, 999), window_ms=st.integers(9_000, 30_000))
 def test_sequential_gives_the_text_back(seed: int, window_ms: int):
     recording = planted_speech(seed, 60.0, pause_s=0.5)
