@@ -155,7 +155,7 @@ def run(args: argparse.Namespace) -> int:
     _introduce(args.model, timed_as, dataset)
 
     recordings, failed = load_recordings(dataset)
-    attention = Attention(recogniser, engine.options, engine.cache)
+    attention = Attention.beside(engine)
     word_times = WordTimes()
     if args.word_times == "model":
         recordings = word_times.fill(recordings, engine)

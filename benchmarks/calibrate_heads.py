@@ -20,9 +20,9 @@ from whisper.audio import SAMPLE_RATE
 from ..backends.errors import InputError
 from ..datasets import Recording, open_dataset
 from ..speech.attention import CALIBRATED, Attention, Head, most_attended
+from ..speech.audio_features import SECONDS_PER_POSITION
 from ..speech.engine import Clip
 from ..speech.model import Recogniser, load_recogniser
-from ..speech.transcriber import SECONDS_PER_POSITION
 from .options import DEFAULT_DATASET, positive_seconds, seconds_list, use_all_cores
 from .store import write_whole
 

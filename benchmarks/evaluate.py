@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     make_strategy(args.strategy, setting.window_s, setting.step_s)
     _introduce(args, timed_as, units, defects)
 
-    attention = Attention(recogniser, engine.options, engine.cache)
+    attention = Attention.beside(engine)
     draft = args.draft and args.strategy != "disjoint"  # chunks that do not overlap have no text in common
     heard: dict[str, Recording] = {}
     tracks: list[Track] = []

@@ -9,11 +9,11 @@ import torch
 import whisper
 from whisper.model import ModelDimensions, Whisper
 
+from ..speech.audio_features import SAMPLES_PER_POSITION
 from ..speech.ct2_format import convert
 from ..speech.engine import Clip
 from ..speech.mel import log_mel
 from ..speech.model import Recogniser
-from ..speech.transcriber import SAMPLES_PER_POSITION
 
 Transcribe = Callable[[Sequence[Clip]], list[str]]
 

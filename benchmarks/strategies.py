@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
 
-    attention = Attention(recogniser, engine.options, engine.cache)
+    attention = Attention.beside(engine)
     word_times = WordTimes()
     live = [head(recording, args.live_audio) for recording in word_times.fill(recordings, engine)]
     tracks: list[Track] = []

@@ -19,11 +19,11 @@ from torch import Tensor
 from whisper.model import disable_sdpa
 from whisper.tokenizer import Tokenizer
 
+from .audio_features import SAMPLES_PER_POSITION, SECONDS_PER_POSITION, AudioFeatures, positions_of
 from .cache import Origin, TranscriptCache
 from .hypothesis import Clip, DecodeOptions, Hypothesis
-from .mel import log_mel, pad_or_trim
-from .model import Recogniser, encode
-from .transcriber import SAMPLES_PER_POSITION, SECONDS_PER_POSITION, positions_of
+from .model import Recogniser
+from .transcriber import Transcriber
 
 CALIBRATED = Path(__file__).with_name("alignment_heads.json")
 _VERSION = 1
@@ -69,10 +69,16 @@ class Attention:
         options: DecodeOptions | None = None,
         cache: TranscriptCache | None = None,
         heads: Sequence[Head] | None = None,
+        features: AudioFeatures | None = None,
     ) -> None:
         self._recogniser, self._cache, self._options = recogniser, cache, options or DecodeOptions()
-        self._given_heads = heads
+        self._given_heads, self._features = heads, features or AudioFeatures(recogniser)
         self._origin = Origin(recogniser.name, recogniser.sha256, f"attention {_VERSION}")
+
+    @classmethod
+    def beside(cls, engine: Transcriber) -> "Attention":
+        """That of the engine's recogniser, with its cache; what both hear is encoded once."""
+        return cls(engine.recogniser, engine.options, engine.cache, features=engine.features)
 
     @cached_property
     def _heads(self) -> list[Head]:
@@ -148,9 +154,7 @@ class Attention:
         All clips take as many encoder positions; row `i` is the attention with which token `i + 1` is predicted.
         """
         model = self._recogniser.whisper
-        samples = positions_of(clips[0], self._recogniser) * SAMPLES_PER_POSITION
-        audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips]).to(model.device)
-        features = encode(model.encoder, log_mel(audio, model.dims.n_mels).to(self._recogniser.dtype))
+        features = torch.stack(self._features.of(clips))
         longest = max(map(len, tokens))
         # Later tokens do not change what earlier ones attend to: any filling will do.
         rows = torch.tensor([row + [self._tokenizer.eot] * (longest - len(row)) for row in tokens], device=model.device)

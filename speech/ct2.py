@@ -7,12 +7,13 @@ from whisper.audio import SAMPLE_RATE
 from whisper.tokenizer import Tokenizer
 
 from ..backends.errors import InputError
+from .audio_features import SAMPLES_PER_POSITION, positions_of
 from .cache import TranscriptCache
 from .ct2_format import converted, ctranslate2
 from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .mel import log_mel, pad_or_trim
 from .model import Recogniser
-from .transcriber import SAMPLES_PER_POSITION, Transcriber, positions_of, prompt_of
+from .transcriber import Transcriber, prompt_of
 
 
 class Ct2Engine(Transcriber):

@@ -4,38 +4,25 @@ Clips of one length are encoded together; clips of similar lengths are decoded t
 or without drafts; one that is done leaves its batch. A text does not depend on what it was batched with.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import torch
-from torch import Tensor
-from whisper.audio import SAMPLE_RATE
 from whisper.tokenizer import Tokenizer
 
+from .audio_features import encoded_together, positions_of
 from .cache import TranscriptCache
 from .decoder import Decoder
 from .draft import BRANCHES, SIDE
-from .encoder import Encoder
 from .greedy import Text, decode
 from .hypothesis import Clip, DecodeOptions, Hypothesis
-from .mel import log_mel, pad_or_trim
 from .model import Recogniser
 from .options import decode_with_options
-from .transcriber import (
-    SAMPLES_PER_POSITION,
-    WINDOW_LIMIT_S,
-    Progress,
-    Transcriber,
-    positions_of,
-    prompt_of,
-)
+from .transcriber import WINDOW_LIMIT_S, Progress, Transcriber, prompt_of
 
 __all__ = ["WINDOW_LIMIT_S", "Clip", "DecodeOptions", "Engine", "Hypothesis", "Progress"]
 
 ENGINE_VERSION = "3"  # raise it when the same call may give another text
-_ENCODED_TOGETHER_S = 30.0  # seconds of audio: larger encoder batches leave the processor's caches
 _BATCH_BYTES = 192 << 20  # 22 windows of 30 s of `pocket`; 2.7 times as many take 2 to 8 % less time, and more memory
 _LEAST_SHARE = 0.75  # of the longest clip of a batch: below it masked keys cost more than a batch of its own
 
@@ -57,22 +44,16 @@ class Engine(Transcriber):
         self._batch_bytes = batch_bytes
         self._tokenizer: Tokenizer = recogniser.tokenizer(self.options.language, self.options.task)
 
-    # Made when first needed: a run whose every transcript is known needs neither.
     @cached_property
-    def _encoder(self) -> Encoder:
+    def _decoder(self) -> Decoder:  # made when first needed: a run whose every transcript is known does not
         with torch.inference_mode(False), torch.no_grad():  # the model's weights stay usable for others
-            return Encoder(self.recogniser.whisper.encoder)
-
-    @cached_property
-    def _decoder(self) -> Decoder:
-        with torch.inference_mode(False), torch.no_grad():
             return Decoder(self.recogniser.whisper)
 
     @torch.inference_mode()
     def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
         if not self.options.plain and (self.options.language or self.recogniser.whisper.is_multilingual):
             for index, clip in enumerate(clips):
-                [features] = self._encoded([clip])
+                features = self.features.alone(clip)
                 found, passes = decode_with_options(self._decoder, self.recogniser, features, clip, self.options)
                 self.decoder_passes += passes
                 yield {index: found}
@@ -97,61 +78,20 @@ class Engine(Transcriber):
         if batch:
             yield batch
 
-    def _encoded(self, clips: Sequence[Clip]) -> list[Tensor]:
-        """The encoder's output for each clip, shape = (positions, state); the same tensor for the same audio."""
-        features: dict[bytes, Tensor] = {}
-        names = [hashlib.sha256(clip.audio.tobytes()).digest() for clip in clips]
-        audio = dict(zip(names, clips, strict=True))
-        alike: dict[int, list[bytes]] = {}
-        for content, clip in audio.items():
-            alike.setdefault(positions_of(clip, self.recogniser), []).append(content)
-        for positions, contents in alike.items():
-            samples, size = positions * SAMPLES_PER_POSITION, _encoded_together(positions)
-            parts = [contents[start : start + size] for start in range(0, len(contents), size)]
-            together = self._side_by_side([[audio[content] for content in part] for part in parts], samples)
-            for part, encoded in zip(parts, together, strict=True):
-                features.update(zip(part, encoded, strict=True))
-        return [features[name] for name in names]
-
-    def _side_by_side(self, parts: Sequence[Sequence[Clip]], samples: int) -> Iterator[Tensor]:
-        """The encoder's output for each part: on a CPU, where there are enough of them, one on each core.
-
-        A product this small gains less from a second core than a second part does; the sums are the same.
-        """
-        cores, encoder = torch.get_num_threads(), self._encoder  # made here, not by several threads at once
-        if self.recogniser.whisper.device.type != "cpu" or not 1 < cores <= len(parts):
-            yield from (self._encode(encoder, part, samples) for part in parts)
-            return
-
-        def alone(part: Sequence[Clip]) -> Tensor:
-            with torch.inference_mode():  # of this thread
-                return self._encode(encoder, part, samples)
-
-        try:
-            with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                yield from pool.map(alone, parts)
-        finally:
-            torch.set_num_threads(cores)  # what threads to come begin with
-
-    def _encode(self, encoder: Encoder, clips: Sequence[Clip], samples: int) -> Tensor:
-        model = self.recogniser.whisper
-        audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips]).to(model.device)
-        return encoder(log_mel(audio, model.dims.n_mels).to(self.recogniser.dtype))
-
     def _decoded(self, clips: list[Clip]) -> list[Text]:
         """Greedy decoding of a batch."""
         dims = self.recogniser.dims
         prompts = [prompt_of(clip, self._tokenizer, dims) for clip in clips]
         most = max(map(len, prompts)) + self.options.max_tokens
         beside = (BRANCHES - 1) * SIDE if any(clip.draft for clip in clips) else 0
-        features = self._encoded(clips)
+        features = self.features.of(clips)
         rows = self._decoder.begin(features, min(dims.n_text_ctx, most) + beside)
         # a clip that was encoded by itself need not be again
-        alone = {row: one for row, one in enumerate(features) if _encoded_together(len(one)) == 1}
+        alone = {row: one for row, one in enumerate(features) if encoded_together(len(one)) == 1}
 
         def referee(row: int, tokens: list[int]) -> int:
             if row not in alone:
-                [alone[row]] = self._encoded([clips[row]])
+                alone[row] = self.features.alone(clips[row])
             fed = torch.tensor([tokens], device=alone[row].device)
             logits = self.recogniser.whisper.decoder(fed, alone[row][None])[0, -1]
             return self._decoder.table.lowest_equal(int(logits.argmax()))
@@ -167,8 +107,3 @@ class Engine(Transcriber):
         return Hypothesis(
             words, len(text.prompt), len(text.produced) - 1, round(mean, 4), cut_off=not ended, tokens=tokens
         )
-
-
-def _encoded_together(positions: int) -> int:
-    """How many clips of so many encoder positions are encoded as one batch."""
-    return max(1, int(_ENCODED_TOGETHER_S * SAMPLE_RATE / (positions * SAMPLES_PER_POSITION)))

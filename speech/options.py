@@ -22,10 +22,10 @@ from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer
 
 from ..backends.errors import InputError
+from .audio_features import SECONDS_PER_POSITION
 from .decoder import Decoder, DecoderRows
 from .hypothesis import Clip, DecodeOptions, Hypothesis, Segment
 from .model import Recogniser
-from .transcriber import SECONDS_PER_POSITION
 
 
 def decode_with_options(

@@ -144,7 +144,7 @@ class _Audience:
         timed = [key for key in clips if key[1].margin_s is not None]
         if not timed:
             return
-        self.attention = self.attention or Attention(self.engine.recogniser, self.engine.options)
+        self.attention = self.attention or Attention.beside(self.engine)
         found = self.attention.words([clips[key] for key in timed], [hypotheses[key].text for key in timed])
         for key, words in zip(timed, found, strict=True):
             _, call = key

@@ -17,14 +17,12 @@ from whisper.tokenizer import Tokenizer
 
 from ..backends.errors import InputError
 from ..backends.models import Dimensions
+from .audio_features import SAMPLES_PER_POSITION, AudioFeatures
 from .cache import Origin, TranscriptCache
 from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .model import Recogniser
 
 WINDOW_LIMIT_S = 30.0
-SAMPLES_PER_POSITION = 320  # one encoder position: two 10 ms mel frames
-SECONDS_PER_POSITION = SAMPLES_PER_POSITION / SAMPLE_RATE
-_SHORTEST_S = 0.5  # shorter audio is padded to this: below it a convolution sees mostly edges
 _BLOCK = SAMPLE_RATE // 2  # samples hashed together; steps of sliding windows are mostly multiples of it
 _BLOCK_BYTES = _BLOCK * 4
 
@@ -36,7 +34,7 @@ class Transcriber(ABC):
 
     cache: where transcripts are kept between runs, if anywhere.
     computed: calls that went through the model. decoder_passes: passes of the decoder that these took, each call's
-    counted by itself.
+    counted by itself. features: those of openai-whisper's encoder, which cross-attention reads too.
     """
 
     def __init__(
@@ -47,6 +45,7 @@ class Transcriber(ABC):
         self.computed = 0
         self.decoder_passes = 0
         self.cache = cache
+        self.features = AudioFeatures(recogniser)
         self._known: dict[str, Hypothesis] = {}
         settings = json.dumps(asdict(self.options), sort_keys=True)
         self._origin = Origin(recogniser.name, recogniser.sha256, version)
@@ -97,15 +96,6 @@ class Transcriber(ABC):
                 f"a call of {len(clip.audio) / SAMPLE_RATE:g} s; {self.recogniser.name} hears at most "
                 f"{limit / SAMPLE_RATE:g} s at once; give a shorter window"
             )
-
-
-def positions_of(clip: Clip, recogniser: Recogniser) -> int:
-    """Encoder positions that a clip takes: all 1500 where the model pads."""
-    limit = recogniser.dims.n_audio_ctx
-    if recogniser.pads:
-        return limit
-    least = int(_SHORTEST_S * SAMPLE_RATE) // SAMPLES_PER_POSITION
-    return min(limit, max(least, -(-len(clip.audio) // SAMPLES_PER_POSITION)))
 
 
 def prompt_of(clip: Clip, tokenizer: Tokenizer, dims: ModelDimensions | Dimensions) -> list[int]:

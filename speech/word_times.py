@@ -18,11 +18,12 @@ from whisper.timing import WordTiming, find_alignment
 
 from ..datasets.recording import Recording, Word
 from .align import HIT
+from .audio_features import SAMPLES_PER_POSITION, positions_of
 from .hypothesis import Clip
 from .mel import log_mel, pad_or_trim
 from .model import encode
 from .pairing import paired
-from .transcriber import SAMPLES_PER_POSITION, WINDOW_LIMIT_S, Transcriber, positions_of
+from .transcriber import WINDOW_LIMIT_S, Transcriber
 
 _MARGIN_S = 5.0  # of context on both sides that a window hears besides its own part
 _WORD_S = 0.4  # how long a word takes where only one of its sides is known

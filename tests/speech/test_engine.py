@@ -1,7 +1,6 @@
 """The engine against openai-whisper's own `decode`, and what batching, prompts and the cache may not change."""
 
 import math
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,6 @@ from earspan.backends.errors import InputError
 from earspan.speech.cache import TranscriptCache
 from earspan.speech.decoder import DecoderRows
 from earspan.speech.engine import Clip, DecodeOptions, Engine, Hypothesis
-from earspan.speech.model import load_recogniser
-from whisper.audio import SAMPLE_RATE
 from whisper.tokenizer import get_tokenizer
 
 ENGLISH, MULTILINGUAL = 51_864, 51_865
@@ -249,33 +246,6 @@ def test_finished_rows_leave_the_batch(tiny_recogniser, mixed, fed):
     hypotheses = Engine(tiny_recogniser(), OPTIONS).transcribe(mixed[10:14])
     steps = sorted((hypothesis.decode_tokens for hypothesis in hypotheses), reverse=True)
     assert [len(rows) for rows in fed] == [sum(count >= step for count in steps) for step in range(steps[0] + 1)]
-
-
-def test_clips_are_encoded_side_by_side_one_on_each_core(monkeypatch: pytest.MonkeyPatch):
-    seen: list[tuple[str, int]] = []
-    plain = Engine._encode
-
-    def watched(*arguments):
-        seen.append((threading.current_thread().name, torch.get_num_threads()))
-        return plain(*arguments)
-
-    monkeypatch.setattr(Engine, "_encode", watched)
-    pocket, rng, cores = load_recogniser("pocket"), np.random.default_rng(3), torch.get_num_threads()
-    clips = [Clip((0.1 * rng.standard_normal(20 * SAMPLE_RATE)).astype(np.float32)) for _ in range(3)]
-    try:
-        torch.set_num_threads(1)
-        alone = Engine(pocket)._encoded(clips)
-        assert seen == [(threading.current_thread().name, 1)] * 3
-        torch.set_num_threads(2)
-        seen.clear()
-        together = Engine(pocket)._encoded(clips)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(cores)
-    assert threading.current_thread().name not in {name for name, _ in seen}
-    assert [threads for _, threads in seen] == [1] * 3
-    for one, other in zip(alone, together, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
 def test_equal_audio_is_encoded_once(tiny_recogniser, tones):

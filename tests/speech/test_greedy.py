@@ -130,9 +130,9 @@ def test_the_batch_moves_logits_by_far_less_than_a_near_tie(tiny_recogniser, ton
         clips = [Clip(tones(3.0, seed)) for seed in range(9)]
         prompt = list(get_tokenizer(False).encode("the night train was late and nobody said why"))
         table = recogniser.whisper.decoder.token_embedding.weight
-        together = engine._decoder.begin(engine._encoded(clips), 20).advance([prompt] * 9) @ table.T
+        together = engine._decoder.begin(engine.features.of(clips), 20).advance([prompt] * 9) @ table.T
         alone = torch.cat(
-            [engine._decoder.begin(engine._encoded([clip]), 20).advance([prompt]) @ table.T for clip in clips]
+            [engine._decoder.begin(engine.features.of([clip]), 20).advance([prompt]) @ table.T for clip in clips]
         )
         moved = float((together - alone).abs().max())
         assert moved < CLOSE / 8
