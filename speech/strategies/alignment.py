@@ -43,6 +43,28 @@ def _overlap(earlier: tuple[str, ...], later: tuple[str, ...], boundary: int, ce
     return best[1], best[2]
 
 
+@lru_cache(maxsize=1 << 8)
+def _breaks_off(earlier: tuple[str, ...], later: tuple[str, ...]) -> bool:
+    above = [_GAP * j for j in range(len(later) + 1)]
+    inside = 0
+    for word in earlier:
+        inside = max(inside, above[-1])  # where all of `later` ended before this word
+        row = [0]
+        for j, other in enumerate(later, start=1):
+            pair = above[j - 1] + (_MATCH if word == other else _MISMATCH)
+            row.append(max(pair, above[j] + _GAP, row[j - 1] + _GAP))
+        above = row
+    return inside > max(above) and inside >= len(later)
+
+
+def breaks_off(earlier: Sequence[str], later: Sequence[str]) -> bool:
+    """Whether `later` is rather a piece from within `earlier` than the end of it with something new.
+
+    Two of three words must be the same, in order: scores are those of `overlap`, the ends of `earlier` free.
+    """
+    return _breaks_off(tuple(earlier), tuple(later))
+
+
 @lru_cache(maxsize=1 << 14)  # every call looks at most words of the one before again
 def key(word: str) -> str:
     """What two calls must agree on: the letters, not case or punctuation, which change at a window's edges."""

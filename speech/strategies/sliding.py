@@ -15,9 +15,11 @@ from itertools import takewhile
 import numpy as np
 from whisper.audio import SAMPLE_RATE
 
-from .alignment import key, keys, overlap
+from .alignment import breaks_off, key, keys, overlap
 from .base import Call, Heard, checked_step
 from .steps import Steps, step_pieces
+
+_LEAST_TO_KNOW = 8  # words: fewer may be said again by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Sliding:
         committed: list[str] = []
         pending: list[str] = []  # heard last time, not yet confirmed
         kept_from_s = 0.0  # audio before it was dropped
-        latest, latest_words = Call(0.0, 0.0), 0
+        latest, latest_words, held = Call(0.0, 0.0), 0, 0
         piece = steps.next(0.0)
         while piece:
             kept_from_s = piece.start_s if piece.gap else kept_from_s
@@ -49,7 +51,8 @@ class Sliding:
             words = heard.text.split()
             left = latest_words * (call.start_s - latest.start_s) / max(latest.end_s - latest.start_s, self.step_s)
             leaving = int(left + 0.5) - (latest_words - len(pending))
-            agreed, pending = agree([] if piece.gap else committed, pending, words, max(0, leaving))
+            agreed, pending = agree([] if piece.gap else committed, pending, words, max(0, leaving), held)
+            held = max(len(words), 9 * held // 10)
             latest, latest_words = call, len(words)
             piece = steps.next(heard.ready_at_s)
             if piece is None or piece.gap:  # nothing will confirm them
@@ -59,16 +62,25 @@ class Sliding:
             heard.guess(pending)
 
 
-def agree(committed: list[str], pending: list[str], words: list[str], leaving: int) -> tuple[list[str], list[str]]:
+def agree(
+    committed: list[str], pending: list[str], words: list[str], leaving: int, held: int = 0
+) -> tuple[list[str], list[str]]:
     """LocalAgreement-2 on text. Returns the words to commit now, and those that stay pending.
 
     `committed` and `pending` are what earlier windows held, in order; `words` is the new window's transcript.
     `leaving` is how many of the pending words have left the window by its time alone, speech taken as even. It
     decides where no word is heard again: what has not left has been revised. To commit all of it would add a
     second version of every unsure word; with a poor recogniser that doubles the transcript.
+    `held` is how many words the windows of late have held. A transcript with far fewer, all of them committed long
+    since, broke off early, as Whisper's sometimes do: it says nothing about what came after.
     """
-    reach = len(words) + len(words) // 2 + 4  # how many of the committed words can still be in the window
-    tail = committed[-reach:]
+
+    def recent(heard: int) -> list[str]:  # how many of the committed words can still be in a window of so many
+        return committed[-(heard + heard // 2 + 4) :]
+
+    if _LEAST_TO_KNOW <= len(words) < 3 * held // 4 and breaks_off(keys(recent(held)), keys(words)):
+        return [], pending
+    tail = recent(len(words))
     left_window, crossing = overlap(keys(tail + pending), keys(words), boundary=len(tail), certain=len(tail))
     if left_window == len(tail) + len(pending):
         left_window = len(tail) + leaving

@@ -69,10 +69,10 @@ class Spoken:
         return " ".join(heard)
 
 
-def speech(seed: int, vocabulary: int | None, pauses: bool = True) -> Spoken:
-    """About 15 s of random words, all different unless a vocabulary size is given; pauses now and then."""
+def speech(seed: int, vocabulary: int | None, pauses: bool = True, count: int = 30) -> Spoken:
+    """`count` random words, 30 in about 15 s, all different unless a vocabulary size is given; pauses now and then."""
     rng, at_s, words = random.Random(seed), 0.0, []
-    for number in range(30):
+    for number in range(count):
         at_s += rng.choice((0.0, 0.0, 0.02, 0.2, 3.0)) * rng.random() if pauses else 0.0
         duration_s = rng.uniform(0.1, LONGEST_WORD_S)
         text = f"w{number}" if vocabulary is None else f"w{rng.randrange(vocabulary)}"
@@ -251,6 +251,36 @@ def test_the_last_call_commits_what_is_left():
 def test_planted_agreements(committed: str, pending: str, words: str, leaving: int, expected: tuple[str, str]):
     agreed, left = agree(committed.split(), pending.split(), words.split(), leaving)
     assert (" ".join(agreed), " ".join(left)) == expected
+
+
+def test_a_transcript_that_breaks_off_adds_nothing():
+    committed, pending = [f"w{n}" for n in range(60)], ["w60", "w61"]
+    broken = committed[5:18]
+    assert agree(committed, pending, broken, 1, held=60) == ([], pending)
+    assert agree(committed, pending, ["cut", *broken[1:6], "misheard", *broken[7:]], 1, held=60) == ([], pending)
+    # as short, but the end of what was committed, and something new
+    assert agree(committed, pending, [*committed[50:], "w60", "x"], 0, held=60) == (["w60"], ["x"])
+    # all new
+    other = [f"v{n}" for n in range(12)]
+    assert agree(committed, pending, other, 1, held=60) == (["w60"], other)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10_000), window_ms=st.integers(12_000, 20_000),
+    broken=st.integers(3, 30), share=st.floats(0.3, 0.9),
+)  # fmt: skip
+def test_a_call_that_breaks_off_costs_a_perfect_recogniser_nothing(
+    seed: int, window_ms: int, broken: int, share: float
+):
+    spoken = speech(seed, None, pauses=False, count=100)
+
+    def hear(call: Call) -> str:
+        words = spoken.hear(call).split()
+        return " ".join(words[: int(share * len(words))] if call.end_s == broken else words)
+
+    committed = play(Sliding(window_ms / 1000, 1.0), spoken.duration_s, hear)
+    assert list(itertools.chain(*committed)) == spoken.text
 
 
 def alignments(
