@@ -86,7 +86,7 @@ def service_and_audio(calls: Sequence[Mapping[str, Any]]) -> tuple[float, float]
 def backlog(calls: Iterable[Mapping[str, Any]]) -> float | None:
     """The longest that a call waited for those before it, in seconds; None without calls."""
     # Stored times are whole microseconds: a difference of one is no wait.
-    return max((round(call["start_at_s"] - call["arrival_at_s"], 5) for call in calls), default=None)
+    return max((max(0.0, round(call["start_at_s"] - call["arrival_at_s"], 5)) for call in calls), default=None)
 
 
 @dataclass(frozen=True, slots=True)
