@@ -128,6 +128,8 @@ def test_what_follows_from_calls_alone():
     assert service_and_audio(calls) == (1.25, 2.0)
     assert backlog(calls) == 0.5
     assert backlog([]) is None
+    early = call("a", end_s=1.0, start_at_s=1.0 - 1e-6)  # stored times are rounded
+    assert str(backlog([early])) == "0.0"
     assert emitted(calls) == [Emitted("a", 1.75, 1.0, 0), Emitted("b", 1.75, 1.0, 0), Emitted("c", 3.0, 2.0, 1)]
 
 
