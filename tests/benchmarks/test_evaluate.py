@@ -44,6 +44,7 @@ class PlantedEngine:
     recogniser: object
     cache: object = None
     options: object = None
+    features: object = None
     said: dict[int, str] = field(default_factory=dict)
     computed: int = 0
 
