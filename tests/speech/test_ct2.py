@@ -23,7 +23,8 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 @pytest.mark.parametrize("n_vocab", [ENGLISH, MULTILINGUAL])
 def test_the_same_weights_give_the_same_text(installed, tiny_recogniser, tones, n_vocab: int):
     recogniser = tiny_recogniser(pads=True, n_vocab=n_vocab)
-    clips = [Clip(tones(2.0 + seed, seed), prompt) for seed in range(3) for prompt in ("", "said before")]
+    given = [("", ""), ("said before", ""), ("", "so it begins"), ("said before", "so")]
+    clips = [Clip(tones(2.0 + seed, seed), prompt, prefix) for seed in range(3) for prompt, prefix in given]
     reference = Engine(recogniser, OPTIONS).transcribe(clips)
     found = make_engine("ct2-float32", recogniser, OPTIONS).transcribe(clips)
     # near ties may go either way
