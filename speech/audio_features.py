@@ -76,14 +76,11 @@ class AudioFeatures:
 
     def _remember(self, features: dict[bytes, Tensor]) -> None:
         """Keep `features`, and of those from before as many of the latest as there is room for."""
-        kept = {**{name: one for name, one in self._remembered.items() if name not in features}, **features}
-        self._remembered, room = {}, _REMEMBERED_BYTES
-        for name, one in reversed(kept.items()):
-            room -= one.nbytes
-            if room < 0:
-                break
-            self._remembered[name] = one
-        self._remembered = dict(reversed(self._remembered.items()))
+        for name in features:
+            self._remembered.pop(name, None)
+        self._remembered.update(features)
+        while sum(one.nbytes for one in self._remembered.values()) > _REMEMBERED_BYTES:
+            del self._remembered[next(iter(self._remembered))]
 
     def _side_by_side(self, parts: Sequence[Sequence[Clip]], samples: int) -> Iterator[Tensor]:
         """The encoder's output for each part: on a CPU, where there are enough of them, one on each core.

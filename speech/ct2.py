@@ -51,27 +51,23 @@ class Ct2Engine(Transcriber):
         alike: dict[tuple[int, int, int], list[int]] = {}
         prompts = [prompt_of(clip, self._tokenizer, self.recogniser.dims) for clip in clips]
         for index, clip in enumerate(clips):
-            prefix_tokens = self._prefix_tokens(prompts[index])
-            alike.setdefault((positions_of(clip, self.recogniser), len(prompts[index]), prefix_tokens), []).append(
-                index
-            )
-        for (positions, _, prefix_tokens), indices in sorted(alike.items()):
+            prompt = prompts[index]
+            kind = positions_of(clip, self.recogniser), len(prompt), self._prefix_tokens(prompt)
+            alike.setdefault(kind, []).append(index)
+        for (positions, _, _), indices in sorted(alike.items()):
             size = max(1, int(self._batch_audio_s * SAMPLE_RATE / (positions * SAMPLES_PER_POSITION)))
             for start in range(0, len(indices), size):
                 part = indices[start : start + size]
-                found = self._transcribe(
-                    positions, [clips[index] for index in part], [prompts[index] for index in part], prefix_tokens
-                )
+                found = self._transcribe(positions, [clips[index] for index in part], [prompts[i] for i in part])
                 yield dict(zip(part, found, strict=True))
 
     @torch.inference_mode()
-    def _transcribe(
-        self, positions: int, clips: list[Clip], prompts: list[list[int]], prefix_tokens: int
-    ) -> list[Hypothesis]:
+    def _transcribe(self, positions: int, clips: list[Clip], prompts: list[list[int]]) -> list[Hypothesis]:
         samples = positions * SAMPLES_PER_POSITION
         audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips])
         features = self._library.StorageView.from_array(log_mel(audio, self.recogniser.dims.n_mels).numpy())
         budget = min(self.options.max_tokens, self.recogniser.dims.n_text_ctx - len(prompts[0]))
+        prefix_tokens = self._prefix_tokens(prompts[0])  # all prompts are of one kind
         results = self._model.generate(
             features,
             prompts,

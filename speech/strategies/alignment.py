@@ -43,8 +43,11 @@ def _overlap(earlier: tuple[str, ...], later: tuple[str, ...], boundary: int, ce
     return best[1], best[2]
 
 
-@lru_cache(maxsize=1 << 8)
-def _breaks_off(earlier: tuple[str, ...], later: tuple[str, ...]) -> bool:
+def breaks_off(earlier: Sequence[str], later: Sequence[str]) -> bool:
+    """Whether `later` is rather a piece from within `earlier` than the end of it with something new.
+
+    Two of three words must be the same, in order: scores are those of `overlap`, the ends of `earlier` free.
+    """
     above = [_GAP * j for j in range(len(later) + 1)]
     inside = 0
     for word in earlier:
@@ -55,14 +58,6 @@ def _breaks_off(earlier: tuple[str, ...], later: tuple[str, ...]) -> bool:
             row.append(max(pair, above[j] + _GAP, row[j - 1] + _GAP))
         above = row
     return inside > max(above) and inside >= len(later)
-
-
-def breaks_off(earlier: Sequence[str], later: Sequence[str]) -> bool:
-    """Whether `later` is rather a piece from within `earlier` than the end of it with something new.
-
-    Two of three words must be the same, in order: scores are those of `overlap`, the ends of `earlier` free.
-    """
-    return _breaks_off(tuple(earlier), tuple(later))
 
 
 @lru_cache(maxsize=1 << 14)  # every call looks at most words of the one before again
