@@ -1,7 +1,7 @@
 """Step 1 of the recipe, `synthesise`: shards of long synthetic recordings with word times, on disk.
 
 A shard is `shard-0007.npy` (int16 samples at 16 kHz, shape = (samples,)) with `shard-0007.json` (its
-recordings: where each begins, its voice, its words). Its texts and voices depend on its number and `SEED`
+recordings: where each begins, its voice, its words). Its texts and voices depend on its number and the seed
 alone, so work can stop at any time and go on later. The samples are not the same to the bit: the synthesisers draw
 their breath and flutter from a state of their own, which goes on from call to call.
 """
@@ -36,9 +36,9 @@ NAMED_VOICES = tuple(
         "david ed edward john linda max norbert paul pedro rob robert shelby steph travis"
     ).split()
 )
-# Flite's four voices are harder, each of its own kind: they get more time than their number.
-FLITE_VOICES = ("slt", "slt", "rms", "rms", "awb", "kal16")
-FLITE_SHARE = 0.4
+# Flite's four voices are harder, each of its own kind, slt and rms most: they get more time than their number.
+FLITE_VOICES = ("slt", "slt", "slt", "rms", "rms", "rms", "awb", "kal16")
+FLITE_SHARE = 0.5
 LIST_SHARE = 0.1  # sentences without grammar, which only the sound can settle
 NATURAL_SHARE = 0.75
 # Kept out of training, so that `talks` can hold voices that `pocket` never heard.
@@ -73,13 +73,13 @@ def record_of(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:04d}.json"
 
 
-def make_shard(folder: Path, number: int) -> None:
-    """Write one shard, unless it is there already."""
+def make_shard(folder: Path, number: int, seed: int = SEED) -> None:
+    """Write one shard, unless it is there already. Another seed has other texts and voices."""
     done = record_of(folder, number)
     if done.exists():
         return
-    rng = random.Random(SEED * 1000 + number)
-    text = TextSource(SEED * 1000 + number, LIST_SHARE, NATURAL_SHARE)
+    rng = random.Random(seed * 1000 + number)
+    text = TextSource(seed * 1000 + number, LIST_SHARE, NATURAL_SHARE)
     pieces, recordings, at = [], [], 0
     while at < SHARD_S * SAMPLE_RATE:
         audio, voice, words = make_recording(rng, text)
@@ -116,9 +116,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--shards", type=int, default=180, help="20 minutes each (default: 180, 60 hours)")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the texts and voices; another one, other shards")
     options = parser.parse_args()
     for number in range(options.shards):
-        make_shard(options.out, number)
+        make_shard(options.out, number, options.seed)
         print(f"shard {number + 1}/{options.shards}", flush=True)
 
 

@@ -1,12 +1,13 @@
 """The optimiser Muon (Jordan et al. 2024), in float32.
 
 PyTorch 2.11's own orthogonalises in bfloat16, always: on a processor without instructions for it that takes most
-of a training step (`LOG.md`). A test compares the two.
+of a training step (`LOG.md`). A test compares the two. Orthogonalising is a seventh of a step, so workers share it.
 """
 
 from collections.abc import Sequence
 
 import torch
+import torch.distributed
 from torch import Tensor
 
 MOMENTUM = 0.95
@@ -29,25 +30,44 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     return x.T if tall else x
 
 
-class Muon(torch.optim.Optimizer):
-    """As `torch.optim.Muon(..., adjust_lr_fn="match_rms_adamw")`: steps as large as AdamW's (Liu et al. 2025)."""
+def sum_over_workers(tensors: Sequence[Tensor]) -> None:
+    """Replace each of `tensors` by its sum over the workers of the `torch.distributed` group, in one message."""
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    torch.distributed.all_reduce(flat)
+    for tensor, total in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(total.view_as(tensor))
 
-    def __init__(self, matrices: Sequence[Tensor], lr: float, weight_decay: float) -> None:
+
+class Muon(torch.optim.Optimizer):
+    """As `torch.optim.Muon(..., adjust_lr_fn="match_rms_adamw")`: steps as large as AdamW's (Liu et al. 2025).
+
+    Of `workers` that have the same gradients each orthogonalises every `workers`-th matrix, from `worker` on.
+    """
+
+    def __init__(
+        self, matrices: Sequence[Tensor], lr: float, weight_decay: float, worker: int = 0, workers: int = 1
+    ) -> None:
         super().__init__(list(matrices), {"lr": lr, "weight_decay": weight_decay})
+        self.worker, self.workers = worker, workers
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One step down the gradients; with Nesterov's momentum."""
         for group in self.param_groups:
             rate = group["lr"]
-            for matrix in group["params"]:
-                if matrix.grad is None:
-                    continue
+            matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
+            directions = []
+            for number, matrix in enumerate(matrices):
                 state = self.state[matrix]
                 if not state:
                     state["momentum_buffer"] = torch.zeros_like(matrix)
                 momentum = state["momentum_buffer"]
                 momentum.lerp_(matrix.grad, 1 - MOMENTUM)
-                direction = orthogonalised(matrix.grad.lerp(momentum, MOMENTUM))
+                own = number % self.workers == self.worker
+                direction = matrix.grad.lerp(momentum, MOMENTUM)
+                directions.append(orthogonalised(direction) if own else torch.zeros_like(matrix))
+            if self.workers > 1:
+                sum_over_workers(directions)
+            for matrix, direction in zip(matrices, directions, strict=True):
                 matrix.mul_(1 - rate * group["weight_decay"])
                 matrix.add_(direction, alpha=-rate * 0.2 * max(matrix.shape) ** 0.5)

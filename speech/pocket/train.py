@@ -31,14 +31,14 @@ from .batches import DIMS, PARTS, Batch, Schedule, make_batch
 from .corpus import SEED, load_shard, record_of
 from .learner import Losses, PocketTrainer, losses
 from .lessons import lessons, lessons_of_a_listener
-from .muon import Muon
+from .muon import Muon, sum_over_workers
 from .targets import spoil
 from .vocabulary import used_tokens
 
 LONG_S = 12.0  # progress is reported for shorter crops and longer ones apart
 
 
-def optimisers(model: PocketTrainer, rate: float) -> list[torch.optim.Optimizer]:
+def optimisers(model: PocketTrainer, rate: float, worker: int = 0, workers: int = 1) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for everything else.
 
     Muon's step is scaled to the size of AdamW's, so both follow one learning rate.
@@ -47,7 +47,7 @@ def optimisers(model: PocketTrainer, rate: float) -> list[torch.optim.Optimizer]
     matrices = [p for name, p in learning if p.ndim == 2 and ".blocks." in name]
     others = [p for name, p in learning if not (p.ndim == 2 and ".blocks." in name)]
     return [
-        Muon(matrices, lr=rate, weight_decay=0.02),
+        Muon(matrices, lr=rate, weight_decay=0.02, worker=worker, workers=workers),
         torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.02),
     ]
 
@@ -62,11 +62,9 @@ def _means(steps: list[tuple[float, ...]]) -> str:
 def average_gradients(model: nn.Module, workers: int) -> None:
     """Replace every worker's gradients by their mean, in one message."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    torch.distributed.all_reduce(flat)
-    flat /= workers
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    sum_over_workers(gradients)
+    for gradient in gradients:
+        gradient /= workers
 
 
 def begin_with(model: PocketTrainer, path: Path) -> float:
@@ -122,7 +120,7 @@ def train(
     ears, mouth = (model.whisper.encoder, model.letters, model.phonemes), model.whisper.decoder
     for module in {"all": (), "encoder": (mouth,), "decoder": ears}[schedule.part]:
         module.requires_grad_(False)
-    stepping = optimisers(model, schedule.peak_rate)
+    stepping = optimisers(model, schedule.peak_rate, worker, workers)
     checkpoint = out / "training.pt"
     first, heard_s = 0, 0.0
     if checkpoint.exists():
