@@ -103,10 +103,10 @@ def write_raw(folder: Path, run: Run) -> None:
         }
         for r in run.references.values()
     ]
-    write_whole(folder / "run.json", json.dumps({"schema": SCHEMA, **run.meta, "references": references}))
-    lines = (
-        json.dumps({**{key: getattr(t, key) for key in _TRACK_KEYS}, **call}) for t in run.tracks for call in t.calls
-    )
+    played = [{key: getattr(t, key) for key in _TRACK_KEYS} for t in run.tracks]  # also those without a call
+    whole = {"schema": SCHEMA, **run.meta, "references": references, "tracks": played}
+    write_whole(folder / "run.json", json.dumps(whole))
+    lines = (json.dumps({**keys, **call}) for keys, t in zip(played, run.tracks, strict=True) for call in t.calls)
     write_whole(folder / "calls.jsonl", "".join(line + "\n" for line in lines))
 
 
@@ -120,14 +120,16 @@ def read_raw(folder: Path) -> Run:
             references[record["id"]] = Recording(
                 record["id"], _NO_AUDIO, record["text"], words, record["dataset"], record["speaker"]
             )
-        tracks = _read_tracks(folder / "calls.jsonl")
+        played = [tuple(record[key] for key in _TRACK_KEYS) for record in meta.pop("tracks", [])]
+        tracks = _read_tracks(folder / "calls.jsonl", played)
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder}: not a whole run ({error!r}); run the benchmark again") from error
     return Run(meta, references, tracks)
 
 
-def _read_tracks(path: Path) -> list[Track]:
-    tracks: dict[tuple[Any, ...], Track] = {}
+def _read_tracks(path: Path, played: list[tuple[Any, ...]]) -> list[Track]:
+    """The tracks of `played`, and all others that have a call: runs of before did not list those that were played."""
+    tracks = {key: Track(*key, calls=[]) for key in played}
     for number, line in enumerate(_read_text(path).splitlines(), start=1):
         try:
             call = json.loads(line)

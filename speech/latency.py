@@ -1,8 +1,8 @@
 """How late words come: after each spoken word, after the first one, and how often a shown word is taken back.
 
 Pure functions over what a run stores: reference words with their times, and calls with what each committed. Two times
-belong to every committed word: when it was shown on the clock (computation-aware), and how much audio had been heard
-by its call (computation-unaware: what remains of the delay on infinitely fast hardware).
+belong to every committed word: when it was shown on the clock (computation-aware), and how much audio had been spoken
+when its call could begin (computation-unaware: what remains of the delay on infinitely fast hardware).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ Seconds = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """A committed word: shown at `at_s` by call number `call`, which had heard the audio up to `heard_s`."""
+    """A committed word: shown at `at_s` by call number `call`, which could begin at `heard_s`."""
 
     text: str
     at_s: float
@@ -31,7 +31,7 @@ class Emitted:
 def emitted(calls: Iterable[Mapping[str, Any]]) -> list[Emitted]:
     """The committed words of one stream's `calls`, in order (keys as in calls.jsonl)."""
     return [
-        Emitted(word, call["finish_at_s"], call["end_s"], number)
+        Emitted(word, call["finish_at_s"], call["arrival_at_s"], number)
         for number, call in enumerate(calls)
         for word in call["committed"]
     ]

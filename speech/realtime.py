@@ -81,8 +81,8 @@ class Here:
 
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         calls = self._strategy.run(audio, overload)
+        call = next(calls, None)  # what a strategy does ahead, such as to load a detector, is no time of the recording
         self._began_s, self._free_s = self._wall.now_s(), 0.0
-        call = next(calls, None)
         while call is not None:
             self._wall.sleep_until(self._began_s + call.arrival_at_s)
             heard = yield call

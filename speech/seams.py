@@ -4,9 +4,11 @@ A cut is where the audio given to a call begins or ends, other than where the re
 many cuts that do no harm, since another call heard across them; the curve shows just that.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from .score import ErrorRate
 # Upper ends of the classes of distance, in seconds; the first class, 0, is of words that a cut goes through.
 DISTANCES_S = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, float("inf"))
 SILENCE_S = 1.0  # a stretch without a spoken word that is at least so long is silence
+T = TypeVar("T")
 _LOOP_WORDS, _LOOP_TIMES = 8, 3  # a loop: up to so many words, at least so many times in a row
 
 
@@ -89,15 +92,19 @@ def seams(
         "hallucinated": 0,
         "other_insertions": 0,
     }
-    for index, pair in enumerate(pairs):
+    by_call = [shown[pair.heard.end - 1].call if pair.heard else None for pair in pairs]
+    twice = _duplicates(pairs, by_call)
+    silent = _in_silence(pairs, words, audio_s) if words is not None else set[int]()
+    for index, (pair, before, after) in enumerate(zip(pairs, _last(by_call), _next(by_call), strict=True)):
         if pair.step == DELETION:
-            causes["dropped" if _between_calls(index, pairs, shown) else "other_deletions"] += 1
+            between = before is not None and after is not None and before != after
+            causes["dropped" if between else "other_deletions"] += 1
         elif pair.step == INSERTION:
             if index in in_loop:
                 cause = "looped"
-            elif _duplicate(index, pairs, shown):
+            elif index in twice:
                 cause = "duplicated"
-            elif words is not None and _silence_s(index, pairs, words, audio_s) >= SILENCE_S:
+            elif index in silent:
                 cause = "hallucinated"
             else:
                 cause = "other_insertions"
@@ -146,45 +153,51 @@ def _class_of(through: bool, away_s: float) -> int:
     return 0 if through else max(1, int(np.searchsorted(DISTANCES_S, away_s, side="left")))
 
 
-def _call_beside(index: int, step: int, pairs: Sequence[Pair], shown: Sequence[Emitted]) -> int | None:
-    """The call that committed the nearest heard word before (step -1) or after (step 1) a pair."""
-    index += step
-    while 0 <= index < len(pairs):
-        heard = pairs[index].heard
-        if heard is not None:
-            return shown[heard.end - 1].call
-        index += step
-    return None
+def _last(values: Iterable[T | None]) -> list[T | None]:
+    """For each place, the last value before it."""
+    found: list[T | None] = []
+    last = None
+    for value in values:
+        found.append(last)
+        last = last if value is None else value
+    return found
 
 
-def _between_calls(index: int, pairs: Sequence[Pair], shown: Sequence[Emitted]) -> bool:
-    before, after = (_call_beside(index, step, pairs, shown) for step in (-1, 1))
-    return before is not None and after is not None and before != after
+def _next(values: Sequence[T | None]) -> list[T | None]:
+    """For each place, the first value after it."""
+    return _last(reversed(values))[::-1]
 
 
-def _duplicate(index: int, pairs: Sequence[Pair], shown: Sequence[Emitted]) -> bool:
-    """Whether an inserted word stands near the same word from another call: within the stretch of insertions, and
-    as far again on both sides, and one word more."""
-    first = end = index
-    while first > 0 and pairs[first - 1].step == INSERTION:
-        first -= 1
-    while end < len(pairs) and pairs[end].step == INSERTION:
-        end += 1
-    reach = end - first + 1
-    heard = pairs[index].heard
-    return heard is not None and any(
-        other.text == heard.text and shown[other.end - 1].call != shown[heard.end - 1].call
-        for pair in pairs[max(0, first - reach) : end + reach]
-        if (other := pair.heard) is not None
-    )
+def _duplicates(pairs: Sequence[Pair], by_call: Sequence[int | None]) -> set[int]:
+    """The insertions that stand near the same word from another call: within their stretch of insertions, and as far
+    again on both sides, and one word more."""
+    found, first = set[int](), 0
+    for inserted, stretch in groupby(pairs, key=lambda pair: pair.step == INSERTION):
+        end = first + len(list(stretch))
+        if inserted:
+            reach = end - first + 1
+            calls_of = defaultdict[str, set[int | None]](set)
+            for index in range(max(0, first - reach), min(len(pairs), end + reach)):
+                if heard := pairs[index].heard:
+                    calls_of[heard.text].add(by_call[index])
+            found |= {
+                index
+                for index in range(first, end)
+                if (heard := pairs[index].heard) and calls_of[heard.text] - {by_call[index]}
+            }
+        first = end
+    return found
 
 
-def _silence_s(index: int, pairs: Sequence[Pair], words: Sequence[Word], audio_s: float) -> float:
-    """How long nobody speaks where a pair without a spoken word stands."""
-    before = next((pair.said for pair in reversed(pairs[:index]) if pair.said), None)
-    after = next((pair.said for pair in pairs[index + 1 :] if pair.said), None)
-    begin_s = words[before.end - 1].end_s if before else 0.0
-    return (words[after.first].start_s if after else audio_s) - begin_s
+def _in_silence(pairs: Sequence[Pair], words: Sequence[Word], audio_s: float) -> set[int]:
+    """The pairs in a stretch of `SILENCE_S` or more in which nobody speaks."""
+    begins_s = _next([words[pair.said.first].start_s if pair.said else None for pair in pairs])
+    ends_s = _last([words[pair.said.end - 1].end_s if pair.said else None for pair in pairs])
+    return {
+        index
+        for index, (end_s, begin_s) in enumerate(zip(ends_s, begins_s, strict=True))
+        if (audio_s if begin_s is None else begin_s) - (end_s or 0.0) >= SILENCE_S
+    }
 
 
 def _loops(pairs: Sequence[Pair]) -> tuple[set[int], int]:

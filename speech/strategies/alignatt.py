@@ -15,6 +15,7 @@ from .sequential import words_before
 from .steps import Steps
 
 MARGIN_S = 0.5  # SimulStreaming's frame threshold: 25 frames of 20 ms
+_LONG_WORD_S = 0.6  # a word in the margin may have begun so long before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class AlignAtt:
 
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         duration_s = len(audio) / SAMPLE_RATE
-        steps = Steps(self.step_s, duration_s, overload, longest_s=self.window_s)
+        # What a call leaves in its margin must still be whole in the next window, however far that has moved on.
+        longest_s = self.window_s - self.margin_s - _LONG_WORD_S
+        steps = Steps(self.step_s, duration_s, overload, longest_s)
         inside: list[tuple[str, float]] = []  # committed words whose audio may still be in the window, and when
         kept_from_s = 0.0
         piece = steps.next(0.0)

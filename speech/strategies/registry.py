@@ -67,7 +67,7 @@ def _own(name: str) -> StrategyKind:
     module_name, _, class_name = name.partition(":")
     try:
         kind: Any = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"strategy {name!r}: {error}; expected package.module:Class that can be imported") from error
     missing = [method for method in ("of", "run", "fixed_calls") if not callable(getattr(kind, method, None))]
     if missing:

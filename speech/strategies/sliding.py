@@ -17,7 +17,7 @@ from whisper.audio import SAMPLE_RATE
 
 from .alignment import breaks_off, key, keys, overlap
 from .base import Call, Heard, checked_step
-from .steps import Steps, step_pieces
+from .steps import HALF_SAMPLE_S, Steps, step_pieces
 
 _LEAST_TO_KNOW = 8  # words: fewer may be said again by chance
 
@@ -51,7 +51,10 @@ class Sliding:
             words = heard.text.split()
             left = latest_words * (call.start_s - latest.start_s) / max(latest.end_s - latest.start_s, self.step_s)
             leaving = int(left + 0.5) - (latest_words - len(pending))
-            agreed, pending = agree([] if piece.gap else committed, pending, words, max(0, leaving), held)
+            if call.start_s < latest.end_s - HALF_SAMPLE_S:
+                agreed, pending = agree(committed, pending, words, max(0, leaving), held)
+            else:  # nothing is heard again: words that both texts hold are there by chance
+                agreed, pending = pending, words
             held = max(len(words), 9 * held // 10)
             latest, latest_words = call, len(words)
             piece = steps.next(heard.ready_at_s)

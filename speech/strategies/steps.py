@@ -19,7 +19,7 @@ OVERLOADS = {
     "drop": "if more than two steps wait, hear none of them and go on with the next, as whisper.cpp's stream does",
 }
 LONGEST_S = float(CHUNK_LENGTH)  # what Whisper hears at once
-_HALF_SAMPLE_S = 0.5 / SAMPLE_RATE  # three steps of 0.7 s end a hair before 2.1 s: no step follows for that
+HALF_SAMPLE_S = 0.5 / SAMPLE_RATE  # three steps of 0.7 s end a hair before 2.1 s: no step follows for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +48,18 @@ class Steps:
         """The next piece, given when the last call was ready; None at the end."""
         start_s = self._at(self._number)
         spoken_s = min(ready_at_s, self._duration_s)
-        gap = self._overload == "drop" and spoken_s - start_s > 2 * self._step_s + _HALF_SAMPLE_S
+        gap = self._overload == "drop" and spoken_s - start_s > 2 * self._step_s + HALF_SAMPLE_S
         if gap:
             self._origin_s, self._number = spoken_s, 0
             start_s = spoken_s
-        if start_s >= self._duration_s - _HALF_SAMPLE_S:
+        if start_s >= self._duration_s - HALF_SAMPLE_S:
             return None
         if self._overload == "grow" and spoken_s > self._at(self._number + 1):
             self._origin_s, self._number = min(spoken_s, start_s + self._longest_s), 0
         else:
             self._number += max(1, self._waiting(start_s, spoken_s))
         end_s = self._at(self._number)
-        if end_s >= self._duration_s - _HALF_SAMPLE_S:
+        if end_s >= self._duration_s - HALF_SAMPLE_S:
             self._origin_s, self._number, end_s = self._duration_s, 0, self._duration_s
         return Piece(start_s, end_s, gap)
 
@@ -67,9 +67,9 @@ class Steps:
         """How many steps one call may take: those that are whole, and the last of the recording."""
         if self._overload != "coalesce":
             return 1
-        at_most_s = min(spoken_s - start_s, self._longest_s) + _HALF_SAMPLE_S
+        at_most_s = min(spoken_s - start_s, self._longest_s) + HALF_SAMPLE_S
         if spoken_s >= self._duration_s and at_most_s >= self._duration_s - start_s:
-            return math.ceil((self._duration_s - start_s - _HALF_SAMPLE_S) / self._step_s)
+            return math.ceil((self._duration_s - start_s - HALF_SAMPLE_S) / self._step_s)
         return math.floor(at_most_s / self._step_s)
 
     def _at(self, number: int) -> float:

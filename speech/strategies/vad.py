@@ -153,7 +153,7 @@ def voice_pieces(
             middle = start + longest // 2
             quietest = middle + int(np.argmin(probabilities[middle:now])) + 1
             end(quietest, now)
-            start, spoken = quietest, now - quietest
+            start, spoken = quietest, max(0, now - silent - quietest)  # silence alone is no piece
     if spoken:
         start_s = start * _FRAME_S
         if start_s < duration_s:

@@ -7,8 +7,10 @@ import types
 import numpy as np
 import pytest
 from earspan.backends.errors import InputError
+from earspan.benchmarks.store import track
 from earspan.datasets.recording import Word
 from earspan.speech.engine import Clip, Hypothesis
+from earspan.speech.lagging import aware, unaware
 from earspan.speech.strategies import (
     AlignAtt,
     Call,
@@ -62,6 +64,19 @@ def test_alignatt_gives_the_text_back(seed: int, step_ms: int, more_ms: int):
     for call in job.played[:-1]:
         words = {w.text: w for w in recording.words or ()}
         assert all((words[w].start_s + words[w].end_s) / 2 <= call.call.end_s - 0.5 for w in call.committed)
+
+
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 999),
+    window_ms=st.integers(2_200, 8_000),
+    cost=st.floats(1, 12),
+    overload=st.sampled_from(["lag", "grow", "coalesce"]),
+)
+def test_alignatt_gives_the_text_back_where_calls_grow(seed: int, window_ms: int, cost: float, overload: str):
+    recording = planted_speech(seed, 30.0)  # a step of 1 s, the margin and a word fit into the window
+    job = played(recording, AlignAtt(window_ms / 1000, 1.0), overload, lambda call, hypothesis: cost)
+    assert job.text == recording.text
 
 
 @settings(max_examples=30)
@@ -159,6 +174,15 @@ def test_a_loop_is_heard_again_without_prompt_at_its_cost():
     assert [(p.call.end_s, p.finish_at_s) for p in job.played] == [(2, 2.5), (4, 4.5), (6, 6.5), (6, 7.0), (8, 8.5)]
 
 
+def test_what_was_said_before_dropped_audio_is_no_prompt():
+    engine = LoopingEngine("never")
+    job = Job(planted_speech(0, 8.0), Prompted(1.0), lambda call, hypothesis: 5.0 if call.end_s < 2 else 0.1, "drop")
+    play([job], engine)  # type: ignore[arg-type]
+    assert [(p.call.start_s, clip.prompt) for p, clip in zip(job.played, engine.asked, strict=True)] == [
+        (0, ""), (6, ""), (7, "part 2"),
+    ]  # fmt: skip
+
+
 def test_what_loops():
     assert loops("I see. " * 20)
     assert not loops("")
@@ -198,6 +222,29 @@ def test_long_speech_is_cut_where_it_sounds_least_like_speech():
     assert [(round(p.start_s / f), round(p.end_s / f), round(p.known_at_s / f)) for p in pieces] == [
         (0, 81, 100), (81, 141, 141),
     ]  # fmt: skip
+
+
+@given(
+    runs=st.lists(st.tuples(st.sampled_from([0.0, 0.9]), st.integers(1, 120)), max_size=12),
+    window_s=st.floats(1, 8),
+)
+@example(runs=[(0.9, 86), (0.0, 120)], window_s=3.0)  # the window fills in the pause after speech
+def test_no_piece_is_silence(runs: list[tuple[float, int]], window_s: float):
+    heard = np.array(frames(*runs))
+    pieces = voice_pieces(heard, len(heard) * 0.032, window_s, 0.3)
+    inside = [slice(round(piece.start_s / 0.032), round(piece.end_s / 0.032)) for piece in pieces]
+    assert all(heard[place].any() for place in inside)
+    outside = heard.copy()
+    for place in inside:
+        outside[place] = 0
+    assert not outside.any() or max(len(run) for run in np.split(outside, np.flatnonzero(outside == 0))) <= 4  # clicks
+
+
+def test_infinitely_fast_hardware_waits_for_the_cut():
+    job = played(planted_speech(4, 40.0, pause_s=0.02), Vad(5.0, probabilities=loud))
+    assert any(p.arrival_at_s > p.call.end_s for p in job.played)
+    shown = track(job, "vad", 5.0, None, None).emitted
+    assert [unaware(word) for word in shown] == pytest.approx([aware(word) for word in shown])
 
 
 def test_a_click_is_no_speech():
@@ -318,6 +365,7 @@ def test_an_own_strategy(monkeypatch):
         "no_such_module_at_all:X": "No module named 'no_such_module_at_all'",
         "my_strategies:nothing": "has no of and no run and no fixed_calls",
         ":": "expected package.module:Class",
+        ".relative:X": "expected package.module:Class",
     }.items():
         with pytest.raises(InputError, match=message):
             make_strategy(name, 2.0, None)

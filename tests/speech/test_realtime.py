@@ -72,6 +72,21 @@ def test_a_machine_that_is_slow_falls_behind_as_the_virtual_clock_says():
     assert job.backlog_s == pytest.approx(1.0)
 
 
+def test_what_a_strategy_does_ahead_is_no_time_of_the_recording():
+    wall, captions = Planted(), list[Caption]()
+
+    class Judging(Disjoint):
+        def run(self, audio: np.ndarray, overload: str = "lag"):
+            wall.at_s += 6
+            return (yield from super().run(audio, overload))
+
+    live = Here(Judging(1.0), wall, captions.append)
+    job = Job(silence(3.0), live, live.service_s)
+    play([job], Working(wall, lambda n: 0.25))  # type: ignore[arg-type]
+    assert [caption.shown_at_s for caption in captions] == [1.25, 2.25, 3.25]
+    assert job.backlog_s == 0
+
+
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 3), min_size=12, max_size=12))
 def test_the_measured_clock_equals_a_simulated_one_that_takes_as_long(takes_s: list[float]):

@@ -19,7 +19,7 @@ WORDS = [Word(text, float(i), i + 0.5) for i, text in enumerate(TEXT.split())]
 
 def heard_as(*calls: tuple[float, float, str], words: list[Word] | None = WORDS) -> Seams:
     stored = [
-        {"start_s": start_s, "end_s": end_s, "finish_at_s": end_s, "committed": text.split()}
+        {"start_s": start_s, "end_s": end_s, "arrival_at_s": end_s, "finish_at_s": end_s, "committed": text.split()}
         for start_s, end_s, text in calls
     ]
     shown = emitted(stored)
@@ -91,7 +91,7 @@ def test_one_call_has_no_cut_and_no_times_have_no_curve():
 
 
 def test_words_on_a_silent_recording_are_hallucinated():
-    stored = [{"start_s": 0.0, "end_s": 5.0, "finish_at_s": 6.0, "committed": ["thank", "you"]}]
+    stored = [{"start_s": 0.0, "end_s": 5.0, "arrival_at_s": 5.0, "finish_at_s": 6.0, "committed": ["thank", "you"]}]
     found = seams([], stored, emitted(stored), paired([], ["thank", "you"]))
     assert found.hallucinated == 2
     assert sum(found.curve, ErrorRate.zero()) == ErrorRate(0, 0, 2, 0)

@@ -206,6 +206,17 @@ def test_repeated_words_cost_little(vocabulary: int, limit: float):
     assert sum(scores[1:], scores[0]).rate < limit
 
 
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10_000), window_ms=st.integers(1_000, 6_000), vocabulary=st.sampled_from([3, 12, 200]))
+def test_windows_that_share_no_audio_are_chunks(seed: int, window_ms: int, vocabulary: int):
+    """However often words come again: none of them is taken for one that was heard before."""
+    spoken, window_s = speech(seed, vocabulary), window_ms / 1000
+    duration_s = window_s * (spoken.duration_s // window_s)  # else the last window reaches back into the one before
+    committed = play(Sliding(window_s, window_s), duration_s, spoken.hear_with_garbage)
+    chunks = play(Disjoint(window_s), duration_s, spoken.hear_with_garbage)
+    assert list(itertools.chain(*committed)) == list(itertools.chain(*chunks))
+
+
 def test_a_cut_word_before_or_after_silence_is_not_shown():
     spoken = Spoken((Word("hello", 0.8, 1.2), Word("again", 9.9, 10.3), Word("bye", 10.4, 10.6)), 12.0)
     committed = play(Sliding(4.0, 1.0), spoken.duration_s, spoken.hear_with_garbage)
