@@ -139,6 +139,8 @@ def _rows(work: Workload, mode: str, *, decode: bool) -> _Rows:
 
 def _begin_rows(work: Workload, mode: str) -> _Rows:
     """Operations up to the first token."""
+    if not work.affine:
+        return _rows(work, mode, decode=False)
     rows, more = _by_batch(replace(work, batch=1), mode)
     return replace(rows, features=rows.features + (work.batch - 1) * more)
 
@@ -146,14 +148,15 @@ def _begin_rows(work: Workload, mode: str) -> _Rows:
 def _decode_rows(work: Workload, mode: str) -> _Rows:
     """Operations of all decode steps, each at its mean size."""
     steps = work.decode_tokens
-    if work.prompt_tokens + max(steps, 2) > work.dims.n_text_ctx or not steps:
+    fits = work.prompt_tokens + max(steps, 2) + work.pass_tokens - 1 <= work.dims.n_text_ctx
+    if not (steps and fits and work.affine):
         return _rows(work, mode, decode=True)
     rows, by_batch, by_step, by_both = _by_batch_and_step(replace(_start(work), batch=1, decode_tokens=1), mode)
     b, t = work.batch - 1, steps - 1
     return replace(rows, features=rows.features + b * by_batch + t * by_step + b * t * by_both)
 
 
-# Every size is affine in the batch and, at the mean decode step, in the number of steps: a few workloads give them all
+# Sizes are affine in the batch and, at the mean decode step, in the number of steps: a few workloads give them all
 
 
 @lru_cache(maxsize=4096)

@@ -154,7 +154,7 @@ def _operator_split(hybrid: Hybrid, work: Workload) -> Shares:
         # the GPU's caches hold the whole batch; its weights are those of the encoder and prefill
         attend_s = hybrid.gpu.time(Part.of(part, "attend")).phases["decode"]
         projected = hybrid.lpu.time(Part.of(part, "project"))
-        rows = batch * part.dims.n_text_state * ITEM_BYTES[part.dtype]
+        rows = batch * part.pass_tokens * part.dims.n_text_state * ITEM_BYTES[part.dtype]
         crossings = part.decode_tokens * part.dims.n_text_layer
         # queries, keys and values of the token there and the result back, then a query there and the result back
         link_s = hybrid.link.seconds(3 * rows, crossings) + hybrid.link.seconds(rows, 3 * crossings)
@@ -172,6 +172,8 @@ def _draft_split(hybrid: Hybrid, work: Workload) -> Shares:
     before = hybrid.gpu.time(replace(Part.of(work, "encode", "prefill"), decode_tokens=0))
     if not work.decode_tokens:
         return _finish(before, None, 0.0, ())
+    if work.pass_tokens > 1:
+        raise InputError(f"{hybrid.name}: the split drafts by itself; leave out --draft, or type another split")
     # a round yields the proposals up to the first that is wrong, and the checker's own token
     per_round = (1 - DRAFT_KEPT ** (DRAFT_TOKENS + 1)) / (1 - DRAFT_KEPT)
     rounds = work.decode_tokens / per_round
@@ -245,9 +247,8 @@ def _serve(hybrid: Hybrid, call: Workload, streams: int) -> Timing:
             break
         batches = -(-streams // size)
         seconds = shares.seconds + (batches - 1) * shares.interval_s
-        if best is not None and seconds >= best[0]:
-            break
-        best = seconds, shares, size
+        if best is None or seconds < best[0]:  # a larger size may be better again: it may divide the streams evenly
+            best = seconds, shares, size
     if best is None:
         raise InputError(f"{hybrid.name}: {streams} streams given; expected at least 1")
     seconds, shares, size = best

@@ -108,7 +108,9 @@ def _plan(lpu: Lpu, chips: int, group: int, work: Workload) -> Plan:
 def _plans(lpu: Lpu, work: Workload) -> tuple[tuple[Plan, tuple[Pass, ...], int], ...]:
     """Every way to place the batch that fits, with its passes and how many batches are in flight."""
     chips = lpu.chips_for(work)
-    tried = (_plan(lpu, chips, group, work) for group in lpu.groups(chips))
+    # groups of unlike size wait for the smallest: better to leave the chips idle that are one too many
+    shapes = {(used, group): None for group in lpu.groups(chips) for used in (chips, chips // group * group)}
+    tried = (_plan(lpu, used, group, work) for used, group in shapes if used)
     held = ((plan, min(len(plan.stages), plan.calls_in_flight(work.kv_bytes))) for plan in tried)
     return tuple((plan, plan.passes(work), in_flight) for plan, in_flight in held if in_flight)
 
@@ -180,14 +182,11 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
         if not (plans := _plans(lpu, work)):
             break
         wire_s = _wire_s(lpu, work)
-        before = best
         for plan, passes, in_flight in plans:
             cycles = finish_cycles(passes, batches, in_flight)
             seconds = max(batches * wire_s, cycles / plan.chip.clock_hz + wire_s) + 2 * lpu.device["host_latency"]
             if best is None or seconds < best[0]:
                 best = seconds, plan, work
-        if best is before:
-            break  # larger batches only get worse from here
     if best is None:
         return _time(lpu, call)  # which says that not one call fits
     seconds, plan, work = best

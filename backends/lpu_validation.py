@@ -5,7 +5,8 @@ all others are tests.
 """
 
 from .check import Check
-from .device import Device, load_device
+from .device import Device
+from .device_file import load_device
 from .lpu import Lpu
 from .lpu_chip import Chip, tile
 from .lpu_compile import ALU_STEPS

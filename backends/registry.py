@@ -5,8 +5,9 @@ A GPU and an LPU that share each call: `h100+groq-v1x16`, or `h100+groq-v1x16@op
 
 import re
 from functools import lru_cache
+from pathlib import Path
 
-from .device import device_names, load_device
+from .device_file import device_names, load_device
 from .errors import InputError, unknown
 from .gpu import gpu_backend
 from .hybrid import hybrid_backend
@@ -26,7 +27,7 @@ def backend_names() -> list[str]:
 @lru_cache(maxsize=256)
 def get_backend(name: str) -> Backend:
     """The backend called `name`; `InputError` if there is none, or if its device file is not valid."""
-    if "+" in name and not name.endswith(".toml"):
+    if "+" in name and not Path(name).is_file():
         pair, _, mode = name.partition("@")
         gpu, _, lpu = pair.partition("+")
         return hybrid_backend(name, get_backend(gpu), get_backend(lpu), mode or "phase")

@@ -6,6 +6,7 @@ whole text at once and goes over it several times, instead of once per token.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from .errors import InputError
 from .workload import ITEM_BYTES, Op, Workload
@@ -25,6 +26,8 @@ class MixtureWorkload(Workload):
 
     experts: int = 8
     active: int = 2
+
+    affine: ClassVar[bool] = False  # the more tokens, the fewer experts are new
 
     def __post_init__(self) -> None:
         # super() is of the class before slots were added

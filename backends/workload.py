@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
+from typing import ClassVar
 
 from .errors import InputError
 from .models import Dimensions
@@ -43,6 +44,9 @@ class Workload:
     dtype: str = "fp16"
     weight_dtype: str = ""
     pass_tokens: int = 1
+
+    # whether the sizes of every operation grow by as much with each call of the batch, and with each step
+    affine: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dims", Dimensions.of(self.dims))

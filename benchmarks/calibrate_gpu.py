@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends.device import FOLDER, read_device
+from ..backends.device_file import FOLDER, read_device
 from ..backends.errors import InputError, unknown
 from ..backends.gpu_kernels import COLUMNS, QUERY_TILE, Kernel, Surface, soft_maximum
 from .kernel_fit import Problem, fit

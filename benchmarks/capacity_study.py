@@ -182,7 +182,7 @@ class Study:
         )
         # as many calls of the rarest tier as a verdict needs
         duration_s = STEPS * max(load.step_s for load in loads)
-        rarest = min(load.streams * duration_s / load.step_s for load in loads)
+        rarest = min(load.streams * load.calls_per_step * duration_s / load.step_s for load in loads)
         replicas = math.ceil(1.5 * LEAST_CALLS / rarest)
         outcome = simulate(server, loads, duration_s, replicas=replicas, seed=self.seed)
         return verdict(outcome, *(promises[tier].latency_s for tier in streams)).valid

@@ -4,7 +4,8 @@ import argparse
 import json
 from dataclasses import asdict
 
-from ..backends.device import Device, device_names, load_device
+from ..backends.device import Device
+from ..backends.device_file import device_names, load_device
 from .tables import show_table
 from .validation import show_validation
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..backends.device import FOLDER as DEVICES
-from ..backends.device import device_names
+from ..backends.device_file import FOLDER as DEVICES
+from ..backends.device_file import device_names
 from ..backends.errors import InputError
 from ..backends.models import Dimensions, resolve_dims
 from ..backends.registry import get_backend

@@ -14,6 +14,7 @@ from ..backends.registry import get_backend
 from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Timing
 from ..backends.workload import PADDINGS, Workload
+from .options import positive_seconds
 from .tables import show_table
 
 HELP = "predict the time of one Whisper call on one device"
@@ -24,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan time`."""
     parser.add_argument("--model", default="large-v3", help="Whisper size or checkpoint (default: %(default)s)")
     parser.add_argument("--backend", default="h100", help="device, as `earspan devices` lists them (default: h100)")
-    parser.add_argument("--audio", type=float, default=30.0, metavar="S", help="seconds of audio (default: 30)")
+    parser.add_argument(
+        "--audio", type=positive_seconds, default=30.0, metavar="S", help="seconds of audio (default: 30)"
+    )
     parser.add_argument("--padding", default="full", choices=PADDINGS, help="pad audio to 30 s, or fit it")
     parser.add_argument("--tokens", type=int, metavar="N", help="decode steps (default: 3.3 per second of audio)")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="calls served together (default: 1)")

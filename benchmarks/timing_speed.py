@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..backends.device import load_device
+from ..backends.device_file import load_device
 from ..backends.gpu import Gpu, gpu_backend, sweep
 from ..backends.models import DIMENSIONS
 from ..backends.span import TOKENS_PER_S, window_call

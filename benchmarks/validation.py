@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from ..backends import lpu_validation
 from ..backends.check import Check
-from ..backends.device import Device, load_device
+from ..backends.device import Device
+from ..backends.device_file import load_device
 from ..backends.validation import BAND, end_to_end
 from .tables import show_table
 

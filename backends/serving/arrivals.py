@@ -57,6 +57,17 @@ class Load:
         return (AGREEING_CALLS[self.strategy] - 1) * self.step_s
 
     @property
+    def calls_per_step(self) -> float:
+        """Part of the steps whose call is made: all, unless those of silent steps are left out.
+
+        A pause lasts through a step with exp(-step / mean pause); a sliding window still calls in the step after.
+        """
+        if self.activity == 1 or not self.skip_silence:
+            return 1.0
+        pause_s = TALK_SPURT_S * (1 - self.activity) / self.activity
+        return 1 - (1 - self.activity) * math.exp(-AGREEING_CALLS[self.strategy] * self.step_s / pause_s)
+
+    @property
     def mean_tokens(self) -> int:
         """Decode steps of a call, as `backends.span.window_call` has them but for its limit."""
         return math.ceil(round(self.tokens_per_s * self.window_s, 6))

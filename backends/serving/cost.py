@@ -7,7 +7,8 @@ would break even with another.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..device import Device, device_names
+from ..device import Device
+from ..device_file import device_names
 from ..errors import InputError, unknown
 from ..gpu import Gpu
 from ..hybrid import Hybrid

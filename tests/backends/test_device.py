@@ -1,7 +1,9 @@
+import re
 import tomllib
 
 import pytest
-from earspan.backends.device import BASES, FOLDER, KINDS, device_names, load_device, read_device
+from earspan.backends.device import BASES, KINDS
+from earspan.backends.device_file import FOLDER, device_names, load_device, read_device
 from earspan.backends.errors import InputError
 
 WANTED = {"t4", "l4", "l40s", "a100", "h100", "h200", "b200", "geforce-4090", "orin", "tpu-v5e", "tpu-v6e", "groq-v1"}
@@ -101,6 +103,13 @@ def _line(key):
         ("[kernels.gemm.compute]", "[kernels.gemm.computing]", "[kernels.gemm]", "unknown key 'computing'"),
         ("p90 =", "p99 =", "[[validation]]", "p90 is missing"),
         ('kind = "gpu"', 'kind = "gpu"\ncolour = 1', "colour", "unknown key"),
+        ('kind = "gpu"', 'kind = ["gpu"]', "kind", "expected one of gpu"),
+        ('value = 3350, unit = "GB/s",', 'value = 3350, unit = ["GB/s"],', "memory_bandwidth", "GB/s or TB/s"),
+        ("value = 3350,", f"value = 3350{'0' * 400},", "memory_bandwidth", "positive"),
+        ("value = 3350,", 'value = 3350, range = ["a", "b"],', "memory_bandwidth", "expected [least, largest]"),
+        ("value = 3350,", "value = 3350, range = [-1, 4000],", "memory_bandwidth", "expected [least, largest]"),
+        ("value = 3350,", "value = 3350, range = [0.0, inf],", "memory_bandwidth", "expected [least, largest]"),
+        ('basis = "fitted"', 'basis = "foo"', "[kernels.gemm]", "basis is 'foo'; expected one of published"),
     ],
 )
 def test_a_malformed_file_is_refused_with_file_line_and_key(tmp_path, old, new, key, says):
@@ -115,6 +124,29 @@ def test_a_malformed_file_is_refused_with_file_line_and_key(tmp_path, old, new, 
     assert f"{path}, line {line}: {key.strip('[]')}: " in message
     assert says in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("tables", "says"),
+    [
+        ("kernels = 3", "kernels: 3 given"),
+        ("borrowed = 3", "borrowed: 3 given"),
+        ("validation = 3", "validation: 3 given"),
+        ("validation = [3]", "validation: 3 given; expected a table"),
+        ("[borrowed]\ngemm = { device = 3, reason = 'x' }", "gemm: unknown device '3'"),
+        ("[borrowed]\ngemm = { device = 'mine.toml', reason = 'x' }", "gemm: unknown device 'mine.toml'"),
+    ],
+)
+def test_tables_of_another_kind_are_refused(tmp_path, tables, says):
+    # without the tables that it stands for
+    blocks = re.split(r"(?m)^(?=\[)", GOOD)
+    dropped = ("[[validation]]",) if tables.startswith("validation") else ("[kernels", "[[validation]]")
+    top, *rest = [block for block in blocks if not block.startswith(dropped)]
+    path = tmp_path / "mine.toml"
+    path.write_text("".join([top, *rest, tables] if tables.startswith("[") else [top, tables, "\n", *rest]))
+    with pytest.raises(InputError, match=r"mine\.toml") as caught:
+        read_device(path)
+    assert says in str(caught.value)
 
 
 def test_every_required_figure_is_missed_when_absent(tmp_path):

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 from earspan.backends import gpu as gpu_module
-from earspan.backends.device import device_names, load_device
+from earspan.backends.device_file import device_names, load_device
 from earspan.backends.gpu import MODES, gpu_backend, sweep
 from earspan.backends.gpu_kernels import rows_of, soft_maximum
 from earspan.backends.gpu_runtime import kernels

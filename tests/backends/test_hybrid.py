@@ -161,3 +161,27 @@ def test_a_gpu_pays_for_no_launch_and_no_sampling_of_phases_that_it_does_not_run
     assert [phase for phase, seconds in attended.items() if seconds] == ["decode", "transfer"]
     assert encoded["encode"] == pytest.approx(whole["encode"])
     assert attended["decode"] < whole["decode"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("streams", [17, 18, 20])
+def test_streams_are_served_in_the_best_of_all_sizes(mode, streams):
+    call = Workload(TURBO, audio_s=10, decode_tokens=33)
+    both = get_backend(f"h100+groq-v1x16@{mode}")
+    every = []
+    for size in {1, 4, 16, 64, streams}:
+        if size <= streams:
+            shares = both.shares(replace(call, batch=size))
+            every.append(shares.seconds + (-(-streams // size) - 1) * shares.interval_s)
+    assert both.serve(call, streams).seconds == pytest.approx(min(every))
+
+
+def test_all_tokens_of_a_pass_cross_the_link():
+    plain = Workload(TURBO, decode_tokens=12)
+    one, four = (hybrid("operator", 0.0, 1e6).shares(replace(plain, pass_tokens=tokens)).link_s for tokens in (1, 4))
+    assert four == pytest.approx(4 * one)
+
+
+def test_a_split_that_drafts_takes_no_drafted_call():
+    with pytest.raises(InputError, match="drafts by itself; leave out --draft"):
+        get_backend("h100+groq-v1x16@draft").time(Workload(TURBO, decode_tokens=12, pass_tokens=4))

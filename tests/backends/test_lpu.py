@@ -3,7 +3,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from earspan.backends.device import load_device
+from earspan.backends.device_file import load_device
 from earspan.backends.errors import InputError
 from earspan.backends.lpu import Lpu, lpu_backend
 from earspan.backends.lpu_chip import Chip, tile
@@ -55,6 +55,14 @@ def test_too_few_chips_are_refused_with_the_number_needed():
 def test_without_a_number_of_chips_the_least_is_used():
     call = Workload(TURBO, decode_tokens=30)
     assert lpu().time(call) == lpu(5).time(call)
+
+
+@pytest.mark.parametrize("chips", [8, 16, 24])
+def test_a_chip_too_many_is_left_idle(chips):
+    call = Workload(TURBO, decode_tokens=33)
+    enough, more = lpu(chips).time(call), lpu(chips + 1).time(call)
+    assert more.seconds <= enough.seconds
+    assert lpu(chips + 1).serve(call, 16).seconds <= lpu(chips).serve(call, 16).seconds
 
 
 def test_one_matmul_by_hand():

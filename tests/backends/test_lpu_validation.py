@@ -1,5 +1,5 @@
 import pytest
-from earspan.backends.device import load_device
+from earspan.backends.device_file import load_device
 from earspan.backends.lpu_chip import Chip
 from earspan.backends.lpu_validation import lpu_checks, resnet_cycles
 

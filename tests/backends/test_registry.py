@@ -1,7 +1,7 @@
 import shutil
 
 import pytest
-from earspan.backends.device import FOLDER
+from earspan.backends.device_file import FOLDER
 from earspan.backends.errors import InputError
 from earspan.backends.gpu import Gpu
 from earspan.backends.lpu import Lpu
@@ -45,6 +45,8 @@ def test_a_device_file_is_a_backend(tmp_path):
     assert get_backend(str(path)).time(work) == get_backend("l4").time(work)
     shutil.copy(FOLDER / "groq-v1.toml", path)
     assert get_backend(f"{path}x16").time(work) == get_backend("groq-v1x16").time(work)
+    other = shutil.copy(path, tmp_path / "other.toml")
+    assert get_backend(f"h100+{other}").time(work) == get_backend("h100+groq-v1").time(work)
 
 
 @pytest.mark.parametrize(

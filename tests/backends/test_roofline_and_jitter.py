@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from earspan.backends.device import load_device
+from earspan.backends.device_file import load_device
 from earspan.backends.errors import InputError
 from earspan.backends.gpu import gpu_backend
 from earspan.backends.gpu_batch import time_ragged

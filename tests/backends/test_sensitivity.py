@@ -1,5 +1,5 @@
 import pytest
-from earspan.backends.device import FOLDER, load_device, read_device
+from earspan.backends.device_file import FOLDER, load_device, read_device
 from earspan.backends.errors import InputError
 from earspan.backends.lpu import lpu_backend
 from earspan.backends.models import DIMENSIONS

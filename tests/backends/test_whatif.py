@@ -72,3 +72,13 @@ def test_impossible_decoders_are_refused():
         MixtureWorkload(TURBO, experts=2, active=3)
     with pytest.raises(InputError, match="0 text tokens"):
         RefinedWorkload(TURBO, text_tokens=0)
+
+
+@pytest.mark.parametrize(("name", "batch"), [("h100", 1), ("h100", 8), ("h100", 64), ("groq-v1x32", 1), ("lp30x8", 8)])
+def test_fewer_active_experts_never_cost_more(name, batch):
+    """However many tokens: no more experts are read than there are."""
+    few, all_of_them = (
+        get_backend(name).time(MixtureWorkload(TURBO, batch=batch, decode_tokens=9, experts=8, active=active))
+        for active in (2, 8)
+    )
+    assert few.phases["decode"] <= all_of_them.phases["decode"]

@@ -3,7 +3,7 @@ import re
 
 import numpy as np
 import pytest
-from earspan.backends.device import FOLDER, read_device
+from earspan.backends.device_file import FOLDER, read_device
 from earspan.backends.gpu_kernels import soft_maximum
 from earspan.backends.lpu_validation import lpu_checks
 from earspan.backends.validation import BAND, end_to_end

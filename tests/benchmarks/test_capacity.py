@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from earspan.backends.device import load_device
+from earspan.backends.device_file import load_device
 from earspan.backends.lpu import Lpu
 from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend

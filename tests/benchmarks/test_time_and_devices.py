@@ -2,7 +2,7 @@ import argparse
 import json
 
 import pytest
-from earspan.backends.device import FOLDER, device_names
+from earspan.backends.device_file import FOLDER, device_names
 from earspan.backends.errors import InputError
 from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
@@ -61,6 +61,13 @@ def test_time_refuses_bad_input(argv, capsys):
     with pytest.raises(InputError):
         call(time, *argv)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "0", "ten"])
+def test_time_refuses_what_is_no_length(seconds, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        call(time, "--audio", seconds)
+    assert "--audio" in capsys.readouterr().err
 
 
 def test_devices_lists_all_of_them(capsys):

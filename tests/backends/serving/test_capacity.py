@@ -8,7 +8,7 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
-from earspan.backends.serving.arrivals import Load
+from earspan.backends.serving.arrivals import Load, calls_of
 from earspan.backends.serving.capacity import capacity, simulated_span, trial
 from earspan.backends.serving.cost import Price, bill_of, read_price
 from earspan.backends.serving.fleet import Option, Tier, cheapest_fleet, demand_after
@@ -38,6 +38,29 @@ def test_capacity_of_a_periodic_queue_is_known():
     assert found.limited_by == "falls behind"
     assert found.batch == 1
     assert found.busy == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.02])
+def test_a_server_that_falls_behind_slowly_is_seen_to(seconds):
+    found = capacity(fixed(seconds), Load(1, 5, 1))
+    assert found.streams == pytest.approx(1 / seconds, rel=0.01)  # 4 % more are late only after 24 steps
+
+
+@settings(max_examples=20, deadline=None)
+@given(activity=st.floats(0.05, 0.95), step_s=st.floats(0.2, 2), sliding=st.booleans())
+def test_the_part_of_the_steps_that_call(activity, step_s, sliding):
+    kind = {} if sliding else {"strategy": "disjoint"}
+    load = Load(400, 5 if sliding else step_s, step_s, activity=activity, skip_silence=True, **kind)
+    made = len(calls_of((load,), 100 * step_s)) / (400 * 100)
+    assert made == pytest.approx(load.calls_per_step, rel=0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("activity", [0.05, 0.2, 0.5])
+def test_silence_that_is_skipped_leaves_room_for_other_streams(activity):
+    load = Load(1, 0.5, 0.5, "disjoint", activity=activity, skip_silence=True)
+    found = capacity(fixed(0.05), load)
+    # 10 streams that always speak; calls of the others come by chance, so that not all of the room can be used
+    assert 10 < found.streams < 10 / load.calls_per_step
 
 
 def test_capacity_within_a_budget():
