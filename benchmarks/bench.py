@@ -31,6 +31,7 @@ from .options import (
     positive_seconds,
     recogniser_of,
     seconds_list,
+    seed,
     use_all_cores,
 )
 from .playing import (
@@ -126,7 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--word-times", default="model", choices=("model", "none"),
         help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
-    add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
+    add("--seed", type=seed, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/bench"), metavar="FOLDER", help="default: runs/bench")
     add_decoding_arguments(parser)
     add("--json", action="store_true", help="print results.json instead of the table")
@@ -261,6 +262,8 @@ def _meta(
     failed: list[dict[str, str]],
 ) -> dict[str, Any]:
     described = {"name": dataset.name, "licence": dataset.licence}
+    # without word times no recording is cut
+    heads = f", the first {args.live_audio:g} s of each" if size_of(live) != size_of(recordings) else ""
     return {
         "benchmark": "bench",
         **what_was_run(args, timed_as, recogniser),
@@ -268,7 +271,7 @@ def _meta(
         "row_dataset": {
             **described,
             **size_of(live),
-            "name": f"{dataset.name}, the first {args.live_audio:g} s of each",
+            "name": dataset.name + heads,
         },
         "settings": {
             "strategy": args.strategy,

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from .capacity_claims import VARIATIONS, Claim, claims
 from .capacity_page import render_capacity
 from .capacity_study import Point, Promise, Study, batch_curve
 from .capacity_words import sentences, show
-from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, seconds_list
+from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, seconds_list, seed
 from .progress import stage
 from .report_data import Curve, Node
 from .store import SCHEMA, environment, read_json, write_whole
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batching", default="dynamic", choices=BATCHING, help="how GPUs form batches (default: dynamic)")
     add("--max-batch", type=positive_count, default=MAX_BATCH, help=f"default: {MAX_BATCH}")
     add("--max-wait", type=float, default=0.0, metavar="S", help="a call's wait for others (default: 0)")
-    add("--seed", type=int, default=0, help="seed of phases and jitter (default: 0)")
+    add("--seed", type=seed, default=0, help="seed of phases and jitter (default: 0)")
     add("--out", type=Path, default=Path("runs/capacity"), metavar="FOLDER", help="default: runs/capacity")
     add("--json", action="store_true", help="print results.json instead of tables")
 
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     results = {
         "schema": SCHEMA,
         "benchmark": "capacity",
-        "command": " ".join(["earspan", "capacity", *_given(args)]),
+        "command": "earspan " + shlex.join(sys.argv[1:]),
         "timed_as": args.timed_as,
         "timed_padding": args.padding,
         "wer_source": wer_source,
@@ -264,9 +265,3 @@ def _elasticities(elasticity: float | None) -> list[dict[str, Any]]:
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
     names = ("window", "latency", "padding", "activity", "skip_silence", "batching", "max_batch", "max_wait", "seed")
     return {name: getattr(args, name) for name in names} | {"tokens_per_s": TOKENS_PER_S, "tiers": list(args.tiers)}
-
-
-def _given(args: argparse.Namespace) -> list[str]:
-    prices = [f"--price {','.join(args.price)}"] if args.price else []
-    wer = [f"--wer {args.wer.name}"] if args.wer else []
-    return [f"--timed-as {args.timed_as}", f"--backends {','.join(args.backends)}", *prices, *wer]

@@ -92,6 +92,9 @@ def _wer_figure(results: Row, rows: Sequence[Row], latency_s: float, dots: str) 
         f"{latency_s:g} s of latency. WER is {source['model']}'s on {source['dataset']} in windows of each length, "
         f"measured at a step of {source['step_s']:g} s; time and cost are {results['timed_as']}'s. {dots}"
     )
+    if without := sorted({row["window_s"] for row in rows if row["wer"] == 0}):
+        windows = ", ".join(f"{window_s:g}" for window_s in without)
+        about += f" Windows of {windows} s have no error, and no place on a logarithmic axis."
     axis = Axis("Word error rate, percent (logarithmic)", scale=100.0)
     chart = _chart("Cost against WER", rows, axis, "wer", COST, "usd_per_audio_h")
     return _figure("Cost against word error rate", about, chart)

@@ -191,7 +191,8 @@ class Study:
 def batch_curve(backend: Backend, study: Study, window_s: float = 10.0) -> dict[str, Any]:
     """Calls per second in batches of 1, 2, 4 ... 256, of the whole call and of its decode steps alone.
 
-    in_flight: batches that are served at a time. Only sizes that the memory holds are there.
+    in_flight: batches that are served at a time. Only sizes that the memory holds are there; where that is not even
+    one call, there are no rows, and all that follows from them is None.
     """
     call = window_call(study.template, window_s, study.load.tokens_per_s)
     rows = []
@@ -209,8 +210,8 @@ def batch_curve(backend: Backend, study: Study, window_s: float = 10.0) -> dict[
                 "in_flight": timing.seconds / timing.interval_s,
             }
         )
-    best = max(row["calls_per_s"] for row in rows)
-    enough = next(row for row in rows if row["calls_per_s"] >= 0.9 * best)
+    best = max((row["calls_per_s"] for row in rows), default=0)
+    enough = next((row for row in rows if row["calls_per_s"] >= 0.9 * best), None)
     decoding = [row for row in rows if row["decoded_per_s"]]
     most = max((row["decoded_per_s"] for row in decoding), default=0)
     for_decode = next((row["batch"] for row in decoding if row["decoded_per_s"] >= 0.9 * most), None)
@@ -218,8 +219,8 @@ def batch_curve(backend: Backend, study: Study, window_s: float = 10.0) -> dict[
         "backend": backend.name,
         "kind": kind_of(backend),
         "rows": rows,
-        "batch_90": enough["batch"],
-        "served_together_90": enough["batch"] * enough["in_flight"],
+        "batch_90": enough and enough["batch"],
+        "served_together_90": enough and enough["batch"] * enough["in_flight"],
         "batch_90_decode": for_decode,
-        "largest": rows[-1]["batch"],
+        "largest": max((row["batch"] for row in rows), default=None),
     }

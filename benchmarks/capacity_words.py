@@ -64,7 +64,9 @@ def _break_even(results: Row) -> list[str]:
 def _batches(results: Row) -> list[str]:
     parts = []
     for row in results["batches"]:
-        if row["kind"] == "GPU":
+        if row["batch_90"] is None:
+            parts.append(f"{row['backend']} cannot hold one call")
+        elif row["kind"] == "GPU":
             parts.append(f"{row['backend']} {row['batch_90']} (decode steps alone {row['batch_90_decode']})")
         else:
             parts.append(f"{row['backend']} {row['batch_90']}, {row['served_together_90']:.0f} in service together")

@@ -10,7 +10,7 @@ from ..speech.regimes import regime, regime_version
 from ..speech.score import ErrorRate, aligned_words
 from ..speech.significance import LEVEL, Mapsswe, mapsswe, paired_bootstrap
 from .evaluation import scored, units_of
-from .options import positive_count
+from .options import positive_count, seed
 from .store import Run, read_raw
 from .summary import percent
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", type=Path, metavar="A", help="folder of an evaluation")
     parser.add_argument("b", type=Path, metavar="B", help="folder of another, of the same data")
     parser.add_argument("--regime", help="scoring rules for both (default: those of the runs, which must be the same)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the bootstrap (default: 0)")
     parser.add_argument(
         "--replicates", type=positive_count, default=10_000, metavar="N", help="bootstrap replicates (default: 10000)"
     )

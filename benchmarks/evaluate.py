@@ -15,7 +15,8 @@ from ..backends.device_file import device_names
 from ..backends.errors import InputError
 from ..backends.models import Dimensions, resolve_dims
 from ..backends.registry import get_backend
-from ..backends.workload import PADDINGS
+from ..backends.span import TOKENS_PER_S, window_call
+from ..backends.workload import PADDINGS, Workload
 from ..datasets import Dataset, Entry, Recording, open_dataset
 from ..datasets.selection import STREAM_KEYS, Stream, join_streams, sample
 from ..speech.attention import Attention
@@ -35,6 +36,7 @@ from .options import (
     positive_count,
     positive_seconds,
     recogniser_of,
+    seed,
     use_all_cores,
 )
 from .playing import (
@@ -75,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--word-times", default="model", choices=("model", "none"),
         help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
     add("--regime", default="whisper", help="scoring rules: whisper, whisper+compounds, none, FILE.toml")
-    add("--seed", type=int, default=0, help="seed of the sample and of the bootstrap (default: 0)")
+    add("--seed", type=seed, default=0, help="seed of the sample and of the bootstrap (default: 0)")
     add("--export", type=comma_list, default=[], metavar="A,B", help=f"write for other tools: {', '.join(EXPORTS)}")
     add("--out", type=Path, default=Path("runs/evaluate"), metavar="FOLDER", help="default: runs/evaluate")
     add_decoding_arguments(parser)
@@ -95,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         check_windows([args.window], WINDOW_LIMIT_S)
     defects: list[str] = []
     datasets = [open_dataset(name, defects) for name in args.dataset]
+    _check_names(datasets)
     units = _units(datasets, args)
     recogniser = recogniser_of(args)
     use_all_cores()
@@ -124,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
 
     meta = _meta(args, timed_as, recogniser, datasets, units, heard)
     meta["backends"] = [backend_row] if backend_row else []
+    meta["warnings"] += _overload(backend_row)
     meta["failed"] = [{"recording": "-", "reason": defect} for defect in defects] + failed
     meta["word_times"] = word_times.meta(recogniser)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
@@ -147,8 +151,32 @@ def _setting(args: argparse.Namespace, dims: Dimensions) -> tuple[dict[str, Any]
     backend = get_backend(args.backend)
     planned = plan_span(backend, dims, args, args.streams, args.step)
     window_s = window_of(args, planned, "hear")
-    row = {**planned_row(backend, planned, dims, args), "device_sha256": _device_digests(args.backend)}
+    call = window_call(Workload(dims, padding=args.padding), window_s, TOKENS_PER_S)
+    row = {
+        **planned_row(backend, planned, dims, args),
+        "window_s": window_s,
+        "window_service_s": backend.serve(call, args.streams).seconds,
+        "device_sha256": _device_digests(args.backend),
+    }
     return row, _Setting(window_s, step_s, backend.name), service_time(backend, dims, args)
+
+
+def _check_names(datasets: Sequence[Dataset]) -> None:
+    """Raise `InputError` if two datasets have one name: their recordings could not be told apart."""
+    names = [dataset.name for dataset in datasets]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"--dataset: two are called {twice!r}; name each once, and evaluate other forms of it apart")
+
+
+def _overload(row: dict[str, Any] | None) -> list[str]:
+    """A warning where the windows that are heard are longer than the backend sustains."""
+    if row is None or (row["span_s"] is not None and row["window_s"] <= row["span_s"]):
+        return []
+    sustained = "no window" if row["span_s"] is None else f"windows of at most {row['span_s']:g} s"
+    return [
+        f"{row['backend']} sustains {sustained} here, limited by {row['limited_by']}; heard in windows of "
+        f"{row['window_s']:g} s it may fall behind, and latency grows with the recordings"
+    ]
 
 
 def _device_digests(backend: str) -> dict[str, str]:

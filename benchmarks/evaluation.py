@@ -189,7 +189,12 @@ def _summary(results: dict[str, Any]) -> list[str]:
     if results.get("word_times"):
         sentences.append(results["word_times"]["note"])
     sentences += [
-        f"Times are simulated: {results['timed_as']} on {row['backend']}, span {row['span_s'] or 0:g} s."
-        for row in results["rows"]
+        f"Times are simulated: {results['timed_as']} on {row['backend']}, {_windows(row)}." for row in results["rows"]
     ]
     return sentences
+
+
+def _windows(row: dict[str, Any]) -> str:
+    """What was heard, and what the backend sustains. Runs of before do not say what was heard."""
+    span = f"span {row['span_s']:g} s" if row["span_s"] is not None else "which sustains no window"
+    return f"heard in windows of {row['window_s']:g} s, {span}" if "window_s" in row else span

@@ -1,6 +1,7 @@
 """An evaluation on the terminal and as a page: rates by dataset and speaker, warnings, and the errors word by word."""
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from .report import closed_page
 from .report_data import Node
 from .report_tables import scrolling
 from .seam_figures import seam_section
-from .store import Run
+from .store import Run, read_raw
 from .summary import interval, percent, print_closing
 from .tables import show_table
 
@@ -30,6 +31,16 @@ def evaluated(stored: Run, folder: Path, exports: Sequence[str]) -> tuple[dict[s
     for name in exports:
         export(name, stored, results, folder / "export")
     return results, page
+
+
+def page_again(results: dict[str, Any], folder: Path) -> str:
+    """The page of a stored evaluation; without its errors word by word, with a note on stderr, if those are lost."""
+    try:
+        aligned = worst(read_raw(folder), _ON_PAGE)
+    except InputError as error:
+        print(f"errors word by word are left out: {error}", file=sys.stderr)
+        aligned = []
+    return render_evaluation(results, aligned)
 
 
 def print_evaluation(results: dict[str, Any], folder: Path) -> None:

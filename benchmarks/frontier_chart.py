@@ -45,8 +45,8 @@ class Axis:
 
 def lines_of(rows: Sequence[dict[str, Any]], x: str, y: str, better: str = "low") -> list[Line]:
     """The rows with both values, a line for each backend by rising x; dominated: a row of any backend is as good in
-    both and better in one."""
-    known = [row for row in rows if row["streams"] and row.get(x) is not None and row.get(y) is not None]
+    both and better in one. Axes are logarithmic, so a row with a value of 0 has no place."""
+    known = [row for row in rows if row["streams"] and row.get(x) and row.get(y)]
     sign = 1 if better == "low" else -1
 
     def beaten(row: dict[str, Any]) -> bool:

@@ -51,6 +51,13 @@ def positive_count(text: str) -> int:
     return value
 
 
+def seed(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 0 or more")
+    return int(text)
+
+
 def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     """How calls are transcribed: engine, decoding, language, draft, cache."""
     add = parser.add_argument

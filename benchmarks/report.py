@@ -45,24 +45,21 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
     try:
-        page = page_of(results)
+        page = page_of(results, args.folder)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     report = args.folder / "report.html"
-    try:
-        write_whole(report, page)
-    except OSError as error:
-        raise InputError(f"{report}: {error.strerror}") from error
+    write_whole(report, page)
     print(report)
     return 0
 
 
-def page_of(results: dict[str, Any]) -> str:
-    """The page of any benchmark's results."""
+def page_of(results: dict[str, Any], folder: Path) -> str:
+    """The page of any benchmark's results, whose raw files, if need be, are in `folder`."""
     if isinstance(results, dict) and results.get("benchmark") == "evaluate":
-        from .evaluation_page import render_evaluation  # which takes its style from here
+        from .evaluation_page import page_again  # which takes its style from here
 
-        return render_evaluation(results)
+        return page_again(results, folder)
     if isinstance(results, dict) and results.get("benchmark") == "strategies":
         from .strategy_page import render_strategies
 

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Derive, write and print the results. Exit code 1 if recordings had failed."""
     stored = read_raw(args.folder)
+    check_exports(args.export, stored.meta["benchmark"])
     if args.regime:
         regime(args.regime)  # refused before anything is written
         stored.meta["settings"]["regime"] = args.regime
@@ -52,11 +53,9 @@ def publish(stored: Run, folder: Path, as_json: bool, errors: int = 0, exports: 
     if stored.meta["benchmark"] == "evaluate":
         results, page = evaluated(stored, folder, exports)
     elif stored.meta["benchmark"] == "strategies":
-        check_exports(exports, "strategies")
         results = derive_strategies(stored)
         page = render_strategies(results)
     else:
-        check_exports(exports, "bench")
         results = derive(stored)
         page = render(results)
     write_whole(folder / "results.json", json.dumps(results, indent=1))

@@ -114,6 +114,8 @@ def read_raw(folder: Path) -> Run:
     """The run stored in `folder`. Raises `InputError` if there is none, or it is damaged or of another schema."""
     meta = read_json(folder / "run.json")
     references = {}
+    if "benchmark" not in meta or not isinstance(meta.get("settings"), dict):
+        raise InputError(f"{folder}: not a whole run (no benchmark or no settings); run the benchmark again")
     try:
         for record in meta.pop("references"):
             words = None if record["words"] is None else tuple(Word(*word) for word in record["words"])
@@ -122,7 +124,7 @@ def read_raw(folder: Path) -> Run:
             )
         played = [tuple(record[key] for key in _TRACK_KEYS) for record in meta.pop("tracks", [])]
         tracks = _read_tracks(folder / "calls.jsonl", played)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: not a whole run ({error!r}); run the benchmark again") from error
     return Run(meta, references, tracks)
 
@@ -133,7 +135,7 @@ def _read_tracks(path: Path, played: list[tuple[Any, ...]]) -> list[Track]:
     for number, line in enumerate(_read_text(path).splitlines(), start=1):
         try:
             call = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise InputError(f"{path}:{number}: not JSON: {error}") from error
         key = tuple(call.pop(name) for name in _TRACK_KEYS)
         tracks.setdefault(key, Track(*key, calls=[])).calls.append(call)
@@ -144,7 +146,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object of this schema. Raises `InputError` for anything else."""
     try:
         content = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA:
@@ -162,10 +164,13 @@ def _read_text(path: Path) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file so that it is there whole or not at all. Raises `InputError` where that is not possible."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def environment(elapsed_wall_s: float) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from .options import (
     positive_seconds,
     recogniser_of,
     seconds_list,
+    seed,
     use_all_cores,
 )
 from .playing import (
@@ -80,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--padding", default="full", choices=PADDINGS, help="timed calls are padded to 30 s, or not (default: full)")
     add("--live-audio", type=positive_seconds, default=60.0, metavar="S", help="of each recording (default: 60)")
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
-    add("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
+    add("--seed", type=seed, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/strategies"), metavar="FOLDER", help="default: %(default)s")
     add_decoding_arguments(parser)
     add("--json", action="store_true", help="print results.json instead of the table")

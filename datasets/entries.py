@@ -41,6 +41,8 @@ class EntryList:
         with reported(self.defects):
             if entry_id in self._entries:
                 raise InputError(f"{origin}: duplicate id {entry_id!r}, also at {self._entries[entry_id].origin}")
+            for what, value in (("id", entry_id), ("text", text), ("speaker", speaker or "")):
+                _check_unicode(value, f"{origin}: {what}")
             path = audio_in(self.root, audio, origin)
             length_s = self._file_length_s(path)
             if duration_s is not None:
@@ -66,6 +68,13 @@ class EntryList:
             except InputError:
                 self._length_s[path] = None  # damaged: Entry.load() says how
         return self._length_s[path]
+
+
+def _check_unicode(value: str, what: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:  # JSON can escape half of a surrogate pair
+        raise InputError(f"{what} is {value[:60]!a}, which is not valid Unicode") from error
 
 
 def _check_duration(

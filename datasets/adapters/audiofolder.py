@@ -34,8 +34,9 @@ def open_audiofolder(path: Path, name: str | None = None, defects: Defects = Non
         for origin, row in _rows(metadata, defects):
             with reported(defects):
                 stated, text = _text(row, ("file_name",), origin), _text(row, _TEXT_KEYS, origin)
-                relative = (metadata.parent / stated).relative_to(path)
-                listed.add(path / relative)
+                file = metadata.parent / stated
+                relative = file.relative_to(path) if file.is_relative_to(path) else file
+                listed.add(file)
                 speaker = next((str(row[key]) for key in _SPEAKER_KEYS if row.get(key) not in (None, "")), None)
                 entries.add(relative.with_suffix("").as_posix(), relative, text, origin, speaker=speaker)
     for missing in sorted({file for file in files if file.suffix.lower() in AUDIO_SUFFIXES} - listed):
@@ -54,26 +55,48 @@ def _text(row: dict[str, Any], keys: tuple[str, ...], origin: str) -> str:
 
 
 def _rows(metadata: Path, defects: Defects) -> Iterator[tuple[str, dict[str, Any]]]:
+    if metadata.suffix == ".jsonl":
+        for number, line in text_lines(metadata, defects):
+            row, origin = None, f"{shown(metadata)}:{number}"
+            with reported(defects):
+                row = _json(line, origin)
+            if row is not None:
+                yield origin, row
+        return
     columns: list[str] | None = None
-    for number, line in text_lines(metadata, defects):
-        origin = f"{shown(metadata)}:{number}"
+    for origin, values in _records(metadata, defects):
+        if columns is None:
+            columns = values
+            continue
         row = None
         with reported(defects):
-            if metadata.suffix == ".jsonl":
-                row = _json(line, origin)
-            elif columns is None:
-                columns = _values(line, origin)
-            else:
-                row = _record(_values(line, origin), columns, origin)
+            row = _record(values, columns, origin)
         if row is not None:
             yield origin, row
 
 
-def _values(line: str, origin: str) -> list[str]:
-    try:
-        return next(csv.reader([line]))
-    except (csv.Error, StopIteration) as error:
-        raise InputError(f"{origin}: not CSV: {shown(line[:60])}") from error
+def _records(metadata: Path, defects: Defects) -> Iterator[tuple[str, list[str]]]:
+    """Where each record of a CSV file begins, and its values; a quoted value may go on over several lines."""
+    numbers: list[int] = []
+
+    def lines() -> Iterator[str]:
+        for number, line in text_lines(metadata, defects):
+            numbers.append(number)
+            yield line + "\n"
+
+    reader = csv.reader(lines(), strict=True)
+    while True:
+        numbers.clear()
+        values = None
+        with reported(defects):
+            try:
+                values = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise InputError(f"{shown(metadata)}:{numbers[0]}: not CSV: {error}") from error
+        if values is not None:
+            yield f"{shown(metadata)}:{numbers[0]}", values
 
 
 def _record(values: list[str], columns: list[str], origin: str) -> dict[str, Any]:

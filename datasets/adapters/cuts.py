@@ -11,7 +11,7 @@ from typing import Any
 from ...backends.errors import InputError
 from ..audio import shown
 from ..defects import Defects, reported
-from ..entries import EntryList
+from ..entries import EntryList, seconds
 from ..recording import Dataset
 
 
@@ -66,7 +66,8 @@ def _add(entries: EntryList, cut: dict[str, Any], origin: str) -> None:
     if not cut["supervisions"]:
         raise InputError(f"{origin}: no transcript: the cut has no supervision")
     supervisions = sorted(cut["supervisions"], key=lambda supervision: float(supervision["start"]))
-    speakers = {supervision.get("speaker") for supervision in supervisions}
+    named = [supervision.get("speaker") for supervision in supervisions]
+    speakers = {None if speaker is None else str(speaker) for speaker in named}
     texts = [supervision.get("text") or "" for supervision in supervisions]
     entries.add(
         str(cut["id"]),
@@ -75,8 +76,8 @@ def _add(entries: EntryList, cut: dict[str, Any], origin: str) -> None:
         origin,
         speaker=speakers.pop() if len(speakers) == 1 else None,
         group=str(cut["recording"]["id"]),
-        offset_s=float(cut["start"]),
-        duration_s=float(cut["duration"]),
+        offset_s=seconds(str(cut["start"]), f"{origin}: start"),
+        duration_s=seconds(str(cut["duration"]), f"{origin}: duration"),
     )
 
 

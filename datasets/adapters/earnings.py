@@ -66,7 +66,14 @@ def _lengths(path: Path, defects: Defects) -> dict[str, tuple[float, str]]:
     for table in sorted(path.glob("*metadata.csv")):
         columns: list[str] | None = None
         for number, line in text_lines(table, defects):
-            values = next(csv.reader([line]))
+            values = None
+            with reported(defects):
+                try:
+                    values = next(csv.reader([line]))
+                except csv.Error as error:
+                    raise InputError(f"{shown(table)}:{number}: not CSV: {error}") from error
+            if values is None:
+                continue
             if columns is None:
                 columns = values
                 continue

@@ -167,7 +167,7 @@ def test_a_gpu_pays_for_no_launch_and_no_sampling_of_phases_that_it_does_not_run
 @pytest.mark.parametrize("streams", [17, 18, 20])
 def test_streams_are_served_in_the_best_of_all_sizes(mode, streams):
     call = Workload(TURBO, audio_s=10, decode_tokens=33)
-    both = get_backend(f"h100+groq-v1x16@{mode}")
+    both = hybrid_backend("both", GPU, LPU, mode)
     every = []
     for size in {1, 4, 16, 64, streams}:
         if size <= streams:

@@ -13,6 +13,7 @@ from earspan.benchmarks import cli
 from earspan.benchmarks.capacity_claims import GPU_ERROR, LPU_ERROR, VARIATIONS, at_end, claims, varied
 from earspan.benchmarks.capacity_page import render_capacity
 from earspan.benchmarks.capacity_study import Promise, Study, batch_curve
+from earspan.benchmarks.capacity_words import sentences
 from earspan.benchmarks.frontier_chart import lines_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +128,7 @@ def test_without_price_or_run(tmp_path, capsys, monkeypatch):
         (("--wer", "nowhere"), "type the folder of a run"),
         (("--timed-as", "larg-v3"), "did you mean"),
         (("--max-wait", "-1"), "at least 0"),
+        (("--seed", "-1"), "whole number, 0 or more"),
     ],
 )
 def test_bad_input_is_one_line(options, said, tmp_path, capsys, monkeypatch):
@@ -212,6 +214,18 @@ def test_batch_curve_is_the_backends_own():
     assert [row["batch"] for row in curve["rows"]] == [2**power for power in range(9)]
     best = max(row["calls_per_s"] for row in curve["rows"])
     assert curve["rows"][curve["batch_90"].bit_length() - 1]["calls_per_s"] >= 0.9 * best
+
+
+def test_a_backend_that_holds_no_call_and_a_window_without_error_leave_no_mark(folder, results):
+    one = study("groq-v1x2")
+    large = replace(one, template=Workload(DIMENSIONS["large-v3"]))
+    curve = batch_curve(one.backends[0], large)
+    assert curve["rows"] == []
+    assert curve["batch_90"] is curve["largest"] is None
+    points = [{**point, "wer": 0.0} for point in results["points"]]
+    changed = {**results, "batches": [*results["batches"], curve], "points": points}
+    assert "groq-v1x2 cannot hold one call" in " ".join(sentences(changed))
+    assert "have no error, and no place on a logarithmic axis" in render_capacity(changed)
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=8))

@@ -182,6 +182,8 @@ def test_several_datasets(planted, tmp_path):
         (("--window", "31"), "at most 30 s"),
         (("--dataset", "tallks"), "did you mean 'talks'"),
         (("--hours", "0"), "--hours"),
+        (("--seed", "-1"), "whole number, 0 or more"),
+        (("--dataset", "manifest.jsonl,./manifest.jsonl"), "two are called 'manifest.jsonl'"),
     ],
 )
 def test_bad_settings_are_one_line_and_exit_2(planted, tmp_path, argv, expected):
@@ -269,9 +271,44 @@ def test_the_report_page(planted, earspan, tmp_path):
     assert '<del class="substituted">is</del> <ins class="substituted">was</ins>' in page
     assert "http" not in re.sub(r"http-equiv|https?://[^<\"]*", "", page)
     assert earspan("report", "out")[0] == 0
+    assert (tmp_path / "out/report.html").read_text() == page
+    (tmp_path / "out/calls.jsonl").unlink()
+    code, _, err = earspan("report", "out")
+    assert code == 0
+    assert "word by word are left out" in err
     assert "What was heard" in (tmp_path / "out/report.html").read_text()
     with pytest.raises(ValueError, match="not the results of an evaluation"):
-        page_of({"benchmark": "evaluate"})
+        page_of({"benchmark": "evaluate"}, tmp_path / "out")
+
+
+def test_what_was_heard_and_what_is_sustained_are_told_apart(planted, tmp_path):
+    planted("--step", "2")
+    (row,) = results_of(tmp_path / "out")["rows"]
+    assert (row["window_s"], row["span_s"]) == (5, 30)
+    assert row["window_service_s"] <= row["service_s"]
+    assert any("heard in windows of 5 s, span 30 s" in said for said in results_of(tmp_path / "out")["summary"])
+    _, out, _ = planted("--backend", "t4", "--streams", "999", out="slow")
+    results = results_of(tmp_path / "slow")
+    assert results["rows"][0]["span_s"] is None
+    assert any("t4 sustains no window here" in warning for warning in results["warnings"])
+    assert "which sustains no window" in out
+
+
+def test_stored_runs_that_cannot_be_scored_are_one_line(planted, earspan, tmp_path):
+    planted()
+    before = sorted(path.name for path in (tmp_path / "out").iterdir())
+    code, _, err = earspan("score", "out", "--export", "csv,foo")
+    assert (code, "unknown export" in err) == (2, True)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == before
+    for name, content in {
+        "calls.jsonl": "5\n",
+        "run.json": '{"schema": 1, "references": []}',
+    }.items():
+        shutil.copytree(tmp_path / "out", tmp_path / name)
+        (tmp_path / name / name).write_text(content)
+        code, _, err = earspan("score", name)
+        assert (code, len(err.strip().splitlines())) == (2, 1)
+        assert "not a whole run" in err
 
 
 def test_compare(planted, earspan, tmp_path):

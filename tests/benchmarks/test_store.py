@@ -14,14 +14,14 @@ def a_run() -> Run:
     """Two recordings; where a detector found no speech in the second, no call was made."""
     recordings = {name: Recording(name, np.zeros(0, np.float32), "yes", None, "planted", None) for name in ("a", "b")}
     tracks = [Track("a", "vad", 5.0, None, "l4", [CALL]), Track("b", "vad", 5.0, None, "l4", [])]
-    return Run({"settings": {}}, recordings, tracks)
+    return Run({"benchmark": "evaluate", "settings": {}}, recordings, tracks)
 
 
 def test_a_recording_without_any_call_is_kept(tmp_path: Path):
     write_raw(tmp_path, a_run())
     again = read_raw(tmp_path)
     assert again.tracks == a_run().tracks
-    assert again.meta == {"schema": 1, "settings": {}}
+    assert again.meta == {"schema": 1, "benchmark": "evaluate", "settings": {}}
     assert list(again.references) == ["a", "b"]
 
 

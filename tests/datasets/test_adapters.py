@@ -393,6 +393,9 @@ def test_an_empty_reference_is_kept_as_silence(name: str, tmp_path: Path):
         ("lhotse", "cuts.jsonl", "[1]", "not a cut"),
         ("lhotse", "cuts.jsonl", '{"type": "MixedCut"}', "MixedCut"),
         ("lhotse", "cuts.jsonl", "{", "not JSON"),
+        ("audiofolder", "metadata.csv", '"a.wav"x,GO,1', "not CSV"),
+        ("audiofolder", "metadata.csv", "/gone/a.wav,GO,1", "no such audio file"),
+        ("stm", "stm/Talk_2010.stm", "/gone/a 1 Talk 0.0 1.0 <o,f0,male> X", "no audio for talk"),
     ],
 )
 def test_a_bad_line_is_said_and_the_rest_is_read(name: str, file: str, line: str, said: str, tmp_path: Path):
@@ -401,6 +404,54 @@ def test_a_bad_line_is_said_and_the_rest_is_read(name: str, file: str, line: str
     lines = (tmp_path / file).read_text().splitlines()
     (tmp_path / file).write_text("\n".join([*lines[:-1], line, lines[-1]]) + "\n")
     assert_said(shape, tmp_path, said, left=range(2, 4))
+
+
+def test_a_reference_may_go_on_over_a_line_break(tmp_path: Path):
+    put_audio(tmp_path / "a.wav")
+    put_audio(tmp_path / "b.wav")
+    (tmp_path / "metadata.csv").write_text('file_name,text\na.wav,"hello\nthere ""world"""\nb.wav,fine\n')
+    a, b = open_dataset(tmp_path)
+    assert a.text.split() == ["hello", "there", '"world"']
+    assert (b.text, b.origin.endswith("metadata.csv:4")) == ("fine", True)
+    (tmp_path / "metadata.csv").write_text('file_name,text\na.wav,fine\nb.wav,"hello\n')
+    defects: list[str] = []
+    assert [entry.id for entry in open_dataset(tmp_path, defects)] == ["a"]
+    assert "metadata.csv:3: not CSV" in defects[0]
+
+
+def test_audio_elsewhere_is_named_by_its_absolute_path(tmp_path: Path):
+    put_audio(tmp_path / "elsewhere/a.wav")
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list/metadata.csv").write_text(f"file_name,text\n{tmp_path}/elsewhere/a.wav,GO\n")
+    (entry,) = open_dataset(tmp_path / "list")
+    assert entry.audio_path == tmp_path / "elsewhere/a.wav"
+    (tmp_path / "talks.stm").write_text(f"{tmp_path}/elsewhere/a 1 Anna 0.0 0.5 <NA> GO\n")
+    (entry,) = open_dataset(tmp_path / "talks.stm")
+    assert entry.audio_path == tmp_path / "elsewhere/a.wav"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda cut: cut | {"duration": float("nan")}, "duration is 'nan'"),
+        (lambda cut: cut | {"start": float("inf")}, "start is 'inf'"),
+        (lambda cut: cut | {"id": "\ud800"}, "id is '\\ud800', which is not valid Unicode"),
+    ],
+)
+def test_numbers_and_text_that_cannot_be(change, said: str, tmp_path: Path):
+    lhotse(tmp_path)
+    cuts = [json.loads(line) for line in (tmp_path / "cuts.jsonl").read_text().splitlines()]
+    (tmp_path / "cuts.jsonl").write_text("".join(json.dumps(cut) + "\n" for cut in [change(cuts[0]), *cuts[1:]]))
+    defects: list[str] = []
+    assert len(open_dataset(tmp_path / "cuts.jsonl", defects)) == 2
+    assert said in defects[0]
+
+
+def test_speakers_that_are_numbers_are_names(tmp_path: Path):
+    lhotse(tmp_path)
+    text = (tmp_path / "cuts.jsonl").read_text()
+    (tmp_path / "cuts.jsonl").write_text(text.replace('"speaker": "sa"', '"speaker": 7'))
+    assert next(iter(open_dataset(tmp_path / "cuts.jsonl"))).speaker == "7"
 
 
 def test_a_set_without_a_good_recording_is_an_error_all_the_same(tmp_path: Path):

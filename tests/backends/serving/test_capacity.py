@@ -49,8 +49,8 @@ def test_a_server_that_falls_behind_slowly_is_seen_to(seconds):
 @settings(max_examples=20, deadline=None)
 @given(activity=st.floats(0.05, 0.95), step_s=st.floats(0.2, 2), sliding=st.booleans())
 def test_the_part_of_the_steps_that_call(activity, step_s, sliding):
-    kind = {} if sliding else {"strategy": "disjoint"}
-    load = Load(400, 5 if sliding else step_s, step_s, activity=activity, skip_silence=True, **kind)
+    strategy, window_s = ("sliding", 5) if sliding else ("disjoint", step_s)
+    load = Load(400, window_s, step_s, strategy, activity=activity, skip_silence=True)
     made = len(calls_of((load,), 100 * step_s)) / (400 * 100)
     assert made == pytest.approx(load.calls_per_step, rel=0.1, abs=0.01)
 
