@@ -133,13 +133,13 @@ class _Reader:
             raise self.error("fp32_peak", "above fp16_peak; expected the peak of the plain fp32 units")
 
     def with_kernels(self, device: Device, tables: Any, borrowed: Any, scores: Any) -> Device:
-        for key, given, table in (
-            ("kernels", tables, dict),
-            ("borrowed", borrowed, dict),
-            ("validation", scores, list),
+        for key, given, kind, expected in (
+            ("kernels", tables, dict, "[kernels]"),
+            ("borrowed", borrowed, dict, "[borrowed]"),
+            ("validation", scores, list, "[validation] as a list of tables"),
         ):
-            if not isinstance(given, table):
-                raise self.error(key, f"{given!r} given; expected [{key}]" + (" as a list of tables" * (table is list)))
+            if not isinstance(given, kind):
+                raise self.error(key, f"{given!r} given; expected {expected}")
         kernels, shares = {}, {}
         for name in KERNELS:
             if (name in tables) == (name in borrowed):

@@ -109,7 +109,7 @@ def _plans(lpu: Lpu, work: Workload) -> tuple[tuple[Plan, tuple[Pass, ...], int]
     """Every way to place the batch that fits, with its passes and how many batches are in flight."""
     chips = lpu.chips_for(work)
     # groups of unlike size wait for the smallest: better to leave the chips idle that are one too many
-    shapes = {(used, group): None for group in lpu.groups(chips) for used in (chips, chips // group * group)}
+    shapes = dict.fromkeys((used, group) for group in lpu.groups(chips) for used in (chips, chips // group * group))
     tried = (_plan(lpu, used, group, work) for used, group in shapes if used)
     held = ((plan, min(len(plan.stages), plan.calls_in_flight(work.kv_bytes))) for plan in tried)
     return tuple((plan, plan.passes(work), in_flight) for plan, in_flight in held if in_flight)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from .capacity_words import sentences, show
 from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, seconds_list, seed
 from .progress import stage
 from .report_data import Curve, Node
-from .store import SCHEMA, environment, read_json, write_whole
+from .store import SCHEMA, command_typed, environment, read_json, write_whole
 
 HELP = "streams, latency, WER, cost and energy of GPU, LPU and hybrid servers; the cheapest fleet"
 BACKENDS = "l4,a100,h100,h200,groq-v1x16,groq-v1x64,h100+groq-v1x16"
@@ -88,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     results = {
         "schema": SCHEMA,
         "benchmark": "capacity",
-        "command": "earspan " + shlex.join(sys.argv[1:]),
+        "command": command_typed(),
         "timed_as": args.timed_as,
         "timed_padding": args.padding,
         "wer_source": wer_source,

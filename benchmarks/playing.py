@@ -1,7 +1,6 @@
 """What every benchmark that plays recordings on a backend needs: recordings in, spans planned, calls timed."""
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from ..speech.strategies import Call, step_of
 from ..speech.stream import ServiceTime
 from ..speech.token_counts import counted_by
 from ..speech.transcriber import WINDOW_LIMIT_S, Transcriber
+from .store import command_typed
 
 
 class Loadable(Protocol):
@@ -176,7 +176,7 @@ def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argpars
 def what_was_run(args: argparse.Namespace, timed_as: str, recogniser: Recogniser) -> dict[str, str]:
     """The command, what was heard with, and what was timed: in the meta data of every run."""
     return {
-        "command": "earspan " + shlex.join(sys.argv[1:]),
+        "command": command_typed(),
         "model": recogniser.name,
         "model_sha256": recogniser.sha256,
         "engine": args.engine,

@@ -7,7 +7,9 @@ inference. A file appears under its name only when it is whole.
 import json
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -171,6 +173,11 @@ def write_whole(path: Path, text: str) -> None:
         os.replace(partial, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def command_typed() -> str:
+    """The command line of this process, as it can be typed again."""
+    return "earspan " + shlex.join(sys.argv[1:])
 
 
 def environment(elapsed_wall_s: float) -> dict[str, Any]:

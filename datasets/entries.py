@@ -6,7 +6,7 @@ from pathlib import Path
 from ..backends.errors import InputError
 from .audio import DURATION_TOLERANCE_S, audio_duration_s, shown
 from .defects import Defects, reported
-from .manifest import audio_in, stated_licence
+from .manifest import audio_in, is_unicode, stated_licence
 from .recording import Dataset, Entry, Word
 
 
@@ -42,7 +42,8 @@ class EntryList:
             if entry_id in self._entries:
                 raise InputError(f"{origin}: duplicate id {entry_id!r}, also at {self._entries[entry_id].origin}")
             for what, value in (("id", entry_id), ("text", text), ("speaker", speaker or "")):
-                _check_unicode(value, f"{origin}: {what}")
+                if not is_unicode(value):
+                    raise InputError(f"{origin}: {what} is {value[:60]!a}, which is not valid Unicode")
             path = audio_in(self.root, audio, origin)
             length_s = self._file_length_s(path)
             if duration_s is not None:
@@ -68,13 +69,6 @@ class EntryList:
             except InputError:
                 self._length_s[path] = None  # damaged: Entry.load() says how
         return self._length_s[path]
-
-
-def _check_unicode(value: str, what: str) -> None:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:  # JSON can escape half of a surrogate pair
-        raise InputError(f"{what} is {value[:60]!a}, which is not valid Unicode") from error
 
 
 def _check_duration(

@@ -53,6 +53,20 @@ def audio_in(root: Path, stated: str | os.PathLike[str], origin: str) -> Path:
     return path
 
 
+def inside(root: Path, file: Path) -> Path:
+    """`file` as a list in `root` would name it: relative if it lies there by its name, else as it is."""
+    return file.relative_to(root) if file.is_relative_to(root) else file
+
+
+def is_unicode(text: str) -> bool:
+    """False for half of a surrogate pair, which JSON can escape and no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def stated_licence(folder: Path) -> str | None:
     """The first line of a folder's licence file, or None."""
     for name in ("LICENSE", "LICENCE"):
@@ -211,10 +225,8 @@ def _no_constant(constant: str) -> float:
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"{what} is {_excerpt(value)}; expected a string")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:  # JSON can escape half of a surrogate pair
-        raise InputError(f"{what} is {_excerpt(value)}, which is not valid Unicode") from error
+    if not is_unicode(value):
+        raise InputError(f"{what} is {_excerpt(value)}, which is not valid Unicode")
     return value
 
 

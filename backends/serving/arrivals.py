@@ -94,6 +94,11 @@ class Calls:
         return len(self.arrival_s)
 
 
+def replica_period_s(duration_s: float, longest_step_s: float) -> float:
+    """From the start of one replica to that of the next: its duration, and a while in which nothing arrives."""
+    return duration_s + 2 * longest_step_s
+
+
 def calls_of(
     loads: tuple[Load, ...], duration_s: float, *, replicas: int = 1, seed: int = 0, most_tokens: int = 224
 ) -> Calls:
@@ -125,7 +130,7 @@ def _of_load(
     """Arrivals, dues, counted, shows and load of one load, unsorted unless there is one replica."""
     steps = max(1, round(duration_s / load.step_s))
     phases = np.sort(rng.uniform(0, load.step_s, (replicas, load.streams)), axis=1)
-    offsets = np.arange(replicas) * (duration_s + 2 * longest_s)
+    offsets = np.arange(replicas) * replica_period_s(duration_s, longest_s)
     arrival = (offsets[:, None] + phases)[:, None, :] + (np.arange(steps) * load.step_s)[None, :, None]
     made = np.ones(arrival.shape, bool)
     shows = np.ones(arrival.shape, bool)

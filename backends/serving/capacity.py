@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..span import GRID_PER_S, LONGEST_S, window_call
 from ..timing import Backend, CapacityError
 from ..workload import Workload
-from .arrivals import Load
+from .arrivals import Load, replica_period_s
 from .server import MAX_BATCH, Server, server_of
 from .simulate import LATE_ALLOWED, QUANTILES, Outcome, Verdict, simulate, verdict
 
@@ -60,7 +60,7 @@ def _trial(server: Server, load: Load, steps: int, seed: int) -> Outcome:
 def _grows(outcome: Outcome, duration_s: float, step_s: float) -> bool:
     """Whether calls take longer at the end of a replica than at the end of its first half."""
     arrival_s = outcome.calls.arrival_s
-    part = 4 * np.mod(arrival_s, duration_s + 2 * step_s) / duration_s  # replicas lie two steps apart
+    part = 4 * np.mod(arrival_s, replica_period_s(duration_s, step_s)) / duration_s
     response_s = outcome.finish_s - arrival_s
     before_s, after_s = (response_s[(part >= first) & (part < first + 1)] for first in (1, 3))
     return bool(len(before_s) and len(after_s) and after_s.mean() - before_s.mean() > _GROWTH * step_s)

@@ -11,7 +11,7 @@ from ..audio import shown
 from ..defects import Defects, reported
 from ..entries import EntryList
 from ..folder import AUDIO_SUFFIXES, visible_files
-from ..manifest import text_lines
+from ..manifest import inside, text_lines
 from ..recording import Dataset
 
 _NAMES = ("metadata.csv", "metadata.jsonl")
@@ -35,7 +35,7 @@ def open_audiofolder(path: Path, name: str | None = None, defects: Defects = Non
             with reported(defects):
                 stated, text = _text(row, ("file_name",), origin), _text(row, _TEXT_KEYS, origin)
                 file = metadata.parent / stated
-                relative = file.relative_to(path) if file.is_relative_to(path) else file
+                relative = inside(path, file)
                 listed.add(file)
                 speaker = next((str(row[key]) for key in _SPEAKER_KEYS if row.get(key) not in (None, "")), None)
                 entries.add(relative.with_suffix("").as_posix(), relative, text, origin, speaker=speaker)

@@ -9,7 +9,7 @@ from ..audio import shown
 from ..defects import Defects, reported
 from ..entries import EntryList, seconds
 from ..folder import AUDIO_SUFFIXES
-from ..manifest import text_lines
+from ..manifest import inside, text_lines
 from ..recording import Dataset
 
 # What NIST's scorer leaves out; TED-LIUM marks music, applause and untranscribed speech so.
@@ -40,7 +40,7 @@ def open_segments(path: Path, name: str | None = None, defects: Defects = None) 
     for segment in _segments(path, root, defects):
         entries.add(
             f"{segment.talk}-{round(100 * segment.start_s):07d}-{round(100 * segment.end_s):07d}",
-            _within(root, segment.audio),
+            inside(root, segment.audio),
             segment.text,
             segment.origin,
             speaker=segment.speaker,
@@ -66,7 +66,7 @@ def open_talks(path: Path, name: str | None = None, defects: Defects = None) -> 
         start_s, end_s = segments[0].start_s, max(segment.end_s for segment in segments)
         entries.add(
             talk,
-            _within(root, segments[0].audio),
+            inside(root, segments[0].audio),
             " ".join(segment.text for segment in segments if segment.text),
             segments[0].origin,
             speaker=speakers.pop() if len(speakers) == 1 else None,
@@ -75,10 +75,6 @@ def open_talks(path: Path, name: str | None = None, defects: Defects = None) -> 
             duration_s=end_s - start_s,
         )
     return entries.dataset_of(path, _EXPECTED)
-
-
-def _within(root: Path, audio: Path) -> Path:
-    return audio.relative_to(root) if audio.is_relative_to(root) else audio  # TALK may be an absolute path
 
 
 def _begin(path: Path, name: str | None, defects: Defects) -> tuple[Path, EntryList]:

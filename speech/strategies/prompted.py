@@ -36,7 +36,8 @@ class Prompted:
         steps, prompt = Steps(self.window_s, len(audio) / SAMPLE_RATE, overload), ""
         piece = steps.next(0.0)
         while piece:
-            prompt = "" if piece.gap else prompt
+            if piece.gap:
+                prompt = ""
             heard = yield Call(piece.start_s, piece.end_s, prompt)
             if prompt and loops(heard.text):
                 heard, prompt = (yield Call(piece.start_s, piece.end_s)), ""
