@@ -26,6 +26,7 @@ MOST_CROPS = 128
 NO_SPEECH_SHARE = 0.03  # crops of silence or noise alone, whose text is empty
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
 PAUSE_SHARE = 0.3
+TOLD_AGAIN_SHARE = 0.2  # crops of two pieces in which the second begins within the first, and says it again
 DISTURBANCES = {"noise": 0.2, "room": 0.4, "babble": 0.4}  # shares of the noisy crops: the last two are the harder
 
 
@@ -107,7 +108,8 @@ def draw_clip(rng: np.random.Generator, corpus: list[LongRecording], length_s: f
     """A random crop, or, `PAUSE_SHARE` of the time, two of any recordings with silence before, between and after.
 
     Were speech to fill every crop, the decoder would learn to find a word by its number and not by listening, and be
-    lost wherever somebody pauses.
+    lost wherever somebody pauses. Were nothing ever said twice, it would find its place by the last words alone, and
+    jump wherever they occur again.
     """
     if rng.random() < NO_SPEECH_SHARE:
         silence = np.zeros(round(length_s * SAMPLE_RATE), np.float32)
@@ -116,13 +118,18 @@ def draw_clip(rng: np.random.Generator, corpus: list[LongRecording], length_s: f
     shares = np.array([0.0, 1.0, 0.0])
     if rng.random() < PAUSE_SHARE:
         shares = rng.dirichlet((0.5, 2.0, 0.5, 2.0, 0.5))
+    told_again = rng.random() < TOLD_AGAIN_SHARE
+    recording, start_s = None, 0.0
     audio, words, before, at_s = [], [], [], 0.0
     for number, share_s in enumerate(shares * length_s):
         if number % 2 == 0:
             audio.append(np.zeros(round(share_s * SAMPLE_RATE), np.float32))
         else:
-            recording = corpus[rng.integers(len(corpus))]
-            start_s = rng.uniform(0, max(0.0, len(recording.audio) / SAMPLE_RATE - share_s))
+            if recording and told_again:
+                start_s += rng.uniform(0, shares[1] * length_s)
+            else:
+                recording = corpus[rng.integers(len(corpus))]
+                start_s = rng.uniform(0, max(0.0, len(recording.audio) / SAMPLE_RATE - share_s))
             piece, heard = crop(recording, start_s, share_s)
             if not words:
                 before = [word for word, _, end_s in recording.words if end_s <= start_s]

@@ -20,7 +20,8 @@ LONGEST_PROMPT = 80  # words
 # needs to know the last one, and what came out was misspelt ("forressts").
 SPOILT_TOKEN_SHARE = 0.02
 STUTTER_SHARE = 0.2  # of the clips
-LONGEST_STUTTER, MOST_STUTTERS = 12, 3  # tokens said again, and how often
+LONGEST_PHRASE, MOST_STUTTERS = 12, 3  # tokens said again, and how often
+LONGEST_PASSAGE = 40  # tokens said again once
 
 TimedWord = tuple[str, float, float]  # text, start and end in seconds
 
@@ -75,13 +76,14 @@ Row = tuple[int, int, tuple[float, float]]  # token read, token to write, its wo
 def stutter(rng: np.random.Generator, rows: list[Row], given: int) -> list[Row]:
     """`rows` in which a phrase after the first `given` tokens is read one to three times more, and then goes on.
 
-    A greedy decoder that has repeated a phrase is likely to repeat it for ever, if it never learnt to go on.
+    A greedy decoder that has repeated a phrase is likely to repeat it for ever, if it never learnt to go on. One that
+    has jumped back tells a whole passage again: longer ones are read once more.
     """
     end = int(rng.integers(given + 1, len(rows) + 1))
-    length = int(rng.integers(1, min(LONGEST_STUTTER, end - given) + 1))
-    again = [(read, IGNORE, NO_SPAN) for read, _, _ in rows[end - length : end]] * int(
-        rng.integers(1, MOST_STUTTERS + 1)
-    )
+    longest = LONGEST_PASSAGE if rng.random() < 0.5 else LONGEST_PHRASE
+    length = int(rng.integers(1, min(longest, end - given) + 1))
+    times = int(rng.integers(1, MOST_STUTTERS + 1)) if length <= LONGEST_PHRASE else 1
+    again = [(read, IGNORE, NO_SPAN) for read, _, _ in rows[end - length : end]] * times
     _, following, span = rows[end - 1]
     return [*rows[:end], *again[:-1], (again[-1][0], following, span), *rows[end:]]
 

@@ -1,6 +1,7 @@
 """The training recipe on a hand-made corpus: crops, targets, and a resumed run that equals an uninterrupted one."""
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -177,6 +178,27 @@ def test_words_are_where_the_clip_sounds(seed: int, seconds: float):
         assert int(clip.before[-1][1:]) < int(clip.words[0][0][1:])
 
 
+def test_a_passage_told_again_begins_within_the_one_before(monkeypatch: pytest.MonkeyPatch):
+    """Eight recordings with words of their own: two runs of one recording's words, and many said twice."""
+    monkeypatch.setattr(batches, "NO_SPEECH_SHARE", 0.0)
+    monkeypatch.setattr(batches, "PAUSE_SHARE", 1.0)
+    monkeypatch.setattr(batches, "TOLD_AGAIN_SHARE", 1.0)
+    sound = np.ones(60 * 16_000, np.int16)
+    corpus = [LongRecording(sound, "v", [(f"{r} {n}", n + 0.1, n + 0.9) for n in range(60)]) for r in range(8)]
+    rng, repeated = np.random.default_rng(1), 0
+    for _ in range(100):
+        said = [tuple(map(int, word.split())) for word, _, _ in draw_clip(rng, corpus, 12.0).words]
+        assert len({recording for recording, _ in said}) == 1
+        numbers = [number for _, number in said]
+        breaks = [n for n, (one, two) in enumerate(itertools.pairwise(numbers), 1) if two != one + 1]
+        assert len(breaks) <= 1
+        if breaks:
+            first, second = numbers[: breaks[0]], numbers[breaks[0] :]
+            assert first[0] <= second[0] <= first[-1] + 1
+            repeated += second[0] <= first[-1]
+    assert repeated > 50
+
+
 @pytest.mark.parametrize(("kind", "low_db", "high_db"), [("noise", 3, 42), ("babble", 2, 22), ("room", 0, 42)])
 def test_what_is_added_is_as_loud_as_stated(monkeypatch: pytest.MonkeyPatch, kind: str, low_db: float, high_db: float):
     """A tone at one frequency; all that lies elsewhere was added."""
@@ -239,7 +261,7 @@ def test_targets_are_the_text_between_its_marks(corpus_folder: Path, monkeypatch
     assert 0 < prompted < len(clips)
 
 
-@given(seed=st.integers(0, 9999), given_tokens=st.integers(1, 4), length=st.integers(1, 30))
+@given(seed=st.integers(0, 9999), given_tokens=st.integers(1, 4), length=st.integers(1, 60))
 def test_after_a_stutter_the_text_goes_on(seed: int, given_tokens: int, length: int):
     """Token `n` is followed by token `n + 1`: whatever is read again is not to be written again."""
     spans = [NO_SPAN] * (given_tokens - 1) + [(float(n), n + 0.5) for n in range(length + 1)]
@@ -248,7 +270,7 @@ def test_after_a_stutter_the_text_goes_on(seed: int, given_tokens: int, length: 
     found = stutter(np.random.default_rng(seed), rows, given_tokens)
     assert found[:given_tokens] == rows[:given_tokens]
     more = len(found) - len(rows)
-    assert 1 <= more <= targets.LONGEST_STUTTER * targets.MOST_STUTTERS
+    assert 1 <= more <= max(targets.LONGEST_PHRASE * targets.MOST_STUTTERS, targets.LONGEST_PASSAGE)
     begin = next(n for n, (row, later) in enumerate(zip([*rows, None], found, strict=False)) if row != later)
     again = found[begin : begin + more]
     assert [*found[:begin], *found[begin + more :]] == rows
