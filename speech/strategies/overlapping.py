@@ -3,7 +3,8 @@
 Hugging Face's pipeline gives each chunk a stride of a sixth of it at either side, slides the texts over each other and
 cuts both in the middle of their best match; where nothing matches it concatenates, which doubles the overlap. Here
 the match is an alignment with free ends, so it may have wrong words inside, and where there is none each text
-gives up half of the overlap, speech taken as even.
+gives up half of the overlap, speech taken as even. Cut at both ends, an overlap as long as N words holds N - 1 whole
+ones on average: only those are in both texts.
 
 Live, the words before the overlap are shown at once and those in it when the next chunk has been heard.
 """
@@ -80,7 +81,7 @@ def merge(shown: list[str], pending: list[str], later: list[str], shared: int) -
     earlier, whole = keys(shown + pending), len(shown) + len(pending)
     before, _ = overlap(earlier, keys(later[:reach]), whole)
     if before == whole:
-        given_up = min(shared, len(pending))
+        given_up = min(max(0, shared - 1), len(pending))
         return pending[: len(pending) - given_up + given_up // 2], later[given_up // 2 :]
     middle = max(len(shown), (before + whole) // 2)
     _, crossing = overlap(earlier, keys(later[:reach]), middle)

@@ -119,7 +119,9 @@ def test_alignatt_decodes_on_from_what_its_window_holds():
         ("a b c gar", "bage b c d", 3, ("a b", "c d")),  # cut words at both seams
         ("a b c d", "a b X d e", 4, ("a b", "X d e")),
         ("A, b.", "a b c", 2, ("A,", "b c")),
-        ("p q r s", "t u v w x", 4, ("p q", "v w x")),  # nothing in common: half of each
+        ("p q r s", "t u v w x", 4, ("p q", "u v w x")),  # nothing in common: of three whole words two and one
+        ("p q", "t u", 2, ("p", "t u")),
+        ("p", "t u", 1, ("p", "t u")),  # no whole word is in both
         ("p q", "", 2, ("p", "")),
         ("", "", 0, ("", "")),
     ],
