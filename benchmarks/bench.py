@@ -48,7 +48,7 @@ from .playing import (
 )
 from .progress import stage
 from .score import publish
-from .store import Run, environment, track, write_raw
+from .store import Reference, Run, environment, track, write_raw
 
 HELP = "the headline: spans of several backends, and the WER that follows"
 BACKENDS = "t4,l4,a100,h100,h200,groq-v1"
@@ -185,7 +185,7 @@ def run(args: argparse.Namespace) -> int:
     meta["spans"] = _load_table(backends, dims, args)
     meta["word_times"] = word_times.meta(recogniser)
     meta["environment"] = {**environment(time.monotonic() - began), "calls_computed": engine.computed}
-    stored = Run(meta, {r.id: r for r in [*recordings, *live]}, tracks)
+    stored = Run(meta, {r.id: Reference.of(r) for r in [*recordings, *live]}, tracks)
     write_raw(args.out, stored)
     return publish(stored, args.out, args.json)
 

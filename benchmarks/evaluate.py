@@ -51,7 +51,7 @@ from .playing import (
 )
 from .progress import stage
 from .score import publish
-from .store import Run, Track, environment, track, without_audio, write_raw
+from .store import Reference, Run, Track, environment, track, write_raw
 
 HELP = "WER, its interval and its errors, of one model, backend and strategy over datasets"
 _PORTION_S = 1800.0  # audio in memory at a time: half an hour is 115 MB
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
 
     attention = Attention.beside(engine)
     draft = args.draft and args.strategy != "disjoint"  # chunks that do not overlap have no text in common
-    heard: dict[str, Recording] = {}
+    heard: dict[str, Reference] = {}
     tracks: list[Track] = []
     failed = []
     word_times = WordTimes()
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
             jobs = [Job(recording, strategy, service_s) for recording in recordings]
             play(jobs, engine, progress if done == 0 else None, attention, draft)
             tracks += [track(job, args.strategy, setting.window_s, setting.step_s, setting.backend) for job in jobs]
-            heard |= {recording.id: without_audio(recording) for recording in recordings}
+            heard |= {recording.id: Reference.of(recording) for recording in recordings}
     if not heard:
         raise InputError(f"none of {len(failed)} recordings can be read; the first: {failed[0]['reason']}")
 
@@ -247,7 +247,7 @@ def _meta(
     recogniser: Recogniser,
     datasets: Sequence[Dataset],
     units: Sequence[Entry | Stream],
-    heard: dict[str, Recording],
+    heard: dict[str, Reference],
 ) -> dict[str, Any]:
     return {
         "benchmark": "evaluate",
@@ -273,7 +273,7 @@ def _meta(
 
 
 def _dataset_meta(
-    dataset: Dataset, datasets: Sequence[Dataset], units: Sequence[Entry | Stream], heard: dict[str, Recording]
+    dataset: Dataset, datasets: Sequence[Dataset], units: Sequence[Entry | Stream], heard: dict[str, Reference]
 ) -> dict[str, Any]:
     prefix = f"{dataset.name}:" if len(datasets) > 1 else ""
     entries = [
@@ -295,7 +295,7 @@ def _dataset_meta(
     }
 
 
-def _joined(units: Sequence[Entry | Stream], heard: dict[str, Recording]) -> dict[str, list[str]]:
+def _joined(units: Sequence[Entry | Stream], heard: dict[str, Reference]) -> dict[str, list[str]]:
     """Of what each stream is made, in order."""
     streams = [unit for unit in units if isinstance(unit, Stream) and unit.id in heard]
     return {stream.id: [entry.id for entry in stream.entries] for stream in streams}

@@ -6,12 +6,11 @@ from typing import Any
 
 import jiwer
 
-from ..datasets.recording import Recording
 from ..speech.regimes import regime_version
 from ..speech.score import ErrorRate, aligned_words, rate_of, wer_interval
 from .errors_view import ErrorCounts, Pair, pairs
 from .score_latency import latency_of, listened, seams_of
-from .store import SCHEMA, Run
+from .store import SCHEMA, Reference, Run
 from .summary import cut_sentence, interval, percent
 
 # Below, a result says itself that it is weak. The words: at 5 % WER, 1,000 words are 50 errors, which alone
@@ -23,7 +22,7 @@ _FEW_WORDS, _FEW_UNITS, _DOMINANT = 1000, 10, 0.5
 class Scored:
     """A recording with its score."""
 
-    recording: Recording
+    recording: Reference
     hypothesis: str
     rate: ErrorRate
     character_edits: int

@@ -10,13 +10,11 @@ import platform
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..backends.errors import InputError
 from ..datasets.recording import Recording, Word
@@ -24,7 +22,27 @@ from ..speech.latency import Emitted, emitted
 from ..speech.stream import Job
 
 SCHEMA = 1
-_NO_AUDIO = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A recording as a run keeps it: what was said, without the audio.
+
+    `words` is None where there are no word times. `duration_s` is None in runs of before it was kept.
+    """
+
+    id: str
+    text: str
+    words: tuple[Word, ...] | None
+    dataset: str
+    speaker: str | None
+    duration_s: float | None
+
+    @classmethod
+    def of(cls, recording: Recording) -> "Reference":
+        """What to keep of `recording`."""
+        r = recording
+        return cls(r.id, r.text, r.words, r.dataset, r.speaker, r.duration_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +74,7 @@ class Run:
     """All that scoring needs: `meta` (settings, model, planner's rows, ...), references and tracks."""
 
     meta: dict[str, Any]
-    references: dict[str, Recording]  # by id, without audio
+    references: dict[str, Reference]  # by the recording's id
     tracks: list[Track]
 
 
@@ -81,11 +99,6 @@ def track(job: Job, strategy: str, window_s: float, step_s: float | None, backen
     return Track(job.recording.id, strategy, window_s, step_s, backend, calls)
 
 
-def without_audio(recording: Recording) -> Recording:
-    """The recording as a run keeps it."""
-    return replace(recording, audio=_NO_AUDIO)
-
-
 _TRACK_KEYS = ("recording", "strategy", "window_s", "step_s", "backend")
 
 
@@ -101,6 +114,7 @@ def write_raw(folder: Path, run: Run) -> None:
             "text": r.text,
             "speaker": r.speaker,
             "dataset": r.dataset,
+            "duration_s": r.duration_s,
             "words": None if r.words is None else [[w.text, w.start_s, w.end_s] for w in r.words],
         }
         for r in run.references.values()
@@ -121,8 +135,8 @@ def read_raw(folder: Path) -> Run:
     try:
         for record in meta.pop("references"):
             words = None if record["words"] is None else tuple(Word(*word) for word in record["words"])
-            references[record["id"]] = Recording(
-                record["id"], _NO_AUDIO, record["text"], words, record["dataset"], record["speaker"]
+            references[record["id"]] = Reference(
+                record["id"], record["text"], words, record["dataset"], record["speaker"], record.get("duration_s")
             )
         played = [tuple(record[key] for key in _TRACK_KEYS) for record in meta.pop("tracks", [])]
         tracks = _read_tracks(folder / "calls.jsonl", played)

@@ -48,7 +48,7 @@ from .playing import (
 )
 from .progress import stage
 from .score import publish
-from .store import Run, Track, environment, track, write_raw
+from .store import Reference, Run, Track, environment, track, write_raw
 from .tables import show_table
 
 HELP = "which way of cutting live audio errs least, at what latency"
@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
         "warnings": timing_doubts(args),
         "environment": {**environment(time.monotonic() - began), "calls_computed": engine.computed},
     }
-    stored = Run(meta, {recording.id: recording for recording in live}, tracks)
+    stored = Run(meta, {recording.id: Reference.of(recording) for recording in live}, tracks)
     write_raw(args.out, stored)
     return publish(stored, args.out, args.json)
 

@@ -49,7 +49,7 @@ def derive_strategies(stored: Run) -> dict[str, Any]:
                 "wer_ci95": ends and list(ends),
                 **latency_of(stored, items),
                 "seams": seams_of(stored, items),
-                **_work(tracks),
+                **_work(stored, tracks),
                 # What the same calls would be said to take by tools without a queue, and by those that add all work up.
                 **{name: _median(stored, items, clock) for name, clock in CLOCKS.items()},
             }
@@ -90,14 +90,15 @@ def _rates(stored: Run) -> dict[tuple[str, str], ErrorRate]:
     return dict(zip(texts, found, strict=True))
 
 
-def _work(tracks: Sequence[Track]) -> dict[str, Any]:
+def _work(stored: Run, tracks: Sequence[Track]) -> dict[str, Any]:
     """What the backend did. `load`: service time for each second of audio; above 1 it falls behind without end."""
     calls = [call for track in tracks for call in track.calls]
     service_s = sum(call["finish_at_s"] - call["start_at_s"] for call in calls)
-    audio_s = sum(max((call["end_s"] for call in track.calls), default=0.0) for track in tracks)
+    durations_s = [_duration_s(stored, track) for track in tracks]
+    audio_s = sum(durations_s)
     dropped_s = sum(
-        unheard_s([(c["start_s"], c["end_s"]) for c in t.calls], max((c["end_s"] for c in t.calls), default=0.0))
-        for t in tracks
+        unheard_s([(c["start_s"], c["end_s"]) for c in t.calls], duration_s)
+        for t, duration_s in zip(tracks, durations_s, strict=True)
     )
     load = service_s / audio_s if audio_s else 0.0
     return {
@@ -110,6 +111,12 @@ def _work(tracks: Sequence[Track]) -> dict[str, Any]:
             (t.calls[-1]["start_at_s"] - t.calls[-1]["arrival_at_s"] for t in tracks if t.calls), default=0.0
         ),
     }
+
+
+def _duration_s(stored: Run, track: Track) -> float:
+    """Of the track's recording; as far as any call heard in runs of before it was kept."""
+    kept_s = stored.references[track.recording].duration_s
+    return max((call["end_s"] for call in track.calls), default=0.0) if kept_s is None else kept_s
 
 
 def _median(stored: Run, items: Sequence[Listened], clock: Callable[[list[Call]], list[float]]) -> float | None:

@@ -4,17 +4,17 @@ import json
 from pathlib import Path
 
 import numpy as np
-from earspan.benchmarks.store import Run, Track, read_raw, write_raw
-from earspan.datasets.recording import Recording
+from earspan.benchmarks.store import Reference, Run, Track, read_raw, write_raw
+from earspan.datasets.recording import Recording, Word
 
 CALL = {"start_s": 0.0, "end_s": 2.0, "arrival_at_s": 2.0, "start_at_s": 2.0, "finish_at_s": 2.5, "committed": ["yes"]}
 
 
 def a_run() -> Run:
     """Two recordings; where a detector found no speech in the second, no call was made."""
-    recordings = {name: Recording(name, np.zeros(0, np.float32), "yes", None, "planted", None) for name in ("a", "b")}
+    references = {name: Reference(name, "yes", None, "planted", None, 2.5) for name in ("a", "b")}
     tracks = [Track("a", "vad", 5.0, None, "l4", [CALL]), Track("b", "vad", 5.0, None, "l4", [])]
-    return Run({"benchmark": "evaluate", "settings": {}}, recordings, tracks)
+    return Run({"benchmark": "evaluate", "settings": {}}, references, tracks)
 
 
 def test_a_recording_without_any_call_is_kept(tmp_path: Path):
@@ -22,12 +22,22 @@ def test_a_recording_without_any_call_is_kept(tmp_path: Path):
     again = read_raw(tmp_path)
     assert again.tracks == a_run().tracks
     assert again.meta == {"schema": 1, "benchmark": "evaluate", "settings": {}}
-    assert list(again.references) == ["a", "b"]
+    assert again.references == a_run().references
 
 
-def test_runs_of_before_that_list_no_tracks_are_read(tmp_path: Path):
+def test_runs_of_before_that_list_no_tracks_and_durations_are_read(tmp_path: Path):
     write_raw(tmp_path, a_run())
     meta = json.loads((tmp_path / "run.json").read_text())
     del meta["tracks"]
+    for reference in meta["references"]:
+        del reference["duration_s"]
     (tmp_path / "run.json").write_text(json.dumps(meta))
-    assert read_raw(tmp_path).tracks == a_run().tracks[:1]
+    again = read_raw(tmp_path)
+    assert again.tracks == a_run().tracks[:1]
+    assert [reference.duration_s for reference in again.references.values()] == [None, None]
+
+
+def test_a_recording_is_kept_with_its_length_and_without_its_audio():
+    words = (Word("yes", 0.5, 1.0),)
+    recording = Recording("a", np.zeros(40_000, np.float32), "yes", words, "planted", "anna")
+    assert Reference.of(recording) == Reference("a", "yes", words, "planted", "anna", 2.5)

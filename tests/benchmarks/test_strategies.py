@@ -1,15 +1,16 @@
 """`earspan strategies` and `study` end to end, and what is derived from a planted run."""
 
+import dataclasses
 import json
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from earspan.benchmarks.store import Run, Track
+from earspan.benchmarks.store import Reference, Run, Track
 from earspan.benchmarks.strategy_page import render_strategies
 from earspan.benchmarks.strategy_results import derive_strategies, front
 from earspan.benchmarks.xy_chart import Axis, Frame, Point, Series, xy_figure
-from earspan.datasets.recording import Recording, Word
+from earspan.datasets.recording import Word
 from earspan.speech.strategies import OVERLOADS, strategy_names
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,9 +125,7 @@ def test_bad_input_is_told_in_one_line(earspan, options, message, tmp_path):
 def planted_run(latency_s: float | None = None) -> Run:
     """Two recordings of four words; disjoint chunks of 2 s miss every second word, sliding ones none."""
     words = tuple(Word(text, i * 1.0, i * 1.0 + 0.5) for i, text in enumerate(("one", "two", "three", "four")))
-    references = {
-        name: Recording(name, np.zeros(0, np.float32), "one two three four", words, "planted", None) for name in "ab"
-    }
+    references = {name: Reference(name, "one two three four", words, "planted", None, 4.0) for name in "ab"}
 
     def calls(committed: list[list[str]], service_s: float) -> list[dict]:
         made, free_s = [], 0.0
@@ -186,6 +185,18 @@ def test_rows_of_a_planted_run():
     assert rows["slow", "sliding"]["no_queue_p50_s"] == pytest.approx(np.median([4.5, 3.5, 4.5, 3.5]))
     assert rows["slow", "sliding"]["summed_p50_s"] == pytest.approx(np.median([4.5, 3.5, 7.5, 6.5]))
     assert rows["slow", "sliding"]["last_wait_s"] == 1.0
+
+
+def test_audio_after_the_last_call_was_not_heard():
+    """Two recordings of 5 s whose last call ends at 4 s; runs of before do not say how long they are."""
+    run = planted_run()
+
+    def lasting(duration_s: float | None) -> dict:
+        references = {k: dataclasses.replace(r, duration_s=duration_s) for k, r in run.references.items()}
+        return derive_strategies(Run(run.meta, references, run.tracks))["rows"][-1]
+
+    assert [lasting(s)["unheard_s"] for s in (5.0, 4.0, None)] == [2.0, 0.0, 0.0]
+    assert [lasting(s)["load"] for s in (5.0, None)] == [1.2, 1.5]
 
 
 def test_what_keeps_a_budget():
