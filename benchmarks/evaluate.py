@@ -15,8 +15,7 @@ from ..backends.device_file import device_names
 from ..backends.errors import InputError
 from ..backends.models import Dimensions, resolve_dims
 from ..backends.registry import get_backend
-from ..backends.span import TOKENS_PER_S, window_call
-from ..backends.workload import PADDINGS, Workload
+from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Entry, Recording, open_dataset
 from ..datasets.selection import STREAM_KEYS, Stream, join_streams, sample
 from ..speech.attention import Attention
@@ -151,11 +150,9 @@ def _setting(args: argparse.Namespace, dims: Dimensions) -> tuple[dict[str, Any]
     backend = get_backend(args.backend)
     planned = plan_span(backend, dims, args, args.streams, args.step)
     window_s = window_of(args, planned, "hear")
-    call = window_call(Workload(dims, padding=args.padding), window_s, TOKENS_PER_S)
     row = {
         **planned_row(backend, planned, dims, args),
         "window_s": window_s,
-        "window_service_s": backend.serve(call, args.streams).seconds,
         "device_sha256": _device_digests(args.backend),
     }
     return row, _Setting(window_s, step_s, backend.name), service_time(backend, dims, args)

@@ -284,7 +284,6 @@ def test_what_was_heard_and_what_is_sustained_are_told_apart(planted, tmp_path):
     planted("--step", "2")
     (row,) = results_of(tmp_path / "out")["rows"]
     assert (row["window_s"], row["span_s"]) == (5, 30)
-    assert row["window_service_s"] <= row["service_s"]
     assert any("heard in windows of 5 s, span 30 s" in said for said in results_of(tmp_path / "out")["summary"])
     _, out, _ = planted("--backend", "t4", "--streams", "999", out="slow")
     results = results_of(tmp_path / "slow")
