@@ -15,6 +15,7 @@ interrupted. What makes a Whisper this small learn to align in hours on two CPU 
 import argparse
 import os
 import re
+import signal
 import socket
 import time
 from dataclasses import asdict, replace
@@ -177,6 +178,8 @@ def train(
 
 
 def _work(worker: int, workers: int, port: int, options: argparse.Namespace) -> None:
+    # What a parent's death sends its workers; one begun with nohup would ignore it and train on beside its successor.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=worker, world_size=workers)
     shortest_s, longest_s = options.crops

@@ -1,9 +1,11 @@
 """The training recipe on a hand-made corpus: crops, targets, and a resumed run that equals an uninterrupted one."""
 
+import argparse
 import dataclasses
 import itertools
 import json
 import math
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -377,6 +379,28 @@ def test_what_is_missing_is_said_in_one_line(arguments, said, corpus_folder: Pat
         recipe.main()
     assert stop.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_worker_begun_with_nohup_ends_with_its_parent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """PyTorch sends workers SIGINT when their parent dies; nohup has children ignore it. Two trainings, one folder."""
+
+    def trains(*given, **options):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(recipe, "train", trains)
+    for name in ("init_process_group", "destroy_process_group"):
+        monkeypatch.setattr(torch.distributed, name, lambda *given, **options: None)
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    options = argparse.Namespace(
+        crops=(1.0, 2.0), steps=1, part="all", noise=0.0, peak_rate=1e-3, warmup=1, seed=1,
+        corpus=tmp_path, out=tmp_path, shards=1, initial=None,
+    )  # fmt: skip
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            recipe._work(0, 1, 0, options)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Interrupted(Exception):
