@@ -1,5 +1,8 @@
 """What a batch may not change: rounding differences between batches are far below what is left to the referee."""
 
+import copy
+import functools
+
 import numpy as np
 import torch
 from earspan.speech import greedy
@@ -7,9 +10,29 @@ from earspan.speech.decoder import Decoder
 from earspan.speech.engine import Clip, DecodeOptions, Engine
 from earspan.speech.model import load_recogniser
 from earspan.speech.token_table import TokenTable, table_of
+from torch import nn
+from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 CLOSE = greedy._CLOSE[torch.float32]
+
+
+def assert_whispers_own(model: Whisper, state: torch.Tensor, text: list[int], audio: torch.Tensor) -> None:
+    """`state` gives the logits of whisper's decoder in float64, to an eighth of what is left to the referee.
+
+    Random weights that look hard at single frames magnify rounding, on some processors beyond that in whisper's own
+    float32 decoder: then no more than there.
+    """
+    exact = copy.deepcopy(model.decoder).double()
+    for module in exact.modules():
+        if isinstance(module, nn.LayerNorm):  # whisper's own goes through float32
+            module.forward = functools.partial(nn.LayerNorm.forward, module)
+    tokens = torch.tensor([text])
+    truth = exact(tokens, audio[None].double())[0].double()
+    own_error = (model.decoder(tokens, audio[None])[0] - truth).abs().max().item()
+    assert own_error < CLOSE / 2
+    found = state @ model.decoder.token_embedding.weight.T
+    torch.testing.assert_close(found.double(), truth, rtol=0, atol=max(CLOSE / 8, own_error))
 
 
 @torch.inference_mode()
@@ -25,9 +48,7 @@ def test_packed_passes_equal_whispers_own_decoder(tiny_whisper):
     second = rows.advance([texts[0][2:], texts[2][9:]])
     states = [torch.cat([first[:2], second[:9]]), first[2:9], torch.cat([first[9:], second[9:]])]
     for text, audio, state in zip(texts, features, states, strict=True):
-        expected = model.decoder(torch.tensor([text]), audio[None])[0]
-        found = state @ model.decoder.token_embedding.weight.T
-        torch.testing.assert_close(found, expected, rtol=0, atol=CLOSE / 8)
+        assert_whispers_own(model, state, text, audio)
 
 
 @torch.inference_mode()
@@ -40,9 +61,7 @@ def test_passes_in_step_equal_whispers_own_decoder(tiny_whisper):
     passes = [rows.advance([text[:2] for text in texts]).view(3, 2, -1)]
     passes += [rows.advance([[text[at]] for text in texts])[:, None] for at in range(2, 9)]
     for text, audio, state in zip(texts, features, torch.cat(passes, dim=1), strict=True):
-        expected = model.decoder(torch.tensor([text]), audio[None])[0]
-        found = state @ model.decoder.token_embedding.weight.T
-        torch.testing.assert_close(found, expected, rtol=0, atol=CLOSE / 8)
+        assert_whispers_own(model, state, text, audio)
 
 
 @torch.inference_mode()
