@@ -39,8 +39,8 @@ NAMED_VOICES = tuple(
 # Flite's four voices are harder, each of its own kind, slt and rms most: they get more time than their number.
 FLITE_VOICES = ("slt", "slt", "slt", "rms", "rms", "rms", "awb", "kal16")
 FLITE_SHARE = 0.5
-LIST_SHARE = 0.1  # sentences without grammar, which only the sound can settle
-NATURAL_SHARE = 0.75
+LIST_SHARE = 0.25  # sentences without grammar, which only the sound can settle
+NATURAL_SHARE = 0.64
 # Kept out of training, so that `talks` can hold voices that `pocket` never heard.
 UNSEEN_VOICES = ("espeak:en-us+f4", "espeak:en-us+m5", "espeak:en-us+m6")
 

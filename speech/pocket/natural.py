@@ -80,6 +80,11 @@ def quotations(folder: Path = FORTUNES) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(_sentence, found)))
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text, lower case, without its marks."""
+    return [word.lower() for word in _WORD.findall(text)]
+
+
 def _is_text(part: str) -> bool:
     words = _WORD.findall(part)
     return len(words) >= SHORTEST_CLAUSE and not any(word.isupper() and len(word) > 1 for word in words)
@@ -104,8 +109,8 @@ def _texts(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _fits(text: str, known: frozenset[str]) -> bool:
-    words = _WORD.findall(text)
-    return bool(words and _PLAIN.fullmatch(text)) and all(word.lower() in known for word in words)
+    words = words_of(text)
+    return bool(words and _PLAIN.fullmatch(text)) and known.issuperset(words)
 
 
 def _sentence(text: str) -> str:
@@ -122,7 +127,7 @@ def _often(examples: Iterable[str], definitions: Iterable[str], always: frozense
     for texts, counts in ((examples, (in_examples, anywhere)), (definitions, (anywhere,))):
         for text in texts:
             for count in counts:
-                count.update(word.lower() for word in _WORD.findall(text))
+                count.update(words_of(text))
     often = {w for w, n in in_examples.items() if n >= OFTEN_IN_EXAMPLES and anywhere[w] >= OFTEN_AT_ALL and len(w) > 1}
     return sorted(often | always)
 

@@ -28,11 +28,12 @@ TimedWord = tuple[str, float, float]  # text, start and end in seconds
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Audio for one row of a batch: float32 samples, the words heard in it, and the words spoken before it."""
+    """Audio for one row of a batch: float32 samples, the words heard in it, the words spoken before it, by whom."""
 
     audio: np.ndarray
     words: list[TimedWord]
     before: list[str]
+    voice: str = ""  # of the last piece, "" where nobody speaks
 
 
 def longest_prompt(rng: np.random.Generator) -> int:

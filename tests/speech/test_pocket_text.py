@@ -11,6 +11,7 @@ import pytest
 import torch
 from earspan.backends.errors import InputError
 from earspan.speech.pocket import natural
+from earspan.speech.pocket import text as recipe
 from earspan.speech.pocket.natural import (
     FORTUNES,
     WORDNET,
@@ -99,6 +100,29 @@ def test_lists_without_grammar_hold_no_homophones(list_share: float, low: float,
             lists += 1
             assert not homophones() & set(words_of(sentence))
     assert low <= lists / 300 <= high
+
+
+@pytest.mark.parametrize(("for_a_word", "low", "high"), [(0.0, 0, 0.03), (0.5, 0.2, 0.31), (1.0, 0.45, 0.55)])
+def test_rare_words_are_drawn_as_often_as_common_ones(
+    monkeypatch: pytest.MonkeyPatch, for_a_word: float, low: float, high: float
+):
+    """99 sentences of one word and one of another: 1 % of them as they come, a half when drawn for their word."""
+    monkeypatch.setattr(recipe, "quotations", lambda: ("Common.",) * 99 + ("Rare.",))
+    monkeypatch.setattr(recipe, "natural_sentences", lambda: ("Common.",))
+    monkeypatch.setattr(recipe, "sentences_with", recipe.sentences_with.__wrapped__)
+    monkeypatch.setattr(recipe, "FOR_A_WORD_SHARE", for_a_word)
+    source = TextSource(1, 0.0, natural_share=1.0)
+    drawn = [source.sentence() for _ in range(2000)]
+    assert low <= drawn.count("Rare.") / len(drawn) <= high
+
+
+@needs_wordnet
+@needs_fortunes
+def test_sentences_are_listed_by_their_words():
+    words = [set.intersection(*(set(words_of(sentence)) for sentence in listed)) for listed in recipe.sentences_with()]
+    assert all(words)
+    assert set().union(*words) <= vocabulary()
+    assert len(words) > 0.99 * len(vocabulary())
 
 
 def test_names_and_i_are_capitalised():

@@ -201,7 +201,47 @@ def test_a_passage_told_again_begins_within_the_one_before(monkeypatch: pytest.M
     assert repeated > 50
 
 
-@pytest.mark.parametrize(("kind", "low_db", "high_db"), [("noise", 3, 42), ("babble", 2, 22), ("room", 0, 42)])
+def test_talkers_of_babble_are_about_as_loud_as_each_other():
+    """One in a low band and one, 40 dB louder, in a high one: of three to six in all, five at most are the other."""
+    rng = np.random.default_rng(1)
+    bins = np.fft.rfftfreq(64_000, 1 / 16_000)
+    spectra = rng.standard_normal(len(bins)) + 1j * rng.standard_normal(len(bins))
+    bands = [(bins > 500) & (bins < 1500), (bins > 3000) & (bins < 4000)]
+    low, high = (np.fft.irfft(spectra * band, 64_000) for band in bands)
+    corpus = [
+        LongRecording((peak * sound / np.abs(sound).max()).astype(np.int16), "v", [])
+        for peak, sound in ((300, low), (30_000, high))
+    ]
+    ratios_db = []
+    for _ in range(50):
+        power = np.abs(np.fft.rfft(batches._babble(rng, corpus, 32_000))) ** 2
+        heard = np.fft.rfftfreq(32_000, 1 / 16_000)
+        one, other = power[heard < 2000].sum(), power[heard > 2500].sum()
+        if min(one, other) > 1e-3 * max(one, other):  # both speak
+            ratios_db.append(10 * math.log10(one / other))
+    assert len(ratios_db) > 25
+    assert max(map(abs, ratios_db)) < 6 + 10 * math.log10(5) + 1
+
+
+@pytest.mark.parametrize(("share", "hard"), [(0.0, 0.0), (0.6, 0.8), (0.9, 1.0)])
+def test_crops_of_hard_voices_are_noisy_more_often(monkeypatch: pytest.MonkeyPatch, share: float, hard: float):
+    """Each voice is one level all along, so the level tells which voice was given which share."""
+    monkeypatch.setattr(batches, "NO_SPEECH_SHARE", 0.0)
+    monkeypatch.setattr(batches, "PAUSE_SHARE", 0.0)
+    voices = {"flite:slt": 1000, "flite:rms": 2000, "flite:awb": 3000, "espeak:en-us+m1": 4000}
+    corpus = [LongRecording(np.full(160_000, level, np.int16), voice, []) for voice, level in voices.items()]
+    given_to: dict[int, float] = {}
+
+    def remember(rng: np.random.Generator, audio: np.ndarray, noise_share: float, _corpus: list[LongRecording]):
+        given_to[round(float(audio[len(audio) // 2]) * 32768)] = noise_share
+        return audio
+
+    monkeypatch.setattr(batches, "augment", remember)
+    make_batch(corpus, Schedule(100, shortest_s=2.0, longest_s=2.0, noise_share=share), step=1)
+    assert given_to == pytest.approx({1000: hard, 2000: hard, 3000: share, 4000: share})
+
+
+@pytest.mark.parametrize(("kind", "low_db", "high_db"), [("noise", 3, 42), ("babble", 1, 20), ("room", 0, 42)])
 def test_what_is_added_is_as_loud_as_stated(monkeypatch: pytest.MonkeyPatch, kind: str, low_db: float, high_db: float):
     """A tone at one frequency; all that lies elsewhere was added."""
     rng = np.random.default_rng(1)
