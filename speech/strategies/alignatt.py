@@ -24,7 +24,14 @@ class AlignAtt:
 
     window_s: float
     step_s: float
-    margin_s: float = MARGIN_S
+
+    @property
+    def margin_s(self) -> float:
+        """The newest audio that no word may attend to: 0.5 s, less where the next window would cut such a word.
+
+        A word attends to its middle, so half of a long one lies before the margin.
+        """
+        return max(0.0, min(MARGIN_S, self.window_s - self.step_s - _LONG_WORD_S / 2))
 
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "AlignAtt":

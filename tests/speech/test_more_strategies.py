@@ -66,6 +66,18 @@ def test_alignatt_gives_the_text_back(seed: int, step_ms: int, more_ms: int):
         assert all((words[w].start_s + words[w].end_s) / 2 <= call.call.end_s - 0.5 for w in call.committed)
 
 
+@settings(max_examples=60)
+@example(seed=0, window_ms=2_000, step_share=1.0)  # as chunks that do not overlap
+@given(seed=st.integers(0, 999), window_ms=st.integers(600, 4_000), step_share=st.floats(0.3, 1))
+def test_alignatt_loses_no_word_that_is_whole_within_a_step(seed: int, window_ms: int, step_share: float):
+    recording, window_s = planted_speech(seed, 25.0), window_ms / 1000
+    step_s = round(window_s * step_share, 3)
+    heard = played(recording, AlignAtt(window_s, step_s)).text.split()
+    assert heard == sorted(set(heard), key=lambda word: int(word[1:]))
+    whole = {w.text for w in recording.words or () if w.start_s // step_s == (w.end_s + 1e-3) // step_s}
+    assert whole <= set(heard)
+
+
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 999),
