@@ -4,7 +4,6 @@ A promise is a window that every call hears and a latency that 99 of 100 words k
 often it calls; its most streams at the best choice are found by simulation.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -14,11 +13,11 @@ from ..backends.gpu import Gpu
 from ..backends.hybrid import Hybrid
 from ..backends.lpu import Lpu
 from ..backends.serving.arrivals import Load
-from ..backends.serving.capacity import STEPS, Capacity, capacity
+from ..backends.serving.capacity import Capacity, capacity, trial
 from ..backends.serving.cost import Bill, Price, bill_of
 from ..backends.serving.fleet import Fleet, Option, Tier, cheapest_fleet
 from ..backends.serving.server import MAX_BATCH, Server, server_of
-from ..backends.serving.simulate import LEAST_CALLS, simulate, verdict
+from ..backends.serving.simulate import verdict
 from ..backends.span import window_call
 from ..backends.timing import Backend, CapacityError
 from ..backends.workload import Workload
@@ -180,12 +179,7 @@ class Study:
             replace(self.load, streams=count, window_s=promises[tier].window_s, step_s=points[tier].step_s or 1.0)
             for tier, count in streams.items()
         )
-        # as many calls of the rarest tier as a verdict needs
-        duration_s = STEPS * max(load.step_s for load in loads)
-        rarest = min(load.streams * load.calls_per_step * duration_s / load.step_s for load in loads)
-        replicas = math.ceil(1.5 * LEAST_CALLS / rarest)
-        outcome = simulate(server, loads, duration_s, replicas=replicas, seed=self.seed)
-        return verdict(outcome, *(promises[tier].latency_s for tier in streams)).valid
+        return verdict(trial(server, loads, self.seed), *(promises[tier].latency_s for tier in streams)).valid
 
 
 def batch_curve(backend: Backend, study: Study, window_s: float = 10.0) -> dict[str, Any]:

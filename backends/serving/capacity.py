@@ -17,7 +17,7 @@ from .simulate import LATE_ALLOWED, QUANTILES, Outcome, Verdict, simulate, verdi
 STEPS = 24  # of each stream in a replica; the first fifth is not counted
 _LONGER = 10  # times as many, where calls come in time but ever later
 _GROWTH = 0.01  # of a step, from one half of a replica to the next
-_CALLS = 3000  # in all replicas, at least
+_CALLS = 3000  # of each load in all replicas, at least
 # The search ends when it knows the number of streams to within this part.
 _RESOLUTION = 0.01
 
@@ -41,29 +41,34 @@ class Capacity:
     late: float
 
 
-def trial(server: Server, load: Load, seed: int = 0) -> Outcome:
-    """The server under the load, for long enough, and with enough draws of phases, to judge by.
+def trial(server: Server, loads: tuple[Load, ...], seed: int = 0) -> Outcome:
+    """The server under the loads, for long enough, and with enough draws of phases, to judge by.
 
     A server that is a little too slow falls behind a little with each step, so it is watched for longer.
     """
-    outcome = _trial(server, load, STEPS, seed)
-    if outcome.late() <= LATE_ALLOWED and _grows(outcome, STEPS * load.step_s, load.step_s):
-        outcome = _trial(server, load, _LONGER * STEPS, seed)
+    outcome = _trial(server, loads, STEPS, seed)
+    every = range(len(loads))
+    if all(outcome.late(index) <= LATE_ALLOWED for index in every) and any(_grows(outcome, index) for index in every):
+        outcome = _trial(server, loads, _LONGER * STEPS, seed)
     return outcome
 
 
-def _trial(server: Server, load: Load, steps: int, seed: int) -> Outcome:
-    replicas = max(1, math.ceil(_CALLS / (load.streams * steps * load.calls_per_step)))
-    return simulate(server, (load,), steps * load.step_s, replicas=replicas, seed=seed)
+def _trial(server: Server, loads: tuple[Load, ...], steps: int, seed: int) -> Outcome:
+    duration_s = steps * max(load.step_s for load in loads)
+    rarest = min(load.streams * load.calls_per_step * duration_s / load.step_s for load in loads)
+    return simulate(server, loads, duration_s, replicas=max(1, math.ceil(_CALLS / rarest)), seed=seed)
 
 
-def _grows(outcome: Outcome, duration_s: float, step_s: float) -> bool:
-    """Whether calls take longer at the end of a replica than at the end of its first half."""
-    arrival_s = outcome.calls.arrival_s
-    part = 4 * np.mod(arrival_s, replica_period_s(duration_s, step_s)) / duration_s
-    response_s = outcome.finish_s - arrival_s
+def _grows(outcome: Outcome, index: int) -> bool:
+    """Whether calls of a load take longer at the end of a first, short replica than at the end of its first half."""
+    mine = outcome.calls.load == index
+    arrival_s, longest_s = outcome.calls.arrival_s[mine], max(load.step_s for load in outcome.loads)
+    duration_s = STEPS * longest_s
+    part = 4 * np.mod(arrival_s, replica_period_s(duration_s, longest_s)) / duration_s
+    response_s = outcome.finish_s[mine] - arrival_s
     before_s, after_s = (response_s[(part >= first) & (part < first + 1)] for first in (1, 3))
-    return bool(len(before_s) and len(after_s) and after_s.mean() - before_s.mean() > _GROWTH * step_s)
+    growth_s = _GROWTH * outcome.loads[index].step_s
+    return bool(len(before_s) and len(after_s) and after_s.mean() - before_s.mean() > growth_s)
 
 
 def capacity(server: Server, load: Load, *, latency_s: float | None = None, seed: int = 0) -> Capacity:
@@ -73,7 +78,7 @@ def capacity(server: Server, load: Load, *, latency_s: float | None = None, seed
     """
 
     def attempt(streams: int) -> tuple[Outcome, Verdict]:
-        outcome = trial(server, replace(load, streams=streams), seed)
+        outcome = trial(server, (replace(load, streams=streams),), seed)
         return outcome, verdict(outcome, latency_s)
 
     # more than the calls per second that all stations keep up with cannot be carried
@@ -120,7 +125,7 @@ def simulated_span(
             server = server_of(backend, call, max_batch=min(MAX_BATCH, load.streams), batching=batching)
         except CapacityError:
             return "capacity"
-        found = verdict(trial(server, replace(load, window_s=window_s)), latency_s)
+        found = verdict(trial(server, (replace(load, window_s=window_s),)), latency_s)
         return "nothing" if found.valid else found.cause
 
     first, last = max(1, math.ceil(round(load.step_s * GRID_PER_S, 6))), round(LONGEST_S * GRID_PER_S)

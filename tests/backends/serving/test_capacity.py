@@ -46,6 +46,15 @@ def test_a_server_that_falls_behind_slowly_is_seen_to(seconds):
     assert found.streams == pytest.approx(1 / seconds, rel=0.01)  # 4 % more are late only after 24 steps
 
 
+@pytest.mark.parametrize(
+    ("often", "seldom", "carried"), [(60, 80, True), (61, 80, False), (51, 100, False), (98, 2, True)]
+)
+def test_tiers_that_fall_behind_together_are_seen_to(often, seldom, carried):
+    """Calls of 10 ms, one a second or one in two: a hundred a second can be served, one more shows only in time."""
+    outcome = trial(fixed(0.01), (Load(often, 5, 1), Load(seldom, 10, 2)))
+    assert verdict(outcome).valid == carried
+
+
 @settings(max_examples=20, deadline=None)
 @given(activity=st.floats(0.05, 0.95), step_s=st.floats(0.2, 2), sliding=st.booleans())
 def test_the_part_of_the_steps_that_call(activity, step_s, sliding):
@@ -69,7 +78,7 @@ def test_capacity_within_a_budget():
     assert 1 < found.streams < 20
     assert found.limited_by == "latency budget"
     assert found.word_latency_s[0.99] <= 2.2
-    with_more = trial(fixed(0.05), Load(found.streams + 1, 5, 1))
+    with_more = trial(fixed(0.05), (Load(found.streams + 1, 5, 1),))
     assert not verdict(with_more, 2.2).valid
 
 
