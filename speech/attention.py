@@ -23,7 +23,7 @@ from .audio_features import SAMPLES_PER_POSITION, SECONDS_PER_POSITION, AudioFea
 from .cache import Origin, TranscriptCache
 from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .model import Recogniser
-from .transcriber import Transcriber
+from .transcriber import Transcriber, prompt_of
 
 CALIBRATED = Path(__file__).with_name("alignment_heads.json")
 _VERSION = 1
@@ -125,14 +125,10 @@ class Attention:
 
     def _attend(self, pairs: Sequence[tuple[Clip, str]]) -> list[tuple[AttendedWord, ...]]:
         pieces = [[(word, self._tokenizer.encode(" " + word)) for word in text.split()] for _, text in pairs]
-        start = list(self._tokenizer.sot_sequence_including_notimestamps)
-        limit = self._recogniser.dims.n_text_ctx
-        before = [
-            [*start, *(self._tokenizer.encode(" " + clip.prefix) if clip.prefix else [])][: limit // 2]
-            for clip, _ in pairs
-        ]
+        dims = self._recogniser.dims
+        before = [prompt_of(replace(clip, prompt=""), self._tokenizer, dims) for clip, _ in pairs]
         tokens = [
-            [*first, *(token for _, piece in words for token in piece)][:limit]
+            [*first, *(token for _, piece in words for token in piece)][: dims.n_text_ctx]
             for first, words in zip(before, pieces, strict=True)
         ]
         weights = self.weights([clip for clip, _ in pairs], tokens)

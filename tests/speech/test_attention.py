@@ -152,3 +152,24 @@ def test_a_prefix_is_gone_on_from(tiny_recogniser, tones):
             produced.append(int(model.decoder(torch.tensor([tokens + produced]), features)[0, -1].argmax()))
     assert heard.text == tokenizer.decode([t for t in produced if t < tokenizer.eot]).strip()
     assert engine.transcribe([Clip(clip.audio)]) != [heard]  # another call
+
+
+@pytest.mark.parametrize("words", [3, 400])
+def test_attention_reads_the_prefix_that_the_engine_goes_on_from(tiny_recogniser, tones, words: int):
+    """Also one that is longer than what a text may go on from: its end."""
+    recogniser, read = tiny_recogniser(), []
+
+    class Reading(Attention):
+        def weights(self, clips, tokens):
+            read.extend(tokens)
+            return super().weights(clips, tokens)
+
+    clip = Clip(tones(2.0, 4), prompt="before", prefix=" ".join(f"n{n}" for n in range(words)))
+    [heard] = Engine(recogniser, DecodeOptions(max_tokens=1)).transcribe([Clip(clip.audio, prefix=clip.prefix)])
+    Reading(recogniser).words([clip], ["after"])
+    tokenizer = recogniser.tokenizer("en", "transcribe")
+    [tokens] = read
+    after = tokenizer.encode(" after")
+    assert tokens[-len(after) :] == after
+    assert len(tokens) - len(after) == heard.prompt_tokens
+    assert tokenizer.decode(tokens[2 : -len(after)]).split()[-3:] == clip.prefix.split()[-3:]
