@@ -18,7 +18,6 @@ from whisper.decoding import (
     Inference,
     MaximumLikelihoodRanker,
 )
-from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer
 
 from ..backends.errors import InputError
@@ -26,6 +25,7 @@ from .audio_features import SECONDS_PER_POSITION
 from .decoder import Decoder, DecoderRows
 from .hypothesis import Clip, DecodeOptions, Hypothesis, Segment
 from .model import Recogniser
+from .transcriber import prompt_of
 
 
 def decode_with_options(
@@ -68,10 +68,7 @@ def _attempt(
     decoder: Decoder, recogniser: Recogniser, features: Tensor, clip: Clip, options: DecodeOptions, temperature: float
 ) -> tuple["_Task", DecodingResult]:
     try:
-        # as tokens, since openai-whisper would write a prompt with all of its own
-        encode = recogniser.tokenizer(options.language, options.task).encode
-        prompt = encode(" " + clip.prompt.strip()) if clip.prompt else None
-        task = _Task(decoder, recogniser.whisper, _whispers(options, temperature, prompt))
+        task = _Task(decoder, recogniser, clip, _whispers(options, temperature))
     except ValueError as error:
         raise InputError(f"decoding options: {error}") from error
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -82,7 +79,7 @@ def _attempt(
     return task, result
 
 
-def _whispers(options: DecodeOptions, temperature: float, prompt: list[int] | None) -> DecodingOptions:
+def _whispers(options: DecodeOptions, temperature: float) -> DecodingOptions:
     """The options of one attempt: beams belong to temperature 0, samples to those above (whisper.transcribe)."""
     sampling = temperature > 0
     return DecodingOptions(
@@ -94,7 +91,6 @@ def _whispers(options: DecodeOptions, temperature: float, prompt: list[int] | No
         beam_size=None if sampling else options.beam_size,
         patience=None if sampling else options.patience,
         length_penalty=options.length_penalty,
-        prompt=prompt,
         suppress_tokens=options.suppress_tokens,
         suppress_blank=options.suppress_blank,
         without_timestamps=not options.timestamps,
@@ -103,7 +99,7 @@ def _whispers(options: DecodeOptions, temperature: float, prompt: list[int] | No
 
 
 def _seed(clip: Clip, temperature: float) -> int:
-    digest = hashlib.sha256(clip.audio.tobytes() + f"\0{clip.prompt}\0{temperature!r}".encode()).digest()
+    digest = hashlib.sha256(clip.audio.tobytes() + f"\0{clip.prompt}\0{temperature!r}{clip.prefix}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
@@ -177,13 +173,19 @@ class _Ranker(MaximumLikelihoodRanker):
 class _Task(DecodingTask):
     """openai-whisper's decoding of audio that is already encoded, of any length, over our caches."""
 
-    def __init__(self, decoder: Decoder, model: Whisper, options: DecodingOptions) -> None:
-        super().__init__(model, options)
+    def __init__(self, decoder: Decoder, recogniser: Recogniser, clip: Clip, options: DecodingOptions) -> None:
+        self._recogniser, self._clip = recogniser, clip
+        super().__init__(recogniser.whisper, options)
         capacity = min(self.n_ctx, len(self.initial_tokens) + self.sample_len)
         self.sequence_ranker = _Ranker(options.length_penalty)
         self.inference = self.own_inference = _Inference(decoder, capacity)
         if isinstance(self.decoder, BeamSearchDecoder):
             self.decoder.inference = self.inference
+
+    def _get_initial_tokens(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        # by the recogniser's tokenizer: openai-whisper would write earlier text with all of its own tokens
+        tokenizer = self._recogniser.tokenizer(self.options.language, self.options.task)
+        return tuple(prompt_of(self._clip, tokenizer, self._recogniser.dims, self.sot_sequence))
 
     def _get_audio_features(self, mel: Tensor) -> Tensor:
         return mel

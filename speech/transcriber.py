@@ -98,9 +98,11 @@ class Transcriber(ABC):
             )
 
 
-def prompt_of(clip: Clip, tokenizer: Tokenizer, dims: ModelDimensions | Dimensions) -> list[int]:
-    """The tokens that a text without timestamps begins with."""
-    tokens = list(tokenizer.sot_sequence_including_notimestamps)
+def prompt_of(
+    clip: Clip, tokenizer: Tokenizer, dims: ModelDimensions | Dimensions, start: Sequence[int] | None = None
+) -> list[int]:
+    """The tokens that a text begins with. `start`: its marks; by default those of a text without timestamps."""
+    tokens = list(start or tokenizer.sot_sequence_including_notimestamps)
     # As openai-whisper does: previous text after its own mark, at most half the text context of it.
     room = dims.n_text_ctx // 2 - 1
     if clip.prefix:

@@ -20,7 +20,11 @@ MULTILINGUAL = 51_865
 def _whispers(model: whisper.Whisper, clip: Clip, **options) -> DecodingResult:
     mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(clip.audio, model.dims.n_audio_ctx * 320), 80)
     result = whisper.decode(
-        model, mel, whisper.DecodingOptions(fp16=False, sample_len=12, prompt=clip.prompt or None, **options)
+        model,
+        mel,
+        whisper.DecodingOptions(
+            fp16=False, sample_len=12, prompt=clip.prompt or None, prefix=clip.prefix or None, **options
+        ),
     )
     assert isinstance(result, DecodingResult)
     return result
@@ -46,7 +50,7 @@ CASES = [
 @pytest.mark.parametrize(("options", "theirs"), CASES)
 def test_equals_openai_whispers_decoding(tiny_recogniser, tones, options: DecodeOptions, theirs):
     recogniser = tiny_recogniser(pads=True, n_vocab=MULTILINGUAL, n_audio_ctx=150)
-    clips = [Clip(tones(2.0, 1)), Clip(tones(3.0, 2), "as was said")]
+    clips = [Clip(tones(2.0, 1)), Clip(tones(3.0, 2), "as was said"), Clip(tones(3.0, 3), "as was said", "and is")]
     found = Engine(recogniser, replace(options, max_tokens=12)).transcribe(clips)
     for clip, hypothesis in zip(clips, found, strict=True):
         language = {} if options.language is None else {"language": options.language}
