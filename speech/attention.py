@@ -214,4 +214,4 @@ def stopped(
     left = tuple(words[:kept])
     steps = min(hypothesis.decode_tokens, sum(word.tokens for word in left) + 1)
     text = " ".join(word.text for word in left)
-    return replace(hypothesis, text=text, decode_tokens=steps, cut_off=False), left
+    return replace(hypothesis, text=text, decode_tokens=steps, cut_off=False, stopped=True), left

@@ -88,7 +88,8 @@ class Hypothesis:
     last step yields the end mark. `cut_off` tells that `max_tokens` ended the text. `tokens` are all that were
     produced, the end mark excluded. `no_speech_probability`, `segments` and `language` are there where the options
     ask for them; `temperature` is the one that the text was accepted at. `proposals`: where the call was played with a
-    draft, how many of its tokens each decoder pass checked (`draft.proposals`).
+    draft, how many of its tokens each decoder pass checked (`draft.proposals`). `stopped`: before its end, by what its
+    words attend to (`attention.stopped`); `tokens` hold what would have followed, too.
     """
 
     text: str
@@ -102,6 +103,12 @@ class Hypothesis:
     language: str = ""
     segments: tuple[Segment, ...] = ()
     proposals: tuple[int, ...] = ()
+    stopped: bool = False
+
+    @property
+    def made_tokens(self) -> tuple[int, ...]:
+        """The tokens that decoding had made when it ended or was stopped, the end mark excluded."""
+        return self.tokens[: self.decode_tokens] if self.stopped else self.tokens
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, as `from_dict` takes them and JSON holds them."""

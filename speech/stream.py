@@ -161,7 +161,8 @@ def _advance(
     """Put one call on the clock, tell the strategy, and return its next call, or None at the end."""
     hypothesis, words = result
     if draft:
-        produced = hypothesis.tokens if hypothesis.cut_off else (*hypothesis.tokens, _END)
+        made, whole = hypothesis.made_tokens, not (hypothesis.cut_off or hypothesis.stopped)
+        produced = (*made, _END) if whole else made
         hypothesis = replace(hypothesis, proposals=proposals(_draft(job), produced))
     free_at_s = job.played[-1].finish_at_s if job.played else 0.0
     start_s = max(call.arrival_at_s, free_at_s)
@@ -185,4 +186,4 @@ def _clip(job: Job, call: Call, draft: bool) -> Clip:
 
 def _draft(job: Job) -> tuple[tuple[int, ...], ...]:
     """What the calls before were heard as, newest first."""
-    return tuple(played.hypothesis.tokens for played in job.played[: -REMEMBERED - 1 : -1])
+    return tuple(played.hypothesis.made_tokens for played in job.played[: -REMEMBERED - 1 : -1])

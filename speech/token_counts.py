@@ -21,8 +21,7 @@ def counted_by(
     A draft is taken to be accepted as it was, in tokens of the other size.
     """
     written = len(tokenizer.encode(" " + hypothesis.text)) if hypothesis.text else 0
-    # Where decoding was stopped early, one step more was made than is left in the text.
-    stopped = hypothesis.decode_tokens < len(hypothesis.tokens) - hypothesis.cut_off
+    stopped = hypothesis.stopped  # then one step more was made than is left in the text
     size = written / len(hypothesis.tokens) if hypothesis.tokens and not stopped else 1.0
     before = Clip(np.zeros(0, np.float32), call.prompt, call.prefix)
     return replace(

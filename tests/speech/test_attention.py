@@ -137,6 +137,15 @@ def test_a_jump_back_stops_too():
     assert stopped(Hypothesis("a b c", 2, 3, -0.1, False), words, 10.0, 0.5)[1] == tuple(words[:2])
 
 
+@pytest.mark.parametrize(
+    ("decode_tokens", "cut_off", "stopped", "made"),
+    [(4, False, False, 4), (3, True, False, 4), (4, False, True, 4), (3, False, True, 3), (1, False, True, 1)],
+)
+def test_the_tokens_that_were_made_before_the_stop(decode_tokens: int, cut_off: bool, stopped: bool, made: int):
+    hypothesis = Hypothesis("a b c d", 2, decode_tokens, -0.1, cut_off, tokens=(5, 6, 7, 8), stopped=stopped)
+    assert hypothesis.made_tokens == (5, 6, 7, 8)[:made]
+
+
 def test_a_prefix_is_gone_on_from(tiny_recogniser, tones):
     recogniser = tiny_recogniser()
     engine = Engine(recogniser, DecodeOptions(max_tokens=6))

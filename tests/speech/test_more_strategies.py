@@ -3,6 +3,7 @@
 import itertools
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,27 @@ def test_alignatt_decodes_on_from_what_its_window_holds():
     ]  # fmt: skip
     assert [p.committed for p in job.played] == [("w0", "w1"), ("w2", "w3"), ("w4", "w5"), ("w6", "w7")]
     assert [p.hypothesis.decode_tokens for p in job.played] == [2, 2, 2, 2]
+
+
+def test_a_draft_checks_no_token_beyond_where_the_decoding_stopped():
+    """A word of one token each half second; without a draft, as in the first call, each pass makes one token."""
+
+    class Numbering(PerfectEngine):
+        def transcribe(self, clips, progress=None) -> list[Hypothesis]:
+            return [
+                replace(found, tokens=tuple(int(word[1:]) for word in found.text.split()))
+                for found in super().transcribe(clips, progress)
+            ]
+
+    recording = recording_of(tuple(Word(f"w{n}", n * 0.5, n * 0.5 + 0.4) for n in range(16)), 8.0)
+    engine = Numbering([recording])
+    job = Job(recording, AlignAtt(6.0, 2.0), no_time)
+    play([job], engine, attention=PerfectAttention(engine), draft=True)  # type: ignore[arg-type]
+    first, second, *_ = (played.hypothesis for played in job.played)
+    assert (first.tokens, first.text, first.made_tokens) == ((0, 1, 2, 3), "w0 w1 w2", (0, 1, 2, 3))
+    assert first.proposals == (0, 0, 0, 0)
+    assert engine.asked[1].draft == ((0, 1, 2, 3),)
+    assert len(second.proposals) <= len(second.made_tokens) == len(second.text.split()) + 1
 
 
 # ---- overlap ---------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_counts_are_those_of_the_other_model():
 
     assert counted_by(multilingual, LARGE, call(), heard(cut_off=True)).decode_tokens == written - 1
     # Stopped at a word: the steps of what is left, and the one that found it.
-    stopped = heard(text="A sturdy", decode_tokens=3)
+    stopped = heard(text="A sturdy", decode_tokens=3, stopped=True)
     assert counted_by(multilingual, LARGE, call(), stopped).decode_tokens == len(multilingual.encode(" A sturdy")) + 1
     empty = heard(text="", tokens=(), decode_tokens=0)
     assert counted_by(multilingual, LARGE, call(), empty).decode_tokens == 0
