@@ -7,6 +7,7 @@ from typing import Any
 from ..datasets import Recording
 from ..speech.draft import REMEMBERED, proposals
 from ..speech.engine import Clip, DecodeOptions, Engine, Hypothesis
+from ..speech.hypothesis import END
 from ..speech.model import Recogniser
 from .engine_windows import Clock, first_seconds, said, seconds, windows
 
@@ -76,11 +77,10 @@ def _factor(streams: Sequence[Sequence[Hypothesis]], remembered: int) -> float:
     """Plain passes over those with so many texts as a draft; by counting, as texts do not depend on drafts."""
     plain = drafted = 0
     for stream in streams:
-        texts = [h.tokens if h.cut_off else (*h.tokens, -1) for h in stream]
         for at in range(1, len(stream)):
             draft = [h.tokens for h in stream[max(0, at - remembered) : at]][::-1]
-            plain += len(texts[at])
-            drafted += len(proposals(draft, texts[at]))
+            plain += len(stream[at].produced)
+            drafted += len(proposals(draft, stream[at].produced))
     return plain / max(1, drafted)
 
 
@@ -92,5 +92,5 @@ def _ideal(recogniser: Recogniser, recordings: Sequence[Recording], window_s: fl
         texts = [tuple(encode(" " + text)) for text in said([recording], windows(recording, window_s, STEP_S))]
         for earlier, text in pairwise(texts):
             plain += len(text) + 1
-            drafted += len(proposals([earlier], (*text, -1)))
+            drafted += len(proposals([earlier], (*text, END)))
     return plain / max(1, drafted)

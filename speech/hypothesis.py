@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+END = -1  # stands for the end mark, which is in no draft
+
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
@@ -109,6 +111,11 @@ class Hypothesis:
     def made_tokens(self) -> tuple[int, ...]:
         """The tokens that decoding had made when it ended or was stopped, the end mark excluded."""
         return self.tokens[: self.decode_tokens] if self.stopped else self.tokens
+
+    @property
+    def produced(self) -> tuple[int, ...]:
+        """`made_tokens`, and `END` where decoding came to its end: what a draft of this call is checked against."""
+        return self.made_tokens if self.cut_off or self.stopped else (*self.made_tokens, END)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, as `from_dict` takes them and JSON holds them."""

@@ -19,7 +19,6 @@ from .hypothesis import Clip, Hypothesis
 from .strategies import Call, Heard, Strategy
 from .transcriber import Progress, Transcriber
 
-_END = -1  # stands for the end mark, which is in no draft
 ServiceTime = Callable[[Call, Hypothesis], float]  # seconds
 
 
@@ -161,9 +160,7 @@ def _advance(
     """Put one call on the clock, tell the strategy, and return its next call, or None at the end."""
     hypothesis, words = result
     if draft:
-        made, whole = hypothesis.made_tokens, not (hypothesis.cut_off or hypothesis.stopped)
-        produced = (*made, _END) if whole else made
-        hypothesis = replace(hypothesis, proposals=proposals(_draft(job), produced))
+        hypothesis = replace(hypothesis, proposals=proposals(_draft(job), hypothesis.produced))
     free_at_s = job.played[-1].finish_at_s if job.played else 0.0
     start_s = max(call.arrival_at_s, free_at_s)
     finish_s = start_s + job.service_s(call, hypothesis)

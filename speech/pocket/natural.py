@@ -126,8 +126,9 @@ def _often(examples: Iterable[str], definitions: Iterable[str], always: frozense
     in_examples, anywhere = Counter[str](), Counter[str]()
     for texts, counts in ((examples, (in_examples, anywhere)), (definitions, (anywhere,))):
         for text in texts:
+            words = words_of(text)
             for count in counts:
-                count.update(words_of(text))
+                count.update(words)
     often = {w for w, n in in_examples.items() if n >= OFTEN_IN_EXAMPLES and anywhere[w] >= OFTEN_AT_ALL and len(w) > 1}
     return sorted(often | always)
 
