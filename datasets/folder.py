@@ -8,7 +8,8 @@ import soundfile
 from ..backends.errors import InputError
 from .audio import audio_duration_s, shown
 from .defects import Defects, reported
-from .manifest import stated_licence, text_lines
+from .lines import text_lines
+from .manifest import stated_licence
 from .recording import Dataset, Entry
 
 AUDIO_SUFFIXES = (

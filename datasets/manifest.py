@@ -8,13 +8,13 @@ Others are ignored.
 import json
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..backends.errors import InputError
 from .audio import DURATION_TOLERANCE_S, audio_duration_s, shown
 from .defects import Defects, reported
+from .lines import text_lines
 from .recording import Dataset, Entry, Word
 
 
@@ -74,34 +74,6 @@ def stated_licence(folder: Path) -> str | None:
             if (folder / (name + suffix)).is_file():
                 return next((line.lstrip("# ") for _, line in text_lines(folder / (name + suffix))), None)
     return None
-
-
-def text_lines(path: Path, defects: Defects = None) -> Iterator[tuple[int, str]]:
-    """Line numbers, from 1, and lines that are not blank; UTF-8 with or without BOM, LF or CRLF.
-
-    Raises `InputError` as `FILE:LINE: what` where the file is not UTF-8, or adds it to `defects` and goes on.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{shown(path)}: {error.strerror}") from error
-    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        line = ""
-        with reported(defects):
-            line = _decoded(raw, path, number)
-        if line:
-            yield number, line
-
-
-def _decoded(raw: bytes, path: Path, number: int) -> str:
-    try:
-        return raw.decode().strip()
-    except UnicodeDecodeError as error:
-        column = error.start + 1
-        raise InputError(
-            f"{shown(path)}:{number}: byte {raw[column - 1]:#04x} at column {column} is not UTF-8; "
-            "save the file as UTF-8"
-        ) from error
 
 
 class _Reader:

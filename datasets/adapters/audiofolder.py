@@ -1,6 +1,5 @@
 """Hugging Face audiofolder: metadata.csv or metadata.jsonl in a folder, beside its files or above them."""
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,8 @@ from ..audio import shown
 from ..defects import Defects, reported
 from ..entries import EntryList
 from ..folder import AUDIO_SUFFIXES, visible_files
-from ..manifest import inside, text_lines
+from ..lines import csv_records, text_lines
+from ..manifest import inside
 from ..recording import Dataset
 
 _NAMES = ("metadata.csv", "metadata.jsonl")
@@ -64,7 +64,7 @@ def _rows(metadata: Path, defects: Defects) -> Iterator[tuple[str, dict[str, Any
                 yield origin, row
         return
     columns: list[str] | None = None
-    for origin, values in _records(metadata, defects):
+    for origin, values in csv_records(metadata, defects):
         if columns is None:
             columns = values
             continue
@@ -73,30 +73,6 @@ def _rows(metadata: Path, defects: Defects) -> Iterator[tuple[str, dict[str, Any
             row = _record(values, columns, origin)
         if row is not None:
             yield origin, row
-
-
-def _records(metadata: Path, defects: Defects) -> Iterator[tuple[str, list[str]]]:
-    """Where each record of a CSV file begins, and its values; a quoted value may go on over several lines."""
-    numbers: list[int] = []
-
-    def lines() -> Iterator[str]:
-        for number, line in text_lines(metadata, defects):
-            numbers.append(number)
-            yield line + "\n"
-
-    reader = csv.reader(lines(), strict=True)
-    while True:
-        numbers.clear()
-        values = None
-        with reported(defects):
-            try:
-                values = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise InputError(f"{shown(metadata)}:{numbers[0]}: not CSV: {error}") from error
-        if values is not None:
-            yield f"{shown(metadata)}:{numbers[0]}", values
 
 
 def _record(values: list[str], columns: list[str], origin: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Earnings-21 and Earnings-22: media/CALL.mp3 with transcripts in .nlp files, one token a line, fields between |."""
 
-import csv
 from pathlib import Path
 
 from ...backends.errors import InputError
@@ -8,7 +7,7 @@ from ..audio import shown
 from ..defects import Defects, reported
 from ..entries import EntryList, seconds
 from ..folder import AUDIO_SUFFIXES, visible_files
-from ..manifest import text_lines
+from ..lines import csv_records, text_lines
 from ..recording import Dataset, Word
 
 _TRANSCRIPTS = (("nlp_references", ".nlp"), ("force_aligned_nlp_references", ".aligned.nlp"))
@@ -65,22 +64,13 @@ def _lengths(path: Path, defects: Defects) -> dict[str, tuple[float, str]]:
     lengths: dict[str, tuple[float, str]] = {}
     for table in sorted(path.glob("*metadata.csv")):
         columns: list[str] | None = None
-        for number, line in text_lines(table, defects):
-            values = None
-            with reported(defects):
-                try:
-                    values = next(csv.reader([line]))
-                except csv.Error as error:
-                    raise InputError(f"{shown(table)}:{number}: not CSV: {error}") from error
-            if values is None:
-                continue
+        for origin, values in csv_records(table, defects):
             if columns is None:
                 columns = values
                 continue
             row = dict(zip(columns, values, strict=False))
             stated = next((row[key] for key in _LENGTH_COLUMNS if row.get(key)), None)
             if stated is not None:
-                origin = f"{shown(table)}:{number}"
                 with reported(defects):
                     lengths[values[0]] = (seconds(stated, f"{origin}: length"), origin)
     return lengths

@@ -7,7 +7,7 @@ from ...backends.errors import InputError
 from ..audio import shown
 from ..defects import Defects, reported
 from ..entries import EntryList, seconds
-from ..manifest import text_lines
+from ..lines import text_lines
 from ..recording import Dataset
 
 

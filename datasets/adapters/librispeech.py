@@ -8,7 +8,7 @@ from ..audio import shown
 from ..defects import Defects, reported
 from ..entries import EntryList
 from ..folder import AUDIO_SUFFIXES, visible_files
-from ..manifest import text_lines
+from ..lines import text_lines
 from ..recording import Dataset
 
 _ENDING = ".trans.txt"

@@ -9,7 +9,8 @@ from ..audio import shown
 from ..defects import Defects, reported
 from ..entries import EntryList, seconds
 from ..folder import AUDIO_SUFFIXES
-from ..manifest import inside, text_lines
+from ..lines import text_lines
+from ..manifest import inside
 from ..recording import Dataset
 
 # What NIST's scorer leaves out; TED-LIUM marks music, applause and untranscribed speech so.
