@@ -40,7 +40,8 @@ check: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ .venv/installed
 
-# The recipes behind the bundled data. They need synthesisers and text: apt-get install espeak-ng flite wordnet-base fortunes
+# The recipes behind the bundled data. They need synthesisers and text: apt-get install --no-install-recommends espeak-ng flite
+# wordnet-base fortunes anarchism endless-sky-data
 talks: .venv/installed
 	$(BIN)/python -m earspan.datasets.talks.build
 

@@ -11,10 +11,14 @@ import json
 import os
 import random
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from ...backends.errors import InputError
 from ...datasets.audio import SAMPLE_RATE
 from ...datasets.synthesis import Voice, speak
 from .text import TextSource
@@ -37,10 +41,10 @@ NAMED_VOICES = tuple(
     ).split()
 )
 # Flite's four voices are harder, each of its own kind, slt and rms most: they get more time than their number.
-FLITE_VOICES = ("slt", "slt", "slt", "rms", "rms", "rms", "awb", "kal16")
+FLITE_VOICES = ("slt", "slt", "slt", "slt", "rms", "rms", "rms", "awb", "kal16")
 FLITE_SHARE = 0.5
-LIST_SHARE = 0.25  # sentences without grammar, which only the sound can settle
-NATURAL_SHARE = 0.64
+LIST_SHARE = 0.15  # sentences without grammar, which only the sound can settle
+NATURAL_SHARE = 0.76
 # Kept out of training, so that `talks` can hold voices that `pocket` never heard.
 UNSEEN_VOICES = ("espeak:en-us+f4", "espeak:en-us+m5", "espeak:en-us+m6")
 
@@ -88,9 +92,9 @@ def make_shard(folder: Path, number: int, seed: int = SEED) -> None:
         at += len(audio)
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / f"shard-{number:04d}.npy", np.concatenate(pieces))
-    partial = done.with_suffix(".partial")
-    partial.write_text(json.dumps(recordings))
-    os.replace(partial, done)  # the shard counts as made only now
+    unfinished = done.with_suffix(".partial")
+    unfinished.write_text(json.dumps(recordings))
+    os.replace(unfinished, done)  # the shard counts as made only now
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +121,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--shards", type=int, default=180, help="20 minutes each (default: 180, 60 hours)")
     parser.add_argument("--seed", type=int, default=SEED, help="of the texts and voices; another one, other shards")
+    parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
-    for number in range(options.shards):
-        make_shard(options.out, number, options.seed)
-        print(f"shard {number + 1}/{options.shards}", flush=True)
+    # Resampling in several threads gains little, and takes twice as long where another worker has the other core.
+    with Pool(options.workers, torch.set_num_threads, (1,)) as workers:
+        made = workers.imap(partial(make_shard, options.out, seed=options.seed), range(options.shards))
+        try:
+            for number, _ in enumerate(made, 1):
+                print(f"shard {number}/{options.shards}", flush=True)
+        except InputError as error:
+            parser.error(str(error))
 
 
 if __name__ == "__main__":

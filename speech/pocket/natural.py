@@ -1,12 +1,15 @@
-"""Natural English for the training text of `pocket`: examples and definitions of WordNet 3, and quotations.
+"""Natural English for the training text of `pocket`: examples and definitions of WordNet 3, and running text.
 
     python -m earspan.speech.pocket.natural      # writes vocabulary.txt beside this file again
 
-Debian's package `wordnet-base` holds WordNet (Princeton, a permissive licence), `fortunes` quotations and verse. Their
-text is read while training, not kept in this project: committed are the words that occur in WordNet often enough to be
-learnt, and how they sound. Definitions are no sentences ("and" is rarer in them than "or"): quotations are.
+Debian's package `wordnet-base` holds WordNet (Princeton, a permissive licence), `fortunes` quotations and verse,
+`anarchism` a long political treatise, `endless-sky-data` the stories and dialogue of a game. Their text is read while
+training, not kept in this project: committed are the words that occur in WordNet often enough to be learnt, and how
+they sound. Definitions are no sentences ("and" is rarer in them than "or"), and a word list teaches no grammar: which
+of two homophones it is, running text tells.
 """
 
+import html
 import re
 import subprocess
 from collections import Counter, defaultdict
@@ -18,6 +21,9 @@ from ...backends.errors import InputError
 
 WORDNET = Path("/usr/share/wordnet")
 FORTUNES = Path("/usr/share/games/fortunes")
+TREATISE = Path("/usr/share/doc/anarchism/html")
+STORIES = Path("/usr/share/games/endless-sky/data")
+SOURCES = {"wordnet-base": WORDNET, "fortunes": FORTUNES, "anarchism": TREATISE, "endless-sky-data": STORIES}
 LEFT_OUT = frozenset("ascii-art ethnic men-women".split())  # drawings, and what few would care to read
 SHORTEST_CLAUSE = 4  # words
 HERE = Path(__file__).parent
@@ -66,23 +72,57 @@ def quotations(folder: Path = FORTUNES) -> tuple[str, ...]:
 
     Raises `InputError` if `fortunes` is not installed.
     """
-    files = sorted(path for path in folder.glob("*") if not path.suffix and path.name not in LEFT_OUT)
-    if not files:
-        raise InputError(f"{folder}: no fortunes here; on Debian type: apt-get install fortunes")
-    known, found = vocabulary(), []
-    for path in files:
-        for fortune in path.read_text(encoding="utf-8").split("\n%\n"):
-            said = re.sub(r"\s--\s.*", "", fortune, flags=re.DOTALL)  # who said it stands below
-            said = re.sub(r"(?<![A-Za-z])'|'(?![A-Za-z])", "", said)  # quotation marks
-            for sentence in re.findall(r"[^.!?]+(?:[.!?]|$)", " ".join(said.split())):
-                parts = [sentence] if _fits(sentence, known) else re.split(r"[^A-Za-z' ]+", sentence)
-                found += [part for part in parts if _fits(part, known) and _is_text(part)]
-    return tuple(dict.fromkeys(map(_sentence, found)))
+    files = (path for path in folder.glob("*") if not path.suffix and path.name not in LEFT_OUT)
+    fortunes = (fortune for text in _read(files, folder, "fortunes") for fortune in text.split("\n%\n"))
+    # Who said it stands below.
+    return _clauses(re.sub(r"\s--\s.*", "", fortune, flags=re.DOTALL) for fortune in fortunes)
+
+
+@cache
+def treatise(folder: Path = TREATISE) -> tuple[str, ...]:
+    """The same of the pages of `anarchism`. Raises `InputError` if it is not installed."""
+    blocks = (
+        re.sub(r"<[^>]*>", " ", block)
+        for page in _read(folder.glob("*.html"), folder, "anarchism")
+        for block in re.split(r"</?(?:p|h\d|li|ul|ol|blockquote|title|div|br)\b[^>]*>", page)
+    )
+    return _clauses(map(html.unescape, blocks))
+
+
+@cache
+def stories(folder: Path = STORIES) -> tuple[str, ...]:
+    """The same of what is told and said in `endless-sky-data`. Raises `InputError` if it is not installed."""
+    texts = _read(folder.glob("*.txt"), folder, "endless-sky-data")
+    return _clauses(told for text in texts for told in re.findall(r"`([^`]*)`", text))
+
+
+def running_text() -> tuple[tuple[str, ...], ...]:
+    """The sentences of each source of running text. Raises `InputError` if one is not installed."""
+    return quotations(), treatise(), stories()
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text, lower case, without its marks."""
     return [word.lower() for word in _WORD.findall(text)]
+
+
+def _read(paths: Iterable[Path], folder: Path, package: str) -> list[str]:
+    if files := sorted(paths):
+        return [path.read_text(encoding="utf-8") for path in files]
+    raise InputError(f"{folder}: no text here; on Debian type: apt-get install {package}")
+
+
+def _clauses(texts: Iterable[str]) -> tuple[str, ...]:
+    """The sentences of `texts` that hold words of `vocabulary` alone, else their clauses that do, no duplicates."""
+    known, found = vocabulary(), []
+    for text in texts:
+        said = re.sub(r"(?<![A-Za-z])'|'(?![A-Za-z])|\"", "", text)  # quotation marks
+        for sentence in re.findall(r"[^.!?]+(?:[.!?]|$)", " ".join(said.split())):
+            sentence = sentence.strip()
+            # Where a clause holds a number or a name, what is left of it would be no clause.
+            parts = [sentence] if _fits(sentence, known) else re.split(r"[,;:.!?()]|--+", sentence)
+            found += [part for part in parts if _fits(part, known) and _is_text(part)]
+    return tuple(dict.fromkeys(map(_sentence, found)))
 
 
 def _is_text(part: str) -> bool:

@@ -5,18 +5,20 @@ are word lists without grammar, which only the sound can settle, and homophones 
 meaning settles them ("they heard their story", "the sea", "I see").
 """
 
+import itertools
 import random
 import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from .natural import homophone_groups, natural_sentences, quotations, vocabulary, words_of
+from .natural import homophone_groups, natural_sentences, running_text, vocabulary, words_of
 
-QUOTED_SHARE = 0.6  # of the natural sentences; the others are WordNet's
+RUNNING_SHARE = 0.75  # of the natural sentences drawn as they come; the others are WordNet's
 # Of the natural sentences, those drawn for one of their words, any word of the vocabulary as likely as another. Drawn
 # as they come, half of the vocabulary was said 17 times or less in 47 h, and what is heard as rarely stays misspelt.
-FOR_A_WORD_SHARE = 0.7
+FOR_A_WORD_SHARE = 0.6
+FOR_A_HOMOPHONE_SHARE = 0.25  # of these, those drawn for a word with a homophone: only what stands around it tells
 _HERE = Path(__file__).parent
 
 
@@ -91,11 +93,11 @@ def lexicon() -> Lexicon:
 
 
 @cache
-def sentences_with() -> tuple[tuple[str, ...], ...]:
-    """For each word of the vocabulary that natural sentences hold, in alphabetical order, these sentences."""
+def sentences_with(words: frozenset[str]) -> tuple[tuple[str, ...], ...]:
+    """For each of `words` that natural sentences hold, in alphabetical order, these sentences."""
     holding: dict[str, list[str]] = {}
-    for sentence in (*quotations(), *natural_sentences()):
-        for word in dict.fromkeys(words_of(sentence)):
+    for sentence in itertools.chain(*running_text(), natural_sentences()):
+        for word in words.intersection(words_of(sentence)):
             holding.setdefault(word, []).append(sentence)
     return tuple(tuple(holding[word]) for word in sorted(holding))
 
@@ -112,7 +114,7 @@ def homophones() -> frozenset[str]:
 class TextSource:
     """Sentences with punctuation, drawn with a seed: `TextSource(7).sentence()`.
 
-    `list_share` of them are lists of words, `natural_share` are quotations and WordNet's, the others are drawn
+    `list_share` of them are lists of words, `natural_share` are running text or WordNet's, the others are drawn
     from the grammar.
     """
 
@@ -139,9 +141,10 @@ class TextSource:
         kind = self._random.random()
         if kind < self._natural_share:
             if self._random.random() < FOR_A_WORD_SHARE:
-                return self._random.choice(self._random.choice(sentences_with()))
-            quoted = self._random.random() < QUOTED_SHARE
-            return self._random.choice(quotations() if quoted else natural_sentences())
+                alike = self._random.random() < FOR_A_HOMOPHONE_SHARE
+                return self._random.choice(self._random.choice(sentences_with(homophones() if alike else vocabulary())))
+            running = self._random.random() < RUNNING_SHARE
+            return self._random.choice(self._random.choice(running_text()) if running else natural_sentences())
         rule = "<list>." if kind < self._natural_share + self._list_share else "<text>"
         text = self._expand(rule)
         text = re.sub(rf"\b({'|'.join(_capitalised())}|i)\b", lambda m: m.group().capitalize(), text)

@@ -24,11 +24,9 @@ STRANGE_NAMES = {"margaret", "silva"}
 # The two corpora of grammar that `pocket` heard (LOG.md), as (share of lists, shards, sentences a shard): 20 minutes
 # hold at most 522 sentences of the first, 494 of the second.
 CORPORA = ((0.3, 120, 530), (corpus.LIST_SHARE, 50, 500))
-needs_wordnet = pytest.mark.skipif(
-    not natural.WORDNET.is_dir(), reason="WordNet is not installed; on Debian type: apt-get install wordnet-base"
-)
-needs_fortunes = pytest.mark.skipif(
-    not natural.FORTUNES.is_dir(), reason="fortunes is not installed; on Debian type: apt-get install fortunes"
+needs_natural_text = pytest.mark.skipif(
+    not all(folder.is_dir() for folder in natural.SOURCES.values()),
+    reason=f"natural text is not installed; on Debian type: apt-get install {' '.join(natural.SOURCES)}",
 )
 
 
@@ -200,10 +198,9 @@ def test_no_sentence_is_in_the_training_text(training_sentences: set[str]):
     assert len(training_sentences) > 50_000
 
 
-@needs_wordnet
-@needs_fortunes
+@needs_natural_text
 def test_no_sentence_is_in_the_natural_training_text():
-    texts = (*natural.natural_sentences(), *natural.quotations())
+    texts = itertools.chain(natural.natural_sentences(), *natural.running_text())
     natural_text = {sentence for text in texts for sentence in sentences_of(text)}
     assert not long_sentences() & natural_text
     assert len(natural_text) > 10_000

@@ -13,11 +13,12 @@ from earspan.backends.errors import InputError
 from earspan.speech.pocket import natural
 from earspan.speech.pocket import text as recipe
 from earspan.speech.pocket.natural import (
-    FORTUNES,
-    WORDNET,
     homophone_groups,
     natural_sentences,
     quotations,
+    running_text,
+    stories,
+    treatise,
     vocabulary,
 )
 from earspan.speech.pocket.text import TextSource, grammar, homophones, lexicon
@@ -36,11 +37,11 @@ from hypothesis import strategies as st
 
 SEEDS = st.integers(0, 2**40)
 needs_wordnet = pytest.mark.skipif(
-    not (WORDNET / "data.noun").exists(), reason="WordNet is not installed (apt-get install wordnet-base)"
+    not (natural.WORDNET / "data.noun").exists(), reason="WordNet is not installed (apt-get install wordnet-base)"
 )
-NATURAL_TEXT = (WORDNET / "data.noun").exists() and (FORTUNES / "fortunes").exists()
-needs_fortunes = pytest.mark.skipif(
-    not (FORTUNES / "fortunes").exists(), reason="fortunes is not installed (apt-get install fortunes)"
+NATURAL_TEXT = all(folder.is_dir() for folder in natural.SOURCES.values())
+needs_natural_text = pytest.mark.skipif(
+    not NATURAL_TEXT, reason=f"natural text is not installed (apt-get install {' '.join(natural.SOURCES)})"
 )
 
 
@@ -107,22 +108,24 @@ def test_rare_words_are_drawn_as_often_as_common_ones(
     monkeypatch: pytest.MonkeyPatch, for_a_word: float, low: float, high: float
 ):
     """99 sentences of one word and one of another: 1 % of them as they come, a half when drawn for their word."""
-    monkeypatch.setattr(recipe, "quotations", lambda: ("Common.",) * 99 + ("Rare.",))
+    monkeypatch.setattr(recipe, "running_text", lambda: (("Common.",) * 99 + ("Rare.",),))
     monkeypatch.setattr(recipe, "natural_sentences", lambda: ("Common.",))
     monkeypatch.setattr(recipe, "sentences_with", recipe.sentences_with.__wrapped__)
+    monkeypatch.setattr(recipe, "vocabulary", lambda: frozenset({"common", "rare"}))
     monkeypatch.setattr(recipe, "FOR_A_WORD_SHARE", for_a_word)
+    monkeypatch.setattr(recipe, "FOR_A_HOMOPHONE_SHARE", 0.0)
     source = TextSource(1, 0.0, natural_share=1.0)
     drawn = [source.sentence() for _ in range(2000)]
     assert low <= drawn.count("Rare.") / len(drawn) <= high
 
 
-@needs_wordnet
-@needs_fortunes
-def test_sentences_are_listed_by_their_words():
-    words = [set.intersection(*(set(words_of(sentence)) for sentence in listed)) for listed in recipe.sentences_with()]
-    assert all(words)
-    assert set().union(*words) <= vocabulary()
-    assert len(words) > 0.99 * len(vocabulary())
+@needs_natural_text
+@pytest.mark.parametrize("wanted", [vocabulary(), homophones()], ids=["every word", "homophones"])
+def test_sentences_are_listed_by_their_words(wanted: frozenset[str]):
+    lists = recipe.sentences_with(wanted)
+    shared = [set.intersection(*(set(words_of(sentence)) for sentence in listed)) for listed in lists]
+    assert all(words & wanted for words in shared)
+    assert len(lists) > 0.99 * len(wanted)
 
 
 def test_names_and_i_are_capitalised():
@@ -183,9 +186,11 @@ def test_the_vocabulary_is_wide_and_its_homophones_belong_to_it():
     assert {frozenset(pair.split()) for pair in pairs} <= set(groups)
 
 
-@needs_wordnet
-@needs_fortunes
-@pytest.mark.parametrize(("source", "least"), [(natural_sentences, 30_000), (quotations, 10_000)])
+@needs_natural_text
+@pytest.mark.parametrize(
+    ("source", "least"),
+    [(natural_sentences, 30_000), (quotations, 10_000), (treatise, 20_000), (stories, 4_000)],
+)
 def test_natural_sentences_are_written_as_whisper_writes(source: Callable[[], tuple[str, ...]], least: int):
     sentences = source()
     assert len(sentences) == len(set(sentences)) > least
@@ -193,9 +198,9 @@ def test_natural_sentences_are_written_as_whisper_writes(source: Callable[[], tu
         assert re.fullmatch(r"[A-Z][A-Za-z']*(,? [A-Za-z']+)*[.?]", sentence), sentence
         assert set(words_of(sentence)) <= vocabulary()
     text = TextSource(1, natural_share=1.0)
-    drawn = [text.sentence() for _ in range(50)]
-    assert set(drawn) <= {*natural_sentences(), *quotations()}
+    drawn = [text.sentence() for _ in range(200)]
     assert set(drawn) & set(sentences)
+    assert set(drawn) <= set(natural_sentences()).union(*running_text())
 
 
 @needs_wordnet
@@ -212,15 +217,21 @@ def test_without_wordnet_the_error_says_how_to_get_it(tmp_path: Path):
         natural_sentences(tmp_path)
 
 
-def test_without_fortunes_the_error_says_how_to_get_them(tmp_path: Path):
-    with pytest.raises(InputError, match="apt-get install fortunes"):
-        quotations(tmp_path)
+@pytest.mark.parametrize(
+    ("source", "package"), [(quotations, "fortunes"), (treatise, "anarchism"), (stories, "endless-sky-data")]
+)
+def test_without_a_text_the_error_says_how_to_get_it(
+    tmp_path: Path, source: Callable[[Path], tuple[str, ...]], package: str
+):
+    with pytest.raises(InputError, match=f"apt-get install {package}$"):
+        source(tmp_path)
 
 
 def test_quotations_are_sentences_or_the_clauses_whose_words_are_known(tmp_path: Path):
     (tmp_path / "sayings").write_text(
         "I see the sea. We saw zyzz, and then it was late!\n\t\t-- The Captain of the Ship\n%\n"
         "She said\nshe would. WE SEE THE SEA. No.\n%\nWe met 3 times in all of the year.\n"
+        "%\nThe well-known men of the sea: they were very late (we said so often) and old.\n"
     )
     for name in ("sayings.dat", "sayings.u8", "ethnic"):
         (tmp_path / name).write_text("This is not to be read.")
@@ -228,8 +239,28 @@ def test_quotations_are_sentences_or_the_clauses_whose_words_are_known(tmp_path:
         "I see the sea.",
         "And then it was late.",
         "She said she would.",
-        "Times in all of the year.",
+        "They were very late.",
+        "We said so often.",
     )
+
+
+def test_pages_of_the_treatise_are_read_without_their_marks(tmp_path: Path):
+    (tmp_path / "page.html").write_text(
+        "<html><head><title>1 What we see here | Writers</title></head><body><h1>1 What is this for?</h1>\n"
+        "<p>The <i>old</i> men &amp; the sea. They said &quot;we see the sea&quot;, and\nthen <a href='x.html'>it\n"
+        "was</a> late.</p><ul><li>As we have said</li><li>It is so.</li></ul></body></html>"
+    )
+    (tmp_path / "page.txt").write_text("This is not to be read.")
+    assert treatise(tmp_path) == ("They said we see the sea, and then it was late.", "As we have said.", "It is so.")
+
+
+def test_stories_are_what_is_told_and_not_what_steers_the_game(tmp_path: Path):
+    (tmp_path / "missions.txt").write_text(
+        "mission 'see the sea of ships'\n\tname `See the sea`\n"
+        '\tconversation\n\t\t`\tYou see <first> at the sea. "We were late," he says. "Will you come with us?"`\n'
+        "\t\tchoice\n\t\t\t`\t(Not right now.)`\n"
+    )
+    assert stories(tmp_path) == ("We were late, he says.", "Will you come with us?")
 
 
 def test_examples_and_definitions_become_sentences(tmp_path: Path):
