@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from ...backends.errors import InputError
+from .corpus import SEED
 from .learner import PocketTrainer
 from .train import begin_with
 from .vocabulary import used_tokens
@@ -40,6 +41,7 @@ def _begun(path: Path) -> dict[str, Any]:
     state = torch.load(path, map_location="cpu", weights_only=True)
     if "model" in state:
         return state
+    torch.manual_seed(SEED)  # blocks that the file lacks begin as they did in the training
     model = PocketTrainer()
     begin_with(model, path)
     return {"model": model.state_dict(), "token_ids": torch.tensor(used_tokens())}
