@@ -248,10 +248,14 @@ def test_pages_of_the_treatise_are_read_without_their_marks(tmp_path: Path):
     (tmp_path / "page.html").write_text(
         "<html><head><title>1 What we see here | Writers</title></head><body><h1>1 What is this for?</h1>\n"
         "<p>The <i>old</i> men &amp; the sea. They said &quot;we see the sea&quot;, and\nthen <a href='x.html'>it\n"
-        "was</a> late.</p><ul><li>As we have said</li><li>It is so.</li></ul></body></html>"
+        "was</a> late.</p><ul><li>As we have said</li><li>It is so late.</li></ul></body></html>"
     )
     (tmp_path / "page.txt").write_text("This is not to be read.")
-    assert treatise(tmp_path) == ("They said we see the sea, and then it was late.", "As we have said.", "It is so.")
+    assert treatise(tmp_path) == (
+        "They said we see the sea, and then it was late.",
+        "As we have said.",
+        "It is so late.",
+    )
 
 
 def test_stories_are_what_is_told_and_not_what_steers_the_game(tmp_path: Path):
