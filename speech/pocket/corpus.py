@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import signal
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pool
@@ -116,6 +117,12 @@ def load_shard(folder: Path, number: int) -> list[LongRecording]:
     ]
 
 
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent stops it
+    # Resampling in several threads gains little, and takes twice as long where another worker has the other core.
+    torch.set_num_threads(1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/pocket/corpus"))
@@ -123,14 +130,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED, help="of the texts and voices; another one, other shards")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
-    # Resampling in several threads gains little, and takes twice as long where another worker has the other core.
-    with Pool(options.workers, torch.set_num_threads, (1,)) as workers:
+    if options.workers < 1:
+        parser.error(f"--workers {options.workers}: expected at least 1")
+    with Pool(options.workers, _begin_worker) as workers:
         made = workers.imap(partial(make_shard, options.out, seed=options.seed), range(options.shards))
         try:
             for number, _ in enumerate(made, 1):
                 print(f"shard {number}/{options.shards}", flush=True)
         except InputError as error:
             parser.error(str(error))
+        except KeyboardInterrupt:
+            parser.exit(130, "stopped; the same command goes on with the shards that are not finished\n")
 
 
 if __name__ == "__main__":
