@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...datasets.audio import SAMPLE_RATE
 from .vocabulary import compact_index, tokenizer, used_tokens
 
 IGNORE = -100
@@ -46,7 +47,8 @@ def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Te
 
     `STUTTER_SHARE` of the time a phrase of it is read again. Returns compact ids to read, shape = (tokens,); the token
     to write after each of them, IGNORE where it is given or said again, same shape; and the times of the words that
-    the latter belong to, shape = (tokens, 2).
+    the latter belong to, shape = (tokens, 2). The end mark's are those of what is left after the last word: a decoder
+    that looks nowhere in particular when nothing is left does not stop where a window ends within a sentence.
     """
     special = tokenizer()
     prompt = []
@@ -59,9 +61,11 @@ def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Te
     text = [token for ids, _, _ in pieces for token in ids]
     times = [(start_s, end_s) for ids, start_s, end_s in pieces for _ in ids]
     unknown = len(given) - 1
+    length_s = len(clip.audio) / SAMPLE_RATE
+    rest = (min(length_s, max((end_s for _, end_s in times), default=0.0)), length_s)
     rows = [
         *zip(given[:-1], [IGNORE] * unknown, [NO_SPAN] * unknown, strict=True),
-        *zip([given[-1], *text], [*text, special.eot], [*times, NO_SPAN], strict=True),
+        *zip([given[-1], *text], [*text, special.eot], [*times, rest], strict=True),
     ]
     if text and rng.random() < STUTTER_SHARE:
         rows = stutter(rng, rows, len(given))

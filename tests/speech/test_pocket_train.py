@@ -28,8 +28,16 @@ from earspan.speech.pocket.checkpoint import compact
 from earspan.speech.pocket.corpus import LongRecording, load_shard
 from earspan.speech.pocket.learner import DIMS, PocketTrainer, alignment_loss, losses
 from earspan.speech.pocket.lessons import ECHOES, lessons_of_a_listener
-from earspan.speech.pocket.targets import IGNORE, NO_SPAN, spoil, stutter
-from earspan.speech.pocket.vocabulary import LETTERS, N_VOCAB, phonemes, phonemes_of, tokenizer, used_tokens
+from earspan.speech.pocket.targets import IGNORE, NO_SPAN, Clip, spoil, stutter, write_out
+from earspan.speech.pocket.vocabulary import (
+    LETTERS,
+    N_VOCAB,
+    compact_index,
+    phonemes,
+    phonemes_of,
+    tokenizer,
+    used_tokens,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from whisper.model import Whisper
@@ -321,6 +329,19 @@ def test_after_a_stutter_the_text_goes_on(seed: int, given_tokens: int, length: 
         assert token == IGNORE
         assert span == NO_SPAN
     assert again[-1] == rows[begin - 1]
+
+
+@pytest.mark.parametrize(
+    ("words", "rest"),
+    [([], (0.0, 2.0)), ([("See", 0.2, 0.5), ("the", 0.6, 0.9)], (0.9, 2.0)), ([("the", 1.6, 2.3)], (2.0, 2.0))],
+    ids=["silence", "a pause", "a word cut off"],
+)
+def test_the_end_mark_is_led_to_what_is_left_after_the_last_word(words: list, rest: tuple[float, float]):
+    clip = Clip(np.zeros(32_000, np.float32), words, [])
+    for seed in range(20):  # with and without a stutter
+        _, written, spans = write_out(np.random.default_rng(seed), clip, 1)
+        assert written[-1] == compact_index()[tokenizer().eot]
+        torch.testing.assert_close(spans[-1], torch.tensor(rest))
 
 
 def test_few_tokens_are_spoilt_and_no_marks():
