@@ -117,6 +117,13 @@ def load_shard(folder: Path, number: int) -> list[LongRecording]:
     ]
 
 
+def at_least_one(text: str) -> int:
+    """A count given on the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
+    return int(text)
+
+
 def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent stops it
     # Resampling in several threads gains little, and takes twice as long where another worker has the other core.
@@ -126,12 +133,10 @@ def _begin_worker() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("build/pocket/corpus"))
-    parser.add_argument("--shards", type=int, default=180, help="20 minutes each (default: 180, 60 hours)")
+    parser.add_argument("--shards", type=at_least_one, default=180, help="20 minutes each (default: 180, 60 hours)")
     parser.add_argument("--seed", type=int, default=SEED, help="of the texts and voices; another one, other shards")
-    parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
+    parser.add_argument("--workers", type=at_least_one, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
-    if options.workers < 1:
-        parser.error(f"--workers {options.workers}: expected at least 1")
     with Pool(options.workers, _begin_worker) as workers:
         made = workers.imap(partial(make_shard, options.out, seed=options.seed), range(options.shards))
         try:

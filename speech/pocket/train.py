@@ -29,7 +29,7 @@ from torch.multiprocessing.spawn import spawn
 
 from ...backends.errors import InputError
 from .batches import DIMS, PARTS, Batch, Schedule, make_batch
-from .corpus import SEED, load_shard, record_of
+from .corpus import SEED, at_least_one, load_shard, record_of
 from .learner import Losses, PocketTrainer, losses
 from .lessons import lessons, lessons_of_a_listener
 from .muon import Muon, sum_over_workers
@@ -210,8 +210,8 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=Path("build/pocket/corpus"))
     parser.add_argument("--out", type=Path, default=Path("build/pocket"))
     usual = Schedule(6500)
-    parser.add_argument("--steps", type=int, default=usual.steps)
-    parser.add_argument("--shards", type=int, default=180)
+    parser.add_argument("--steps", type=at_least_one, default=usual.steps)
+    parser.add_argument("--shards", type=at_least_one, default=180)
     parser.add_argument("--initial", type=Path, help="begin with the weights of another training's checkpoint")
     parser.add_argument("--part", choices=PARTS, default=usual.part, help="what learns; the rest stays as it is")
     parser.add_argument(
@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--peak-rate", type=float, default=usual.peak_rate, help="of learning, before it decays")
     parser.add_argument("--warmup", type=int, default=usual.warmup, help="steps until the learning rate is there")
     parser.add_argument("--seed", type=int, default=usual.seed, help="of the crops: another one for each phase")
-    parser.add_argument("--workers", type=int, default=2, help="processes, one core each (default: 2)")
+    parser.add_argument("--workers", type=at_least_one, default=2, help="processes, one core each (default: 2)")
     options = parser.parse_args()
     if missing := [n for n in range(options.shards) if not record_of(options.corpus, n).exists()]:
         parser.error(

@@ -3,6 +3,7 @@
 import ctypes
 import itertools
 import json
+import multiprocessing
 import random
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from earspan.backends.errors import InputError
 from earspan.datasets.synthesis import Voice, speak
-from earspan.speech.pocket import corpus
+from earspan.speech.pocket import corpus, natural
 from earspan.speech.pocket.corpus import UNSEEN_VOICES, draw_voice, load_shard, make_recording, make_shard
 from earspan.speech.pocket.text import TextSource
 
@@ -27,6 +28,7 @@ def _installed() -> bool:
 synthesised = pytest.mark.skipif(
     not _installed(), reason="eSpeak NG or Flite is not installed (apt-get install espeak-ng flite)"
 )
+FORKED = multiprocessing.get_context("fork").Pool  # its workers have what a test put in place of something
 VOICES = [
     Voice("espeak:en-us+m3"),
     Voice("espeak:en-gb-x-rp+f2", rate=1.2, pitch=40, size=1.1),
@@ -146,3 +148,42 @@ def test_load_shard_reads_the_documented_format(tmp_path: Path):
     np.testing.assert_array_equal(one.audio, samples[:60])
     np.testing.assert_array_equal(two.audio, samples[60:])
     assert (one.voice, one.words, two.voice, two.words) == ("x", [("One", 0.0, 0.001)], "y", [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--workers", "0"], "--workers: 0: expected 1 or more"), (["--shards", "1"], "type: apt-get install zyzz")],
+)
+def test_what_cannot_be_made_is_said_in_one_line(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    def no_text(*given, **options):
+        raise InputError("no text here; type: apt-get install zyzz")
+
+    monkeypatch.setattr(corpus, "Pool", FORKED)
+    monkeypatch.setattr(corpus, "make_recording", no_text)
+    monkeypatch.setattr("sys.argv", ["corpus", "--out", str(tmp_path), *arguments])
+    with pytest.raises(SystemExit) as stop:
+        corpus.main()
+    assert stop.value.code == 2
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.endswith(said)
+
+
+@synthesised
+@pytest.mark.skipif(
+    not all(folder.is_dir() for folder in natural.SOURCES.values()), reason="natural text is not installed"
+)
+def test_two_workers_make_the_shards_that_one_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setattr(corpus, "Pool", FORKED)
+    monkeypatch.setattr(corpus, "SHARD_S", 5.0)
+    monkeypatch.setattr(corpus, "RECORDING_S", 5.0)
+    for workers in ("1", "2"):
+        monkeypatch.setattr(
+            "sys.argv", ["corpus", "--out", str(tmp_path / workers), "--shards", "3", "--workers", workers]
+        )
+        corpus.main()
+    assert capsys.readouterr().out.splitlines() == [f"shard {n}/3" for n in (1, 2, 3)] * 2
+    for number in range(3):
+        one, two = (load_shard(tmp_path / workers, number) for workers in ("1", "2"))
+        assert [(r.voice, [w for w, *_ in r.words]) for r in one] == [(r.voice, [w for w, *_ in r.words]) for r in two]

@@ -433,6 +433,8 @@ def test_alignment_loss_is_the_log_of_the_attention_on_the_right_frames():
         (["--corpus", "nowhere", "--shards", "3"], "nowhere lacks 3 of 3 shards; make them first: python -m"),
         (["--corpus", "{corpus}", "--shards", "2"], "lacks 1 of 2 shards"),
         (["--corpus", "{corpus}", "--shards", "1", "--initial", "no.pt"], "--initial no.pt: no such file"),
+        (["--workers", "0"], "--workers: 0: expected 1 or more"),
+        (["--steps", "many"], "--steps: many: expected 1 or more"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(arguments, said, corpus_folder: Path, monkeypatch, capsys):
