@@ -48,7 +48,7 @@ def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Te
     `STUTTER_SHARE` of the time a phrase of it is read again. Returns compact ids to read, shape = (tokens,); the token
     to write after each of them, IGNORE where it is given or said again, same shape; and the times of the words that
     the latter belong to, shape = (tokens, 2). The end mark's are those of what is left after the last word: a decoder
-    that looks nowhere in particular when nothing is left does not stop where a window ends within a sentence.
+    that is to look nowhere in particular then may not stop where a window ends within a sentence.
     """
     special = tokenizer()
     prompt = []
