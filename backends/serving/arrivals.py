@@ -94,6 +94,11 @@ class Calls:
         return len(self.arrival_s)
 
 
+def longest_step_s(loads: tuple[Load, ...]) -> float:
+    """The seconds between two calls of a stream, of the load whose streams call most seldom."""
+    return max(load.step_s for load in loads)
+
+
 def replica_period_s(duration_s: float, longest_step_s: float) -> float:
     """From the start of one replica to that of the next: its duration, and a while in which nothing arrives."""
     return duration_s + 2 * longest_step_s
@@ -110,7 +115,7 @@ def calls_of(
     if not (loads and duration_s > 0 and replicas >= 1):
         raise InputError(f"{len(loads)} loads, {duration_s} s and {replicas} replicas given; expected at least one")
     rng = np.random.default_rng(seed)
-    longest_s = max(load.step_s for load in loads)
+    longest_s = longest_step_s(loads)
     parts = [_of_load(load, index, duration_s, replicas, longest_s, rng) for index, load in enumerate(loads)]
     arrival, due, counted, shows, which = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(arrival, kind="stable")

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..span import GRID_PER_S, LONGEST_S, window_call
 from ..timing import Backend, CapacityError
 from ..workload import Workload
-from .arrivals import Load, replica_period_s
+from .arrivals import Load, longest_step_s, replica_period_s
 from .server import MAX_BATCH, Server, server_of
 from .simulate import LATE_ALLOWED, QUANTILES, Outcome, Verdict, simulate, verdict
 
@@ -53,14 +53,8 @@ def trial(server: Server, loads: tuple[Load, ...], seed: int = 0) -> Outcome:
     return outcome
 
 
-def _lasting_s(loads: tuple[Load, ...], steps: int = STEPS) -> tuple[float, float]:
-    """How long a replica of so many steps lasts, and its longest step."""
-    longest_s = max(load.step_s for load in loads)
-    return steps * longest_s, longest_s
-
-
 def _trial(server: Server, loads: tuple[Load, ...], steps: int, seed: int) -> Outcome:
-    duration_s, _ = _lasting_s(loads, steps)
+    duration_s = steps * longest_step_s(loads)
     rarest = min(load.streams * load.calls_per_step * duration_s / load.step_s for load in loads)
     return simulate(server, loads, duration_s, replicas=max(1, math.ceil(_CALLS / rarest)), seed=seed)
 
@@ -68,8 +62,9 @@ def _trial(server: Server, loads: tuple[Load, ...], steps: int, seed: int) -> Ou
 def _grows(outcome: Outcome, index: int) -> bool:
     """Whether calls of a load take longer at the end of a first, short replica than at the end of its first half."""
     mine = outcome.calls.load == index
-    arrival_s, lasting_s = outcome.calls.arrival_s[mine], _lasting_s(outcome.loads)
-    part = 4 * np.mod(arrival_s, replica_period_s(*lasting_s)) / lasting_s[0]
+    arrival_s, longest_s = outcome.calls.arrival_s[mine], longest_step_s(outcome.loads)
+    duration_s = STEPS * longest_s
+    part = 4 * np.mod(arrival_s, replica_period_s(duration_s, longest_s)) / duration_s
     response_s = outcome.finish_s[mine] - arrival_s
     before_s, after_s = (response_s[(part >= first) & (part < first + 1)] for first in (1, 3))
     growth_s = _GROWTH * outcome.loads[index].step_s
