@@ -63,11 +63,9 @@ def _rows(metadata: Path, defects: Defects) -> Iterator[tuple[str, dict[str, Any
             if row is not None:
                 yield origin, row
         return
-    columns: list[str] | None = None
-    for origin, values in csv_records(metadata, defects):
-        if columns is None:
-            columns = values
-            continue
+    records = csv_records(metadata, defects)
+    _, columns = next(records, ("", []))
+    for origin, values in records:
         row = None
         with reported(defects):
             row = _record(values, columns, origin)

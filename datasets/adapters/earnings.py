@@ -63,11 +63,9 @@ def _lengths(path: Path, defects: Defects) -> dict[str, tuple[float, str]]:
     """Stated length and origin by call, from the table that comes with the set."""
     lengths: dict[str, tuple[float, str]] = {}
     for table in sorted(path.glob("*metadata.csv")):
-        columns: list[str] | None = None
-        for origin, values in csv_records(table, defects):
-            if columns is None:
-                columns = values
-                continue
+        records = csv_records(table, defects)
+        _, columns = next(records, ("", []))
+        for origin, values in records:
             row = dict(zip(columns, values, strict=False))
             stated = next((row[key] for key in _LENGTH_COLUMNS if row.get(key)), None)
             if stated is not None:
