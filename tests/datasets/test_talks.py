@@ -16,6 +16,8 @@ from earspan.datasets.talks import babble, build
 from earspan.speech.pocket import corpus, natural
 from earspan.speech.pocket.text import TextSource
 
+from ..installed import needs_natural_text
+
 TALKS = open_dataset("talks")
 FOLDER = TALKS.path.parent
 CARD = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -24,10 +26,6 @@ STRANGE_NAMES = {"margaret", "silva"}
 # The two corpora of grammar that `pocket` heard (LOG.md), as (share of lists, shards, sentences a shard): 20 minutes
 # hold at most 522 sentences of the first, 494 of the second.
 CORPORA = ((0.3, 120, 530), (corpus.LIST_SHARE, 50, 500))
-needs_natural_text = pytest.mark.skipif(
-    not all(folder.is_dir() for folder in natural.SOURCES.values()),
-    reason=f"natural text is not installed; on Debian type: apt-get install {' '.join(natural.SOURCES)}",
-)
 
 
 def loaded(*names: str) -> list[Recording]:

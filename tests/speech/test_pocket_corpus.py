@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from earspan.backends.errors import InputError
 from earspan.datasets.synthesis import Voice, speak
-from earspan.speech.pocket import corpus, natural
+from earspan.speech.pocket import corpus
 from earspan.speech.pocket.corpus import UNSEEN_VOICES, draw_voice, load_shard, make_recording, make_shard
 from earspan.speech.pocket.text import TextSource
+
+from ..installed import needs_natural_text
 
 
 def _installed() -> bool:
@@ -171,9 +173,7 @@ def test_what_cannot_be_made_is_said_in_one_line(
 
 
 @synthesised
-@pytest.mark.skipif(
-    not all(folder.is_dir() for folder in natural.SOURCES.values()), reason="natural text is not installed"
-)
+@needs_natural_text
 def test_two_workers_make_the_shards_that_one_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.setattr(corpus, "Pool", FORKED)
     monkeypatch.setattr(corpus, "SHARD_S", 5.0)

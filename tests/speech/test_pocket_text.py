@@ -35,13 +35,11 @@ from earspan.speech.pocket.vocabulary import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ..installed import NATURAL_TEXT, needs_natural_text
+
 SEEDS = st.integers(0, 2**40)
 needs_wordnet = pytest.mark.skipif(
     not (natural.WORDNET / "data.noun").exists(), reason="WordNet is not installed (apt-get install wordnet-base)"
-)
-NATURAL_TEXT = all(folder.is_dir() for folder in natural.SOURCES.values())
-needs_natural_text = pytest.mark.skipif(
-    not NATURAL_TEXT, reason=f"natural text is not installed (apt-get install {' '.join(natural.SOURCES)})"
 )
 
 
