@@ -16,7 +16,7 @@ from .vocabulary import N_VOCAB, compact_index, letters_of, phonemes_of, tokeniz
 
 DIMS = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=8,
-    n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=3,
+    n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=4,
 )  # fmt: skip
 PARTS = ("all", "encoder", "decoder")
 # Audio in one step, all workers together. The decoder alone takes less work.

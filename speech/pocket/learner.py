@@ -5,6 +5,7 @@ import time
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from whisper.model import Whisper
 from ..model import encode
 from .attention import use_whole_matrices
 from .batches import DIMS, Batch, Labels
-from .targets import IGNORE
+from .targets import IGNORE, with_own_errors
 from .vocabulary import LETTERS, N_VOCAB, phonemes, used_tokens
 
 SINUSOID_SCALE = 0.1
@@ -131,11 +132,17 @@ class Losses(NamedTuple):
         return (*(loss.item() for loss in self[:-1]), self.right)
 
 
-def losses(model: PocketTrainer, batch: Batch, part: str = "all", features: Tensor | None = None) -> Losses:
+def losses(
+    model: PocketTrainer,
+    batch: Batch,
+    part: str = "all",
+    features: Tensor | None = None,
+    rng: np.random.Generator | None = None,
+) -> Losses:
     """What is to be made small where `part` learns; the losses of what does not learn are 0.
 
-    `features` are the batch's, where the encoder does not learn and has heard it already. The last decoder layer is led
-    to the word to be written, the others to the word just written.
+    `features` are the batch's, where the encoder does not learn and has heard it already. With `rng` the decoder reads
+    some errors of its own. Its later layers are led to the word to be written, the others to the word just written.
     """
     letters = heard_phonemes = token = aligned = torch.zeros(())
     right = 0.0
@@ -145,16 +152,23 @@ def losses(model: PocketTrainer, batch: Batch, part: str = "all", features: Tens
             if part != "decoder":
                 letters = ctc_loss(letter_logits, batch.letters)
                 heard_phonemes = ctc_loss(phoneme_logits, batch.phonemes)
-        logits = model.write(batch.tokens, features) if part != "encoder" else torch.zeros(())
+        logits, tokens = torch.zeros(()), batch.tokens
+        if part != "encoder":
+            if rng:
+                with torch.no_grad():
+                    written = model.write(tokens, features).argmax(-1)
+                tokens = with_own_errors(rng, tokens, batch.targets, written)
+            logits = model.write(tokens, features)
     if part != "encoder":
         token = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
         known = batch.targets != IGNORE
         right = float((logits.argmax(-1) == batch.targets)[known].float().mean())
         previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
-        *earlier, last = range(DIMS.n_text_layer)
-        aligned = alignment_loss(model.queries[last], model.keys[last], batch.spans_s)
-        for layer in earlier:
-            aligned = aligned + alignment_loss(model.queries[layer], model.keys[layer], previous_s) / len(earlier)
+        layers = range(DIMS.n_text_layer)
+        later = layers[-max(1, len(layers) // 2) :]
+        for group, spans_s in ((later, batch.spans_s), (layers[: later.start], previous_s)):
+            for layer in group:
+                aligned = aligned + alignment_loss(model.queries[layer], model.keys[layer], spans_s) / len(group)
     return Losses(token, letters, heard_phonemes, aligned, right)
 
 

@@ -1,7 +1,8 @@
 """What the decoder of `pocket` reads and is to write for a clip, and the mistakes in what it reads.
 
 In live use it reads what it wrote itself, errors and all; in training the truth. So the truth is spoilt here and
-there: single tokens are others, and phrases are said again, after which it is to find its place in the audio.
+there: single tokens are others, by chance or as it would write them now, and phrases are said again, after which it is
+to find its place in the audio.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ PROMPT_SHARE = 0.3
 LONGEST_PROMPT = 80  # words
 # Of the decoder's input tokens, replaced by random ones. A tenth was too much for words in pieces: a word's next piece
 # needs to know the last one, and what came out was misspelt ("forressts").
-SPOILT_TOKEN_SHARE = 0.02
+SPOILT_TOKEN_SHARE = 0.01
+OWN_TOKEN_SHARE = 0.3  # replaced by those it writes there itself: what is not an error stays
 STUTTER_SHARE = 0.2  # of the clips
 LONGEST_PHRASE, MOST_STUTTERS = 12, 3  # tokens said again, and how often
 LONGEST_PASSAGE = 40  # tokens said again once
@@ -98,6 +100,22 @@ def spoil(rng: np.random.Generator, tokens: Tensor) -> Tensor:
 
     Marks such as the start of the transcript stay.
     """
-    spoilt = torch.from_numpy(rng.random(tokens.shape) < SPOILT_TOKEN_SHARE)
-    spoilt &= ~torch.isin(tokens, compact_index()[list(tokenizer().special_tokens.values())])
+    spoilt = torch.from_numpy(rng.random(tokens.shape) < SPOILT_TOKEN_SHARE) & ~_is_mark(tokens)
     return torch.where(spoilt, torch.from_numpy(rng.integers(0, len(used_tokens()), tokens.shape)), tokens)
+
+
+def with_own_errors(rng: np.random.Generator, tokens: Tensor, targets: Tensor, written: Tensor) -> Tensor:
+    """`tokens`, `OWN_TOKEN_SHARE` of which are what the decoder wrote there, errors and all.
+
+    All are of shape = (batch, tokens): after each of `tokens` it wrote `written`, where `targets` is right. Marks stay.
+    One pass over the truth tells what it would write, not one for each token ("parallel scheduled sampling",
+    Duckworth et al. 2019, arXiv 1906.04331).
+    """
+    own = torch.cat([tokens[:, :1], written[:, :-1]], dim=1)
+    has_own = torch.cat([torch.zeros_like(targets[:, :1]).bool(), targets[:, :-1] != IGNORE], dim=1)
+    drawn = torch.from_numpy(rng.random(tokens.shape) < OWN_TOKEN_SHARE)
+    return torch.where(drawn & has_own & ~_is_mark(own) & ~_is_mark(tokens), own, tokens)
+
+
+def _is_mark(tokens: Tensor) -> Tensor:
+    return torch.isin(tokens, compact_index()[list(tokenizer().special_tokens.values())])

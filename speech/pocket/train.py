@@ -149,7 +149,7 @@ def train(
             group["lr"] = schedule.rate(step)
         rng = np.random.default_rng((schedule.seed, step, worker, 1))
         batch = replace(lesson.batch, tokens=spoil(rng, lesson.batch.tokens))
-        found = losses(model, batch, schedule.part, lesson.features)
+        found = losses(model, batch, schedule.part, lesson.features, rng)
         model.zero_grad(set_to_none=True)
         found.total.backward()
         if workers > 1:
