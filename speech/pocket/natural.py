@@ -3,15 +3,18 @@
     python -m earspan.speech.pocket.natural      # writes vocabulary.txt beside this file again
 
 Debian's package `wordnet-base` holds WordNet (Princeton, a permissive licence), `fortunes` quotations and verse,
-`anarchism` a long political treatise, `endless-sky-data` the stories and dialogue of a game. Their text is read while
-training, not kept in this project: committed are the words that occur in WordNet often enough to be learnt, and how
-they sound. Definitions are no sentences ("and" is rarer in them than "or"), and a word list teaches no grammar: which
-of two homophones it is, running text tells.
+`anarchism` a long political treatise, `endless-sky-data` the stories and dialogue of a game, `sword-text-web` the Bible
+in plain modern English (World English Bible, public domain). Their text is read while training, not kept in this
+project: committed are the words that occur in WordNet often enough to be learnt, and how they sound. Definitions are no
+sentences ("and" is rarer in them than "or"), and a word list teaches no grammar: which of two homophones it is, running
+text tells.
 """
 
 import html
 import re
+import struct
 import subprocess
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cache
@@ -23,13 +26,18 @@ WORDNET = Path("/usr/share/wordnet")
 FORTUNES = Path("/usr/share/games/fortunes")
 TREATISE = Path("/usr/share/doc/anarchism/html")
 STORIES = Path("/usr/share/games/endless-sky/data")
-SOURCES = {"wordnet-base": WORDNET, "fortunes": FORTUNES, "anarchism": TREATISE, "endless-sky-data": STORIES}
+SCRIPTURE = Path("/usr/share/sword/modules/texts/ztext/engWEB2015eb")
+SOURCES = {
+    "wordnet-base": WORDNET, "fortunes": FORTUNES, "anarchism": TREATISE, "endless-sky-data": STORIES,
+    "sword-text-web": SCRIPTURE,
+}  # fmt: skip
 LEFT_OUT = frozenset("ascii-art ethnic men-women".split())  # drawings, and what few would care to read
 SHORTEST_CLAUSE = 4  # words
 HERE = Path(__file__).parent
 OFTEN_IN_EXAMPLES, OFTEN_AT_ALL = 5, 8  # a word is learnt from so many examples, and examples and definitions
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 _PLAIN = re.compile(r"[A-Za-z',;?!. ]+")
+_PLAIN_MARKS = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "—": ", "})
 
 
 @cache
@@ -96,9 +104,22 @@ def stories(folder: Path = STORIES) -> tuple[str, ...]:
     return _clauses(told for text in texts for told in re.findall(r"`([^`]*)`", text))
 
 
+@cache
+def scripture(folder: Path = SCRIPTURE) -> tuple[str, ...]:
+    """The same of `sword-text-web`: OSIS in the SWORD project's zText. Raises `InputError` if it is not installed."""
+    packed = _files(folder.glob("*.bzz"), folder, "sword-text-web")
+    books = (book.decode() for path in packed for book in _unpacked(path))
+    pieces = (
+        html.unescape(re.sub(r"<[^>]*>", "", piece)).translate(_PLAIN_MARKS)
+        for book in books
+        for piece in re.split(r"<note\b.*?</note>|<title\b.*?</title>", book, flags=re.DOTALL)
+    )
+    return _clauses(pieces)
+
+
 def running_text() -> tuple[tuple[str, ...], ...]:
     """The sentences of each source of running text. Raises `InputError` if one is not installed."""
-    return quotations(), treatise(), stories()
+    return quotations(), treatise(), stories(), scripture()
 
 
 def words_of(text: str) -> list[str]:
@@ -106,9 +127,20 @@ def words_of(text: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(text)]
 
 
+def _unpacked(packed: Path) -> Iterable[bytes]:
+    """The blocks of a zText file. Beside it lies where each begins, how long it is packed and unpacked (`zverse.h`)."""
+    streams, index = packed.read_bytes(), packed.with_suffix(".bzs").read_bytes()
+    for start, size, _ in struct.iter_unpack("<III", index):
+        yield zlib.decompress(streams[start : start + size])
+
+
 def _read(paths: Iterable[Path], folder: Path, package: str) -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in _files(paths, folder, package)]
+
+
+def _files(paths: Iterable[Path], folder: Path, package: str) -> list[Path]:
     if files := sorted(paths):
-        return [path.read_text(encoding="utf-8") for path in files]
+        return files
     raise InputError(f"{folder}: no text here; on Debian type: apt-get install {package}")
 
 

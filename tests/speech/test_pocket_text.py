@@ -4,6 +4,8 @@ import itertools
 import random
 import re
 import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from earspan.speech.pocket.natural import (
     natural_sentences,
     quotations,
     running_text,
+    scripture,
     stories,
     treatise,
     vocabulary,
@@ -187,7 +190,7 @@ def test_the_vocabulary_is_wide_and_its_homophones_belong_to_it():
 @needs_natural_text
 @pytest.mark.parametrize(
     ("source", "least"),
-    [(natural_sentences, 30_000), (quotations, 10_000), (treatise, 20_000), (stories, 4_000)],
+    [(natural_sentences, 30_000), (quotations, 10_000), (treatise, 20_000), (stories, 4_000), (scripture, 30_000)],
 )
 def test_natural_sentences_are_written_as_whisper_writes(source: Callable[[], tuple[str, ...]], least: int):
     sentences = source()
@@ -216,7 +219,13 @@ def test_without_wordnet_the_error_says_how_to_get_it(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("source", "package"), [(quotations, "fortunes"), (treatise, "anarchism"), (stories, "endless-sky-data")]
+    ("source", "package"),
+    [
+        (quotations, "fortunes"),
+        (treatise, "anarchism"),
+        (stories, "endless-sky-data"),
+        (scripture, "sword-text-web"),
+    ],
 )
 def test_without_a_text_the_error_says_how_to_get_it(
     tmp_path: Path, source: Callable[[Path], tuple[str, ...]], package: str
@@ -263,6 +272,27 @@ def test_stories_are_what_is_told_and_not_what_steers_the_game(tmp_path: Path):
         "\t\tchoice\n\t\t\t`\t(Not right now.)`\n"
     )
     assert stories(tmp_path) == ("We were late, he says.", "Will you come with us?")
+
+
+def test_scripture_is_unpacked_and_read_without_its_marks_and_notes(tmp_path: Path):
+    books = (
+        "<title>What we see here</title>",
+        '<verse osisID="A.1"><w lemma="x">They</w> <w>said</w>, \u201c<w>We</w> see\n<q>the sea</q>.\u201d'
+        "<note>This is not to be read.</note> It\u2019s late\u2014and we were there all day.</verse>",
+        "<p>In the end, Zyzz, they were very late.</p>",
+    )
+    packed = [zlib.compress(book.encode()) + b"left over" for book in books]
+    starts = [sum(map(len, packed[:n])) for n in range(3)]
+    for testament, numbers in (("ot", (0, 1)), ("nt", (2,))):
+        # An old and a new testament, each with all blocks in its file but not in its index.
+        (tmp_path / f"{testament}.bzz").write_bytes(b"".join(packed))
+        rows = [struct.pack("<III", starts[n], len(packed[n]), len(books[n].encode())) for n in numbers]
+        (tmp_path / f"{testament}.bzs").write_bytes(b"".join(rows))
+    assert set(scripture(tmp_path)) == {
+        "They said, We see the sea.",
+        "It's late, and we were there all day.",
+        "They were very late.",
+    }
 
 
 def test_examples_and_definitions_become_sentences(tmp_path: Path):
