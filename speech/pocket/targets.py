@@ -22,9 +22,9 @@ LONGEST_PROMPT = 80  # words
 # needs to know the last one, and what came out was misspelt ("forressts").
 SPOILT_TOKEN_SHARE = 0.01
 OWN_TOKEN_SHARE = 0.3  # replaced by those it writes there itself: what is not an error stays
-STUTTER_SHARE = 0.2  # of the clips
-LONGEST_PHRASE, MOST_STUTTERS = 12, 3  # tokens said again, and how often
-LONGEST_PASSAGE = 40  # tokens said again once
+STUTTER_SHARE = 0.3  # of the clips
+AT_THE_END_SHARE = 0.5  # of the stutters: it loops most where nothing is left to hear
+LONGEST_PHRASE, LONGEST_PASSAGE = 12, 40  # tokens said again: often and once
 
 TimedWord = tuple[str, float, float]  # text, start and end in seconds
 
@@ -81,18 +81,17 @@ Row = tuple[int, int, tuple[float, float]]  # token read, token to write, its wo
 
 
 def stutter(rng: np.random.Generator, rows: list[Row], given: int) -> list[Row]:
-    """`rows` in which a phrase after the first `given` tokens is read one to three times more, and then goes on.
+    """`rows` in which a phrase after the first `given` tokens is read again, `LONGEST_PASSAGE` tokens at most.
 
-    A greedy decoder that has repeated a phrase is likely to repeat it for ever, if it never learnt to go on. One that
-    has jumped back tells a whole passage again: longer ones are read once more.
+    A greedy decoder that has repeated a phrase is likely to repeat it for ever, if it never learnt to go on: after
+    each time it is to write what follows the first. One that has jumped back tells a whole passage again.
     """
-    end = int(rng.integers(given + 1, len(rows) + 1))
+    end = len(rows) if rng.random() < AT_THE_END_SHARE else int(rng.integers(given + 1, len(rows) + 1))
     longest = LONGEST_PASSAGE if rng.random() < 0.5 else LONGEST_PHRASE
-    length = int(rng.integers(1, min(longest, end - given) + 1))
-    times = int(rng.integers(1, MOST_STUTTERS + 1)) if length <= LONGEST_PHRASE else 1
-    again = [(read, IGNORE, NO_SPAN) for read, _, _ in rows[end - length : end]] * times
-    _, following, span = rows[end - 1]
-    return [*rows[:end], *again[:-1], (again[-1][0], following, span), *rows[end:]]
+    length = 1 + int(min(longest, end - given) * rng.random() ** 2)  # more often few
+    times = 1 + int(LONGEST_PASSAGE // length * rng.random() ** 2)
+    again = [(read, IGNORE, NO_SPAN) for read, _, _ in rows[end - length : end - 1]]
+    return [*rows[:end], *([*again, rows[end - 1]] * times), *rows[end:]]
 
 
 def spoil(rng: np.random.Generator, tokens: Tensor) -> Tensor:

@@ -59,15 +59,27 @@ def test_after_a_stutter_the_text_goes_on(seed: int, given_tokens: int, length: 
     found = stutter(np.random.default_rng(seed), rows, given_tokens)
     assert found[:given_tokens] == rows[:given_tokens]
     more = len(found) - len(rows)
-    assert 1 <= more <= max(targets.LONGEST_PHRASE * targets.MOST_STUTTERS, targets.LONGEST_PASSAGE)
+    assert 1 <= more <= targets.LONGEST_PASSAGE
     begin = next(n for n, (row, later) in enumerate(zip([*rows, None], found, strict=False)) if row != later)
     again = found[begin : begin + more]
     assert [*found[:begin], *found[begin + more :]] == rows
-    for read, token, span in again[:-1]:
-        assert read < begin
-        assert token == IGNORE
-        assert span == NO_SPAN
-    assert again[-1] == rows[begin - 1]
+    ends = [n for n, row in enumerate(again) if row == rows[begin - 1]]
+    assert ends[-1] == more - 1
+    assert all(end % (ends[0] + 1) == ends[0] for end in ends)  # each time as long as the first
+    for n, (read, token, span) in enumerate(again):
+        if n not in ends:
+            assert read < begin
+            assert token == IGNORE
+            assert span == NO_SPAN
+
+
+@pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0.0, 0.15), (0.5, 0.45, 0.65), (1.0, 1.0, 1.0)])
+def test_what_is_said_again_is_often_the_end(share: float, low: float, high: float, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(targets, "AT_THE_END_SHARE", share)
+    rows = [(n, n + 1, (float(n), n + 0.5)) for n in range(30)]
+    found = [stutter(np.random.default_rng(seed), rows, 1) for seed in range(400)]
+    assert low <= np.mean([row[-1] == rows[-1] and row.count(rows[-1]) > 1 for row in found]) <= high
+    assert max(row.count(rows[-1]) for row in found) > (20 if share else 1)
 
 
 @pytest.mark.parametrize(
