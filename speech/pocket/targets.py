@@ -24,7 +24,7 @@ SPOILT_TOKEN_SHARE = 0.01
 OWN_TOKEN_SHARE = 0.3  # replaced by those it writes there itself: what is not an error stays
 STUTTER_SHARE = 0.3  # of the clips
 AT_THE_END_SHARE = 0.5  # of the stutters: it loops most where nothing is left to hear
-LONGEST_PHRASE, LONGEST_PASSAGE = 12, 40  # tokens said again: often and once
+LONGEST_PASSAGE = 40  # tokens said again: a long passage once, a short phrase up to 40 times
 
 TimedWord = tuple[str, float, float]  # text, start and end in seconds
 
@@ -87,8 +87,7 @@ def stutter(rng: np.random.Generator, rows: list[Row], given: int) -> list[Row]:
     each time it is to write what follows the first. One that has jumped back tells a whole passage again.
     """
     end = len(rows) if rng.random() < AT_THE_END_SHARE else int(rng.integers(given + 1, len(rows) + 1))
-    longest = LONGEST_PASSAGE if rng.random() < 0.5 else LONGEST_PHRASE
-    length = 1 + int(min(longest, end - given) * rng.random() ** 2)  # more often few
+    length = 1 + int(min(LONGEST_PASSAGE, end - given) * rng.random() ** 2)  # more often few
     times = 1 + int(LONGEST_PASSAGE // length * rng.random() ** 2)
     again = [(read, IGNORE, NO_SPAN) for read, _, _ in rows[end - length : end - 1]]
     return [*rows[:end], *([*again, rows[end - 1]] * times), *rows[end:]]
