@@ -89,12 +89,11 @@ def quotations(folder: Path = FORTUNES) -> tuple[str, ...]:
 @cache
 def treatise(folder: Path = TREATISE) -> tuple[str, ...]:
     """The same of the pages of `anarchism`. Raises `InputError` if it is not installed."""
-    blocks = (
-        re.sub(r"<[^>]*>", " ", block)
+    return _clauses(
+        _without_tags(block)
         for page in _read(folder.glob("*.html"), folder, "anarchism")
         for block in re.split(r"</?(?:p|h\d|li|ul|ol|blockquote|title|div|br)\b[^>]*>", page)
     )
-    return _clauses(map(html.unescape, blocks))
 
 
 @cache
@@ -109,12 +108,11 @@ def scripture(folder: Path = SCRIPTURE) -> tuple[str, ...]:
     """The same of `sword-text-web`: OSIS in the SWORD project's zText. Raises `InputError` if it is not installed."""
     packed = _files(folder.glob("*.bzz"), folder, "sword-text-web")
     books = (book.decode() for path in packed for book in _unpacked(path))
-    pieces = (
-        html.unescape(re.sub(r"<[^>]*>", "", piece)).translate(_PLAIN_MARKS)
+    return _clauses(
+        _without_tags(piece).translate(_PLAIN_MARKS)
         for book in books
         for piece in re.split(r"<note\b.*?</note>|<title\b.*?</title>", book, flags=re.DOTALL)
     )
-    return _clauses(pieces)
 
 
 def running_text() -> tuple[tuple[str, ...], ...]:
@@ -125,6 +123,10 @@ def running_text() -> tuple[tuple[str, ...], ...]:
 def words_of(text: str) -> list[str]:
     """The words of a text, lower case, without its marks."""
     return [word.lower() for word in _WORD.findall(text)]
+
+
+def _without_tags(markup: str) -> str:
+    return html.unescape(re.sub(r"<[^>]*>", "", markup))
 
 
 def _unpacked(packed: Path) -> Iterable[bytes]:

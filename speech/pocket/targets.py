@@ -48,9 +48,9 @@ def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Te
     """The transcript of a clip, `PROMPT_SHARE` of the time after what was said before, as Whisper is prompted.
 
     `STUTTER_SHARE` of the time a phrase of it is read again. Returns compact ids to read, shape = (tokens,); the token
-    to write after each of them, IGNORE where it is given or said again, same shape; and the times of the words that
-    the latter belong to, shape = (tokens, 2). The end mark's are those of what is left after the last word: a decoder
-    that is to look nowhere in particular then may not stop where a window ends within a sentence.
+    to write after each of them, IGNORE where it is given or within what is said again, same shape; and the times of the
+    words that the latter belong to, shape = (tokens, 2). The end mark's are those of what is left after the last word:
+    a decoder that is to look nowhere in particular then may not stop where a window ends within a sentence.
     """
     special = tokenizer()
     prompt = []
