@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from whisper.audio import HOP_LENGTH
 from whisper.model import ModelDimensions
 
-from ...datasets.acoustics import AUDIBLE_HZ, add_at_snr, coloured_noise, reverberate, room_response
+from ...datasets.acoustics import AUDIBLE_HZ, coloured_noise
 from ...datasets.audio import SAMPLE_RATE
 from ..mel import log_mel
 from .corpus import SEED, LongRecording
+from .disturbances import Disturbance, babble, disturbed, draw_disturbance, with_gaps
 from .targets import IGNORE, NO_SPAN, Clip, TimedWord, longest_prompt, write_out
 from .vocabulary import N_VOCAB, compact_index, letters_of, phonemes_of, tokenizer
 
@@ -18,6 +20,7 @@ DIMS = ModelDimensions(
     n_mels=80, n_audio_ctx=1500, n_audio_state=192, n_audio_head=3, n_audio_layer=8,
     n_vocab=N_VOCAB, n_text_ctx=448, n_text_state=192, n_text_head=3, n_text_layer=4,
 )  # fmt: skip
+CPU = torch.device("cpu")
 PARTS = ("all", "encoder", "decoder")
 # Audio in one step, all workers together. The decoder alone takes less work.
 BATCH_S = {"all": 128.0, "encoder": 128.0, "decoder": 256.0}
@@ -27,9 +30,6 @@ NO_SPEECH_SHARE = 0.03  # crops of silence or noise alone, whose text is empty
 KEPT_WORD_SHARE = 0.6  # a word cut by the crop's edge is text if this much of it can be heard
 PAUSE_SHARE = 0.3
 TOLD_AGAIN_SHARE = 0.2  # crops of two pieces in which the second begins within the first, and says it again
-DISTURBANCES = {"noise": 0.2, "room": 0.35, "babble": 0.45}  # shares of the noisy crops: the last two are the harder
-HARD_VOICES = frozenset({"flite:slt", "flite:rms"})  # noise costs them most
-NOISIER = 4 / 3  # times as often as others' their crops are noisy
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Schedule:
     warmup: int = 150
     decay_share: float = 0.9
     seed: int = SEED  # of the crops
+    scale: int = 1  # times as much audio in a step: one of a processor leaves a GPU idle
 
     def rate(self, step: int) -> float:
         """Linear warm-up to `peak_rate`, linear decay to 0 at the last step."""
@@ -72,6 +73,10 @@ class Labels:
 
     flat: Tensor
     counts: Tensor
+
+    def to(self, device: torch.device) -> "Labels":
+        """The same on `device`; counts stay, as PyTorch's CTC loss reads them on the processor."""
+        return Labels(self.flat.to(device), self.counts)
 
     @classmethod
     def of(cls, rows: list[list[int]]) -> "Labels":
@@ -143,69 +148,55 @@ def draw_clip(rng: np.random.Generator, corpus: list[LongRecording], length_s: f
     return Clip(samples, words, before, recording.voice if recording else "")
 
 
-def augment(
-    rng: np.random.Generator, audio: np.ndarray, noise_share: float, corpus: list[LongRecording] | None = None
-) -> np.ndarray:
-    """Random gain and spectral tilt; `noise_share` of the time also noise, a room, or babble of the corpus, float32.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A batch that is drawn but not yet disturbed and heard. `audio` shape = (batch, samples)."""
 
-    Noise lies 5 to 40 dB below the speech, babble 3 to 18 dB, and rooms reverberate for 0.15 to 0.7 s.
-    """
-    audio = audio * np.float32(10 ** rng.uniform(-1.2, 0.3))
-    if rng.random() < 0.3:
-        tilt = np.float32(rng.uniform(-0.6, 0.6))
-        audio = audio - tilt * np.concatenate(([np.float32(0)], audio[:-1]))
-    if rng.random() < noise_share:
-        kind = rng.choice(list(DISTURBANCES), p=list(DISTURBANCES.values()))
-        if kind == "babble" and corpus and audio.any():
-            return _clipped(add_at_snr(audio, _babble(rng, corpus, len(audio)), rng.uniform(3, 18)))
-        if kind == "room":
-            audio = reverberate(audio, room_response(rng, rng.uniform(0.15, 0.7), rng.uniform(0, 12)))
-        level = max(float(audio.std()), 1e-3) * 10 ** (-rng.uniform(15 if kind == "room" else 5, 40) / 20)
-        audio = audio + np.float32(level) * coloured_noise(rng, len(audio), rng.uniform(0.0, 1.0), AUDIBLE_HZ)
-    return _clipped(audio)
+    audio: Tensor
+    disturbances: tuple[Disturbance, ...]
+    babble: Tensor  # of the crops that have any
+    seed: int  # of the noise
+    tokens: Tensor
+    targets: Tensor
+    spans_s: Tensor
+    letters: Labels
+    phonemes: Labels
 
-
-def _clipped(audio: np.ndarray) -> np.ndarray:
-    return np.clip(audio, -1, 1).astype(np.float32)
-
-
-def _babble(rng: np.random.Generator, corpus: list[LongRecording], samples: int) -> np.ndarray:
-    """Three to six other recordings at once, as loud as each other within 6 dB, shape = (samples,)."""
-    together = np.zeros(samples, np.float32)
-    for _ in range(rng.integers(3, 7)):
-        recording = corpus[rng.integers(len(corpus))]
-        start = int(rng.integers(max(1, len(recording.audio) - samples)))
-        piece = recording.audio[start : start + samples] / np.float32(32768)
-        loudness = 10 ** (rng.uniform(-3, 3) / 20) / max(float(piece.std()), 1e-3)
-        together[: len(piece)] += np.float32(loudness) * piece
-    return together
+    def heard(self, device: torch.device = CPU) -> Batch:
+        """The batch, on `device`. The noise is drawn there: another device has other samples."""
+        noise = torch.Generator(device).manual_seed(self.seed)
+        audio, talkers = self.audio.to(device), self.babble.to(device)
+        mel = log_mel(disturbed(audio, self.disturbances, talkers, noise), DIMS.n_mels)
+        return Batch(
+            with_gaps(mel, self.disturbances), self.tokens.to(device), self.targets.to(device), self.spans_s.to(device),
+            self.letters.to(device), self.phonemes.to(device),
+        )  # fmt: skip
 
 
-def make_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worker: int = 0, workers: int = 1) -> Batch:
-    """What `worker` of `workers` sees at one step: crops as spectrograms with their targets.
+def draw_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worker: int = 0, workers: int = 1) -> Draft:
+    """What `worker` of `workers` is to hear at one step, and the targets.
 
     A pure function of its arguments: all workers draw the same crop length, so that none waits, and their own crops.
     """
     length_s = draw_length_s(np.random.default_rng((schedule.seed, step)), schedule)
-    count = max(1, min(MOST_CROPS, max(2, round(BATCH_S[schedule.part] / length_s))) // workers)
-    rng, noise_share = np.random.default_rng((schedule.seed, step, worker)), schedule.noise_share
+    in_all = min(MOST_CROPS, max(2, round(BATCH_S[schedule.part] / length_s))) * schedule.scale
+    count = max(1, in_all // workers)
+    rng = np.random.default_rng((schedule.seed, step, worker))
     clips = [draw_clip(rng, corpus, length_s) for _ in range(count)]
-    shares = [min(1.0, NOISIER * noise_share) if clip.voice in HARD_VOICES else noise_share for clip in clips]
-    heard = [augment(rng, clip.audio, share, corpus) for clip, share in zip(clips, shares, strict=True)]
-    mel = log_mel(torch.from_numpy(np.stack(heard)), DIMS.n_mels)
-    for clip in mel:  # SpecAugment (Park et al. 2019), light: one band, one stretch of up to 0.2 s
-        if rng.random() < noise_share:
-            low, high = sorted(rng.integers(0, DIMS.n_mels, 2))
-            clip[low : min(high, low + 12)] = clip.mean()
-            begin = rng.integers(0, mel.shape[-1])
-            clip[:, begin : begin + rng.integers(1, 20)] = clip.mean()
+    audio = np.stack([clip.audio for clip in clips])
+    frames = audio.shape[1] // HOP_LENGTH
+    happens = tuple(draw_disturbance(rng, clip.voice, schedule.noise_share, frames, DIMS.n_mels) for clip in clips)
+    talkers = [babble(rng, corpus, audio.shape[1]) for one in happens if one.kind == "babble"]
     most = longest_prompt(rng)
     inputs, targets, spans = zip(*(write_out(rng, clip, most) for clip in clips), strict=True)
     pad = nn.utils.rnn.pad_sequence
     no_token = int(compact_index()[tokenizer().eot])
     said = [[word for word, _, _ in clip.words] for clip in clips]
-    return Batch(
-        mel,
+    return Draft(
+        torch.from_numpy(audio),
+        happens,
+        torch.from_numpy(np.stack(talkers)) if talkers else torch.empty(0, audio.shape[1]),
+        int(rng.integers(2**62)),
         pad(list(inputs), batch_first=True, padding_value=no_token),
         pad(list(targets), batch_first=True, padding_value=IGNORE),
         pad(list(spans), batch_first=True, padding_value=NO_SPAN[0]),

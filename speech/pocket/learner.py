@@ -13,7 +13,7 @@ from whisper.model import Whisper
 
 from ..model import encode
 from .attention import use_whole_matrices
-from .batches import DIMS, Batch, Labels
+from .batches import CPU, DIMS, Batch, Labels
 from .targets import IGNORE, with_own_errors
 from .vocabulary import LETTERS, N_VOCAB, phonemes, used_tokens
 
@@ -24,12 +24,15 @@ SPAN_MARGIN_S = 0.06
 
 
 class PocketTrainer(nn.Module):
-    """A Whisper with a compact token table, and the CTC heads that training adds."""
+    """A Whisper with a compact token table, and the CTC heads that training adds, on `device`."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device = CPU) -> None:
         super().__init__()
         self.whisper = Whisper(DIMS)
-        use_whole_matrices(self.whisper)
+        if device.type == "cpu":
+            use_whole_matrices(self.whisper)
+        # What blocks add to is kept whole, as everywhere else in mixed precision.
+        self.whisper.encoder.conv2.register_forward_hook(lambda module, inputs, output: output.float())
         width = DIMS.n_audio_state
         self.letters = nn.Linear(width, len(LETTERS) + 1)
         self.phonemes = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(phonemes()) + 1))
@@ -53,6 +56,7 @@ class PocketTrainer(nn.Module):
             attention = decoder.get_submodule(f"blocks.{layer}.cross_attn")
             attention.get_submodule("query").register_forward_hook(_keep(self.queries, layer))
             attention.get_submodule("key").register_forward_hook(_keep(self.keys, layer))
+        self.to(device)
 
     def hear(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features, shape = (batch, positions, state), and CTC logits, shape = (batch, positions, labels + 1).
@@ -82,12 +86,12 @@ def alignment_loss(queries: Tensor, keys: Tensor, spans_s: Tensor) -> Tensor:
     """
     width = DIMS.n_text_state // DIMS.n_text_head
     scores = queries[..., :width].float() @ keys[..., :width].float().transpose(1, 2) * width**-0.5
-    seconds = torch.arange(keys.shape[1]) / POSITIONS_PER_S
+    seconds = torch.arange(keys.shape[1], device=keys.device) / POSITIONS_PER_S
     start_s, end_s = spans_s[..., :1] - SPAN_MARGIN_S, spans_s[..., 1:] + SPAN_MARGIN_S
     inside = (seconds >= start_s) & (seconds <= end_s)
     known = (spans_s[..., 1] >= 0) & inside.any(-1)
     attention = scores.log_softmax(-1).masked_fill(~inside, -1e4).logsumexp(-1)
-    return -attention[known].sum() / max(1, int(known.sum()))
+    return -attention.where(known, 0.0).sum() / known.sum().clamp(min=1)
 
 
 @cache
@@ -108,9 +112,9 @@ def halves_are_faster() -> bool:
     return quickest_s(torch.bfloat16) < quickest_s(torch.float32)
 
 
-def faster_precision() -> torch.autocast:
-    """A context in which matrices are multiplied in the precision that is faster here."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=halves_are_faster())
+def faster_precision(device: torch.device = CPU) -> torch.autocast:
+    """A context in which matrices are multiplied in the precision that is faster on `device`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu" or halves_are_faster())
 
 
 class Losses(NamedTuple):
@@ -120,16 +124,16 @@ class Losses(NamedTuple):
     letters: Tensor
     phonemes: Tensor
     alignment: Tensor
-    right: float
+    right: Tensor
 
     @property
     def total(self) -> Tensor:
         return self.token + self.letters + self.phonemes + self.alignment
 
     @property
-    def values(self) -> tuple[float, ...]:
-        """The numbers alone, in the order of the fields."""
-        return (*(loss.item() for loss in self[:-1]), self.right)
+    def values(self) -> Tensor:
+        """The numbers alone, in the order of the fields, where they are: to read one waits for a GPU."""
+        return torch.stack([value.detach() for value in self])
 
 
 def losses(
@@ -144,15 +148,15 @@ def losses(
     `features` are the batch's, where the encoder does not learn and has heard it already. With `rng` the decoder reads
     some errors of its own. Its later layers are led to the word to be written, the others to the word just written.
     """
-    letters = heard_phonemes = token = aligned = torch.zeros(())
-    right = 0.0
-    with faster_precision():
+    device = batch.mel.device
+    letters = heard_phonemes = token = aligned = right = torch.zeros((), device=device)
+    with faster_precision(device):
         if features is None:
             features, letter_logits, phoneme_logits = model.hear(batch.mel)
             if part != "decoder":
                 letters = ctc_loss(letter_logits, batch.letters)
                 heard_phonemes = ctc_loss(phoneme_logits, batch.phonemes)
-        logits, tokens = torch.zeros(()), batch.tokens
+        logits, tokens = token, batch.tokens
         if part != "encoder":
             if rng:
                 with torch.no_grad():
@@ -162,7 +166,7 @@ def losses(
     if part != "encoder":
         token = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
         known = batch.targets != IGNORE
-        right = float((logits.argmax(-1) == batch.targets)[known].float().mean())
+        right = ((logits.argmax(-1) == batch.targets) & known).sum() / known.sum()
         previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
         layers = range(DIMS.n_text_layer)
         later = layers[-max(1, len(layers) // 2) :]

@@ -1,14 +1,15 @@
 """What each step of training learns from. A decoder that learns alone learns from each batch several times."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from .batches import Batch
+from .batches import CPU, Batch, Draft
 from .learner import PocketTrainer, faster_precision
 
 ECHOES = 2  # steps for each batch that is heard
@@ -30,17 +31,52 @@ class Lesson:
         return len(self.batch.tokens) * self.crop_s * self.is_new
 
 
-def lessons(prepare: Callable[[int], Batch], steps: range) -> Iterator[Lesson]:
-    """One new batch for each of `steps`, the next one prepared meanwhile."""
-    with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(prepare, steps.start)
-        for step in steps:
-            batch = upcoming.result()
-            upcoming = pool.submit(prepare, step + steps.step)
-            yield Lesson(batch, batch.mel.shape[2] / 100)
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """How batches come to be: `draw` draws that of a step, in `processes` beside this one or, with 0, in a thread."""
+
+    draw: Callable[[int], Draft]
+    device: torch.device = CPU  # where they are heard
+    processes: int = 0
+
+    def __call__(self, steps: range) -> Iterator[Batch]:
+        """The batch of each of `steps`, later ones prepared while one is used."""
+        drafts = iter(self._drawn_elsewhere(steps)) if self.processes else map(self.draw, steps)
+
+        def fetch() -> Batch:
+            return next(drafts).heard(self.device)
+
+        with ThreadPoolExecutor(1) as pool:
+            upcoming = pool.submit(fetch)
+            for left in reversed(range(len(steps))):
+                batch = upcoming.result()
+                if left:
+                    upcoming = pool.submit(fetch)
+                yield batch
+
+    def _drawn_elsewhere(self, steps: range) -> Iterable[Draft]:
+        each = _Steps(self.draw, steps)
+        return DataLoader(each, batch_size=None, num_workers=self.processes, prefetch_factor=4)
 
 
-def lessons_of_a_listener(model: PocketTrainer, prepare: Callable[[int], Batch], steps: range) -> Iterator[Lesson]:
+class _Steps(Dataset[Draft]):
+    def __init__(self, draw: Callable[[int], Draft], steps: range) -> None:
+        self.draw, self.steps = draw, steps
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, number: int) -> Draft:
+        return self.draw(self.steps[number])
+
+
+def lessons(prepared: Preparation, steps: range) -> Iterator[Lesson]:
+    """One new batch for each of `steps`."""
+    for batch in prepared(steps):
+        yield Lesson(batch, batch.mel.shape[2] / 100)
+
+
+def lessons_of_a_listener(model: PocketTrainer, prepared: Preparation, steps: range) -> Iterator[Lesson]:
     """For a decoder that learns alone: a new batch every `ECHOES` steps, between them earlier ones, drawn by chance.
 
     To hear takes longer than to learn to write, so what was heard is used again ("data echoing", Choi et al. 2019).
@@ -49,8 +85,8 @@ def lessons_of_a_listener(model: PocketTrainer, prepare: Callable[[int], Batch],
     """
     kept: list[Lesson] = []
     new_steps = range(steps.start, steps.stop, ECHOES)
-    for step, lesson in zip(new_steps, lessons(prepare, new_steps), strict=True):
-        with torch.no_grad(), faster_precision():
+    for step, lesson in zip(new_steps, lessons(prepared, new_steps), strict=True):
+        with torch.no_grad(), faster_precision(prepared.device):
             features, _, _ = model.hear(lesson.batch.mel)
         without_mel = replace(lesson.batch, mel=lesson.batch.mel[..., :0].clone())
         kept.append(replace(lesson, batch=without_mel, features=features.half()))

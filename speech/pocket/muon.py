@@ -15,19 +15,32 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of Jordan et al. 2024,
 ITERATIONS = 5
 
 
-def orthogonalised(matrix: Tensor) -> Tensor:
-    """About U V^T of the singular value decomposition U S V^T, shape as that of `matrix`.
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """About U V^T of each one's singular value decomposition U S V^T; shape = (matrices, rows, columns), as given.
 
     As in the paper, singular values do not become 1 but lie between about 0.7 and 1.2.
     """
     a, b, c = NEWTON_SCHULZ
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / x.norm().clamp(min=1e-7)
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(ITERATIONS):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+def _orthogonalised_by_shape(matrices: Sequence[Tensor], own: Sequence[int]) -> list[Tensor]:
+    """Each of `matrices` orthogonalised, those not at `own` places 0: all of a shape at once, as a GPU likes it."""
+    found = [torch.zeros_like(matrix) for matrix in matrices]
+    of_shape: dict[torch.Size, list[int]] = {}
+    for place in own:
+        of_shape.setdefault(matrices[place].shape, []).append(place)
+    for places in of_shape.values():
+        together = orthogonalised(torch.stack([matrices[place] for place in places]))
+        for place, direction in zip(places, together, strict=True):
+            found[place] = direction
+    return found
 
 
 def sum_over_workers(tensors: Sequence[Tensor]) -> None:
@@ -57,15 +70,15 @@ class Muon(torch.optim.Optimizer):
             rate = group["lr"]
             matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
             directions = []
-            for number, matrix in enumerate(matrices):
+            for matrix in matrices:
                 state = self.state[matrix]
                 if not state:
                     state["momentum_buffer"] = torch.zeros_like(matrix)
                 momentum = state["momentum_buffer"]
                 momentum.lerp_(matrix.grad, 1 - MOMENTUM)
-                own = number % self.workers == self.worker
-                direction = matrix.grad.lerp(momentum, MOMENTUM)
-                directions.append(orthogonalised(direction) if own else torch.zeros_like(matrix))
+                directions.append(matrix.grad.lerp(momentum, MOMENTUM))
+            own = range(self.worker, len(directions), self.workers)
+            directions = _orthogonalised_by_shape(directions, own)
             if self.workers > 1:
                 sum_over_workers(directions)
             for matrix, direction in zip(matrices, directions, strict=True):

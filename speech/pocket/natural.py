@@ -109,7 +109,7 @@ def scripture(folder: Path = SCRIPTURE) -> tuple[str, ...]:
     packed = _files(folder.glob("*.bzz"), folder, "sword-text-web")
     books = (book.decode() for path in packed for book in _unpacked(path))
     return _clauses(
-        _without_tags(piece).translate(_PLAIN_MARKS)
+        _without_tags(piece)
         for book in books
         for piece in re.split(r"<note\b.*?</note>|<title\b.*?</title>", book, flags=re.DOTALL)
     )
@@ -150,7 +150,7 @@ def _clauses(texts: Iterable[str]) -> tuple[str, ...]:
     """The sentences of `texts` that hold words of `vocabulary` alone, else their clauses that do, no duplicates."""
     known, found = vocabulary(), []
     for text in texts:
-        said = re.sub(r"(?<![A-Za-z])'|'(?![A-Za-z])|\"", "", text)  # quotation marks
+        said = re.sub(r"(?<![A-Za-z])'|'(?![A-Za-z])|\"", "", text.translate(_PLAIN_MARKS))  # quotation marks
         for sentence in re.findall(r"[^.!?]+(?:[.!?]|$)", " ".join(said.split())):
             sentence = sentence.strip()
             # Where a clause holds a number or a name, what is left of it would be no clause.

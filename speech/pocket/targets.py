@@ -98,8 +98,9 @@ def spoil(rng: np.random.Generator, tokens: Tensor) -> Tensor:
 
     Marks such as the start of the transcript stay.
     """
-    spoilt = torch.from_numpy(rng.random(tokens.shape) < SPOILT_TOKEN_SHARE) & ~_is_mark(tokens)
-    return torch.where(spoilt, torch.from_numpy(rng.integers(0, len(used_tokens()), tokens.shape)), tokens)
+    spoilt = torch.from_numpy(rng.random(tokens.shape) < SPOILT_TOKEN_SHARE).to(tokens.device) & ~_is_mark(tokens)
+    others = torch.from_numpy(rng.integers(0, len(used_tokens()), tokens.shape)).to(tokens.device)
+    return torch.where(spoilt, others, tokens)
 
 
 def with_own_errors(rng: np.random.Generator, tokens: Tensor, targets: Tensor, written: Tensor) -> Tensor:
@@ -111,9 +112,10 @@ def with_own_errors(rng: np.random.Generator, tokens: Tensor, targets: Tensor, w
     """
     own = torch.cat([tokens[:, :1], written[:, :-1]], dim=1)
     has_own = torch.cat([torch.zeros_like(targets[:, :1]).bool(), targets[:, :-1] != IGNORE], dim=1)
-    drawn = torch.from_numpy(rng.random(tokens.shape) < OWN_TOKEN_SHARE)
+    drawn = torch.from_numpy(rng.random(tokens.shape) < OWN_TOKEN_SHARE).to(tokens.device)
     return torch.where(drawn & has_own & ~_is_mark(own) & ~_is_mark(tokens), own, tokens)
 
 
 def _is_mark(tokens: Tensor) -> Tensor:
-    return torch.isin(tokens, compact_index()[list(tokenizer().special_tokens.values())])
+    marks = compact_index()[list(tokenizer().special_tokens.values())]
+    return torch.isin(tokens, marks.to(tokens.device))

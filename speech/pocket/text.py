@@ -8,6 +8,7 @@ meaning settles them ("they heard their story", "the sea", "I see").
 import itertools
 import random
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,10 +16,11 @@ from pathlib import Path
 from .natural import homophone_groups, natural_sentences, running_text, vocabulary, words_of
 
 RUNNING_SHARE = 0.75  # of the natural sentences drawn as they come; the others are WordNet's
+GOES_ON_SHARE = 0.6  # of the sentences of running text, those after which comes the next one: a talk keeps to its topic
 # Of the natural sentences, those drawn for one of their words, any word of the vocabulary as likely as another. Drawn
 # as they come, half of the vocabulary was said 17 times or less in 47 h, and what is heard as rarely stays misspelt.
 FOR_A_WORD_SHARE = 0.6
-FOR_A_HOMOPHONE_SHARE = 0.25  # of these, those drawn for a word with a homophone: only what stands around it tells
+FOR_A_HOMOPHONE_SHARE = 0.4  # of these, those drawn for a word with a homophone: only what stands around it tells
 _HERE = Path(__file__).parent
 
 
@@ -120,6 +122,7 @@ class TextSource:
 
     def __init__(self, seed: int, list_share: float = 0.3, natural_share: float = 0.0) -> None:
         self._random = random.Random(seed)
+        self._passage: Iterator[str] = iter(())  # what comes next in the running text
         self._list_share, self._natural_share = list_share, natural_share
         words = lexicon()
         every = sorted(vocabulary() - homophones())
@@ -138,17 +141,27 @@ class TextSource:
 
     def sentence(self) -> str:
         """One sentence: capital letter, closing mark, words of the vocabulary only."""
+        if following := next(self._passage, None):
+            return following
         kind = self._random.random()
         if kind < self._natural_share:
             if self._random.random() < FOR_A_WORD_SHARE:
                 alike = self._random.random() < FOR_A_HOMOPHONE_SHARE
                 return self._random.choice(self._random.choice(sentences_with(homophones() if alike else vocabulary())))
-            running = self._random.random() < RUNNING_SHARE
-            return self._random.choice(self._random.choice(running_text()) if running else natural_sentences())
+            if self._random.random() >= RUNNING_SHARE:
+                return self._random.choice(natural_sentences())
+            self._passage = self._passage_of(self._random.choice(running_text()))
+            return next(self._passage)
         rule = "<list>." if kind < self._natural_share + self._list_share else "<text>"
         text = self._expand(rule)
         text = re.sub(rf"\b({'|'.join(_capitalised())}|i)\b", lambda m: m.group().capitalize(), text)
         return text[0].upper() + text[1:]
+
+    def _passage_of(self, text: Sequence[str]) -> Iterator[str]:
+        first = end = self._random.randrange(len(text))
+        while end == first or self._random.random() < GOES_ON_SHARE:
+            end += 1
+        return iter(text[first:end])
 
     def _expand(self, template: str) -> str:
         return re.sub(r"<(\w+)>", lambda m: self._draw(m.group(1)), template)

@@ -28,10 +28,10 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 
 from ...backends.errors import InputError
-from .batches import DIMS, PARTS, Batch, Schedule, make_batch
+from .batches import CPU, DIMS, PARTS, Draft, Schedule, draw_batch
 from .corpus import SEED, at_least_one, load_shard, record_of
 from .learner import Losses, PocketTrainer, losses
-from .lessons import lessons, lessons_of_a_listener
+from .lessons import Preparation, lessons, lessons_of_a_listener
 from .muon import Muon, sum_over_workers
 from .targets import spoil
 from .vocabulary import used_tokens
@@ -53,10 +53,10 @@ def optimisers(model: PocketTrainer, rate: float, worker: int = 0, workers: int 
     ]
 
 
-def _means(steps: list[tuple[float, ...]]) -> str:
+def _means(steps: list[torch.Tensor]) -> str:
     if not steps:
         return "-"
-    means = dict(zip(Losses._fields, np.mean(steps, axis=0), strict=True))
+    means = dict(zip(Losses._fields, torch.stack(steps).mean(0).tolist(), strict=True))
     return " ".join(f"{name} {mean:.3f}" for name, mean in means.items() if mean)
 
 
@@ -108,16 +108,20 @@ def train(
     worker: int = 0,
     workers: int = 1,
     initial: Path | None = None,
+    device: torch.device = CPU,
+    loaders: int = 0,
 ) -> Path:
     """Train up to `schedule.steps`, from the last checkpoint in `out` if there is one. Returns the checkpoint.
 
     `initial` is a checkpoint of an earlier training whose weights the first step begins with.
 
+    loaders: processes that make batches for `device`; 0 is a thread of this one.
+
     With several workers each process calls this, inside a `torch.distributed` group; the first one saves and reports.
     """
     torch.manual_seed(SEED)
     out.mkdir(parents=True, exist_ok=True)
-    model = PocketTrainer()
+    model = PocketTrainer(device)
     ears, mouth = (model.whisper.encoder, model.letters, model.phonemes), model.whisper.decoder
     for module in {"all": (), "encoder": (mouth,), "decoder": ears}[schedule.part]:
         module.requires_grad_(False)
@@ -125,7 +129,7 @@ def train(
     checkpoint = out / "training.pt"
     first, heard_s = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
         model.load_state_dict(state["model"])
         for optimizer, kept in zip(stepping, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
@@ -136,14 +140,15 @@ def train(
         heard_s = begin_with(model, initial)
     corpus = [recording for number in range(shards) for recording in load_shard(corpus_folder, number)]
 
-    def prepare(step: int) -> Batch:
-        return make_batch(corpus, schedule, step, worker, workers)
+    def draw(step: int) -> Draft:
+        return draw_batch(corpus, schedule, step, worker, workers)
 
+    prepared = Preparation(draw, device, loaders)
     steps = range(first, schedule.steps)
     alone = schedule.part == "decoder"  # the encoder hears, but does not learn
     began = time.monotonic()
-    recent: dict[bool, list[tuple[float, ...]]] = {False: [], True: []}
-    learnt = lessons_of_a_listener(model, prepare, steps) if alone else lessons(prepare, steps)
+    recent: dict[bool, list[torch.Tensor]] = {False: [], True: []}
+    learnt = lessons_of_a_listener(model, prepared, steps) if alone else lessons(prepared, steps)
     for step, lesson in zip(steps, learnt, strict=True):
         for group in (group for optimizer in stepping for group in optimizer.param_groups):
             group["lr"] = schedule.rate(step)
@@ -164,7 +169,7 @@ def train(
             pace = (time.monotonic() - began) / (step + 1 - first)
             means = "".join(f"  {name}: {_means(recent[long])}" for long, name in ((False, "short"), (True, "long")))
             print(
-                f"step {step + 1}/{schedule.steps}{means}  heard {heard_s / 3600:.1f} h  {pace:.2f} s/step",
+                f"step {step + 1}/{schedule.steps}{means}  heard {heard_s / 3600:.1f} h  {pace:.3g} s/step",
                 flush=True,
             )
             recent = {False: [], True: []}
@@ -177,21 +182,34 @@ def train(
     return checkpoint
 
 
+def _schedule(options: argparse.Namespace) -> Schedule:
+    shortest_s, longest_s = options.crops
+    return Schedule(
+        options.steps, options.part, shortest_s, longest_s, options.noise, options.peak_rate, options.warmup,
+        seed=options.seed, scale=options.scale,
+    )  # fmt: skip
+
+
 def _work(worker: int, workers: int, port: int, options: argparse.Namespace) -> None:
     # What a parent's death sends its workers; one begun with nohup would ignore it and train on beside its successor.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=worker, world_size=workers)
-    shortest_s, longest_s = options.crops
-    schedule = Schedule(
-        options.steps, options.part, shortest_s, longest_s, options.noise, options.peak_rate, options.warmup,
-        seed=options.seed,
-    )  # fmt: skip
     train(
-        options.corpus, options.out, schedule, options.shards,
+        options.corpus, options.out, _schedule(options), options.shards,
         worker=worker, workers=workers, initial=options.initial,
     )  # fmt: skip
     torch.distributed.destroy_process_group()
+
+
+def _work_on_a_gpu(options: argparse.Namespace) -> None:
+    torch.set_float32_matmul_precision("high")  # TF32, where a product is not in bfloat16
+    # cuDNN's attention plans anew for every shape, and no two batches have the same: half a second a step (`LOG.md`).
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    train(
+        options.corpus, options.out, _schedule(options), options.shards,
+        initial=options.initial, device=torch.device("cuda"), loaders=options.workers,
+    )  # fmt: skip
 
 
 def _seconds(text: str) -> tuple[float, float]:
@@ -222,6 +240,8 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=usual.warmup, help="steps until the learning rate is there")
     parser.add_argument("--seed", type=int, default=usual.seed, help="of the crops: another one for each phase")
     parser.add_argument("--workers", type=at_least_one, default=2, help="processes, one core each (default: 2)")
+    parser.add_argument("--gpu", action="store_true", help="train on one; the workers prepare what it hears")
+    parser.add_argument("--scale", type=at_least_one, default=usual.scale, help="times as much audio in a step")
     options = parser.parse_args()
     if missing := [n for n in range(options.shards) if not record_of(options.corpus, n).exists()]:
         parser.error(
@@ -230,7 +250,12 @@ def main() -> None:
         )
     if options.initial and not options.initial.is_file():
         parser.error(f"--initial {options.initial}: no such file; give a training.pt or speech/pocket/pocket.pt")
-    spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)
+    if options.gpu and not torch.cuda.is_available():
+        parser.error("--gpu: PyTorch finds none here; train on the processor without it")
+    if options.gpu:
+        _work_on_a_gpu(options)
+    else:
+        spawn(_work, (options.workers, _free_port(), options), nprocs=options.workers)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """What each step of the training recipe hears: crops of recordings, their words, noise and pauses."""
 
 import itertools
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from earspan.speech.pocket import batches
-from earspan.speech.pocket.batches import Schedule, augment, crop, draw_clip, draw_length_s, make_batch
+from earspan.speech.pocket.batches import Schedule, crop, draw_batch, draw_clip, draw_length_s
 from earspan.speech.pocket.corpus import LongRecording, load_shard
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,12 +79,12 @@ def test_crop_lengths_stay_within_the_schedule(part: str):
 def test_workers_share_the_length_and_divide_the_audio(corpus_folder: Path):
     corpus = load_shard(corpus_folder, 0)
     for step in range(3):
-        whole = make_batch(corpus, Schedule(100), step)
-        parts = [make_batch(corpus, Schedule(100), step, worker, 2) for worker in range(2)]
+        whole = draw_batch(corpus, Schedule(100), step).heard()
+        parts = [draw_batch(corpus, Schedule(100), step, worker, 2).heard() for worker in range(2)]
         assert {part.mel.shape[2] for part in parts} == {whole.mel.shape[2]}
         assert 0 <= len(whole.mel) - sum(len(part.mel) for part in parts) <= 1
         assert not torch.equal(parts[0].mel, parts[1].mel)
-        again = make_batch(corpus, Schedule(100), step)
+        again = draw_batch(corpus, Schedule(100), step).heard()
         assert torch.equal(again.mel, whole.mel)
         assert torch.equal(again.targets, whole.targets)
         seconds = whole.mel.shape[0] * whole.mel.shape[2] / 100
@@ -147,69 +146,3 @@ def test_a_passage_told_again_begins_within_the_one_before(monkeypatch: pytest.M
             assert first[0] <= second[0] <= first[-1] + 1
             repeated += second[0] <= first[-1]
     assert repeated > 50
-
-
-def test_talkers_of_babble_are_about_as_loud_as_each_other():
-    """One in a low band and one, 40 dB louder, in a high one: of three to six in all, five at most are the other."""
-    rng = np.random.default_rng(1)
-    bins = np.fft.rfftfreq(64_000, 1 / 16_000)
-    spectra = rng.standard_normal(len(bins)) + 1j * rng.standard_normal(len(bins))
-    bands = [(bins > 500) & (bins < 1500), (bins > 3000) & (bins < 4000)]
-    low, high = (np.fft.irfft(spectra * band, 64_000) for band in bands)
-    corpus = [
-        LongRecording((peak * sound / np.abs(sound).max()).astype(np.int16), "v", [])
-        for peak, sound in ((300, low), (30_000, high))
-    ]
-    ratios_db = []
-    for _ in range(50):
-        power = np.abs(np.fft.rfft(batches._babble(rng, corpus, 32_000))) ** 2
-        heard = np.fft.rfftfreq(32_000, 1 / 16_000)
-        one, other = power[heard < 2000].sum(), power[heard > 2500].sum()
-        if min(one, other) > 1e-3 * max(one, other):  # both speak
-            ratios_db.append(10 * math.log10(one / other))
-    assert len(ratios_db) > 25
-    assert max(map(abs, ratios_db)) < 6 + 10 * math.log10(5) + 1
-
-
-@pytest.mark.parametrize(("share", "hard"), [(0.0, 0.0), (0.6, 0.8), (0.9, 1.0)])
-def test_crops_of_hard_voices_are_noisy_more_often(monkeypatch: pytest.MonkeyPatch, share: float, hard: float):
-    """Each voice is one level all along, so the level tells which voice was given which share."""
-    monkeypatch.setattr(batches, "NO_SPEECH_SHARE", 0.0)
-    monkeypatch.setattr(batches, "PAUSE_SHARE", 0.0)
-    voices = {"flite:slt": 1000, "flite:rms": 2000, "flite:awb": 3000, "espeak:en-us+m1": 4000}
-    corpus = [LongRecording(np.full(160_000, level, np.int16), voice, []) for voice, level in voices.items()]
-    given_to: dict[int, float] = {}
-
-    def remember(rng: np.random.Generator, audio: np.ndarray, noise_share: float, _corpus: list[LongRecording]):
-        given_to[round(float(audio[len(audio) // 2]) * 32768)] = noise_share
-        return audio
-
-    monkeypatch.setattr(batches, "augment", remember)
-    make_batch(corpus, Schedule(100, shortest_s=2.0, longest_s=2.0, noise_share=share), step=1)
-    assert given_to == pytest.approx({1000: hard, 2000: hard, 3000: share, 4000: share})
-
-
-@pytest.mark.parametrize(("kind", "low_db", "high_db"), [("noise", 3, 42), ("babble", 1, 20), ("room", 0, 42)])
-def test_what_is_added_is_as_loud_as_stated(monkeypatch: pytest.MonkeyPatch, kind: str, low_db: float, high_db: float):
-    """A tone at one frequency; all that lies elsewhere was added."""
-    rng = np.random.default_rng(1)
-    monkeypatch.setattr(batches, "DISTURBANCES", {kind: 1.0})
-    tone = (0.1 * np.sin(np.arange(32_000) * 0.3)).astype(np.float32)
-    noise = LongRecording((3000 * rng.standard_normal(64_000)).astype(np.int16), "noise", [])
-    ratios_db = []
-    for _ in range(60):
-        noisy = augment(rng, tone, 1.0, [noise])
-        assert noisy.dtype == np.float32
-        assert noisy.shape == tone.shape
-        spectrum = np.abs(np.fft.rfft(noisy * np.hanning(len(noisy)))) ** 2
-        peak = int(spectrum.argmax())
-        signal = spectrum[peak - 5 : peak + 6].sum()
-        ratios_db.append(10 * math.log10(signal / (spectrum.sum() - signal)))
-    assert low_db < min(ratios_db)
-    assert max(ratios_db) < high_db
-    assert max(ratios_db) - min(ratios_db) > 12
-
-    # With a share of none, the tone and its echo of one sample are all there is: gain and tilt.
-    alone = augment(rng, tone, 0.0)[1:]
-    _, left, _, _ = np.linalg.lstsq(np.stack([tone[1:], tone[:-1]], axis=1), alone, rcond=None)
-    assert left < 1e-6 * (alone @ alone)

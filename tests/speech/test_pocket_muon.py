@@ -32,13 +32,14 @@ def test_takes_the_steps_of_pytorchs_own(shape: tuple[int, int]):
 @pytest.mark.parametrize("shape", [(32, 32), (48, 12), (12, 48)])
 def test_directions_are_nearly_orthogonal(shape: tuple[int, int]):
     torch.manual_seed(4)
-    matrix = torch.randn(shape)
-    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
-    along = torch.diagonal(left.T @ orthogonalised(matrix) @ right.T)
-    # Small singular values need more than five iterations.
-    assert float(along.median()) == pytest.approx(0.95, abs=0.25)
-    assert float(along.max()) < 1.25
-    assert float(along.min()) > 0
+    matrices = torch.randn(3, *shape) * torch.tensor([1e-3, 1.0, 50.0])[:, None, None]
+    for matrix, direction in zip(matrices, orthogonalised(matrices), strict=True):
+        left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+        along = torch.diagonal(left.T @ direction @ right.T)
+        # Small singular values need more than five iterations.
+        assert float(along.median()) == pytest.approx(0.95, abs=0.25)
+        assert float(along.max()) < 1.25
+        assert float(along.min()) > 0
 
 
 def test_matrices_without_a_gradient_stay():

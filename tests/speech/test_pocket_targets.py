@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from earspan.speech.pocket import batches, targets
-from earspan.speech.pocket.batches import Schedule, draw_clip, make_batch
+from earspan.speech.pocket.batches import Schedule, draw_batch, draw_clip
 from earspan.speech.pocket.corpus import load_shard
 from earspan.speech.pocket.targets import IGNORE, NO_SPAN, Clip, spoil, stutter, with_own_errors, write_out
 from earspan.speech.pocket.vocabulary import LETTERS, compact_index, phonemes_of, tokenizer, used_tokens
@@ -24,7 +24,7 @@ def test_targets_are_the_text_between_its_marks(corpus_folder: Path, monkeypatch
 
     monkeypatch.setattr(batches, "draw_clip", remember)
     monkeypatch.setattr(targets, "STUTTER_SHARE", 0.0)
-    batch = make_batch(corpus, Schedule(steps=4, warmup=2, longest_s=4.0), step=2)
+    batch = draw_batch(corpus, Schedule(steps=4, warmup=2, longest_s=4.0), step=2).heard()
     assert any(clip.words for clip in clips)
     specials, ids = tokenizer(), [*used_tokens(), -1]
     assert batch.mel.shape[:2] == (len(clips), 80)

@@ -115,6 +115,7 @@ def test_rare_words_are_drawn_as_often_as_common_ones(
     monkeypatch.setattr(recipe, "vocabulary", lambda: frozenset({"common", "rare"}))
     monkeypatch.setattr(recipe, "FOR_A_WORD_SHARE", for_a_word)
     monkeypatch.setattr(recipe, "FOR_A_HOMOPHONE_SHARE", 0.0)
+    monkeypatch.setattr(recipe, "GOES_ON_SHARE", 0.0)
     source = TextSource(1, 0.0, natural_share=1.0)
     drawn = [source.sentence() for _ in range(2000)]
     assert low <= drawn.count("Rare.") / len(drawn) <= high
