@@ -10,6 +10,8 @@ interrupted. What makes a Whisper this small learn to align in hours on two CPU 
 * the encoder alone first, on short crops with little noise, then everything, then longer crops,
 * the encoder's sinusoids scaled to 0.1: at full size they drown the features of the untrained convolutions,
 * one process of one thread a core, gradients averaged once a step: operations this small gain little from threads.
+With a GPU, `--gpu --scale 8 --workers CORES`: it takes eight times the audio in a step no longer, and the other cores
+cut the crops.
 """
 
 import argparse

@@ -198,6 +198,11 @@ def test_later_layers_are_led_to_the_word_to_be_written(
         (["--corpus", "{corpus}", "--shards", "1", "--initial", "no.pt"], "--initial no.pt: no such file"),
         (["--workers", "0"], "--workers: 0: expected 1 or more"),
         (["--steps", "many"], "--steps: many: expected 1 or more"),
+        pytest.param(
+            ["--corpus", "{corpus}", "--shards", "1", "--gpu"],
+            "--gpu: PyTorch finds none here",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here"),
+        ),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(arguments, said, corpus_folder: Path, monkeypatch, capsys):
