@@ -15,7 +15,7 @@ from ...backends.errors import InputError
 
 BUNDLED = Path(__file__).with_name("pocket.pt")
 # What torch.load raises for other files, and what follows where one loads but holds something else.
-_DAMAGED = (
+DAMAGED = (
     pickle.UnpicklingError, RuntimeError, LookupError, TypeError, EOFError, ValueError, AttributeError,
 )  # fmt: skip
 _TABLE = "decoder.token_embedding.weight"
@@ -40,7 +40,7 @@ def is_compact(path: Path) -> bool:
     """Whether the file at `path` is a checkpoint with a compact token table. Reads no weights."""
     try:
         return "token_ids" in torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except _DAMAGED:
+    except DAMAGED:
         return False
 
 
@@ -62,7 +62,7 @@ def expanded(path: Path = BUNDLED) -> dict[str, Any]:
         table[stored["token_ids"]] = rows[:-1]
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint; make one with: make pocket") from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"{path}: not a pocket checkpoint ({reason})") from error
     return {"dims": dict(stored["dims"]), "model_state_dict": {**weights, _TABLE: table}}

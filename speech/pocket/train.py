@@ -31,6 +31,7 @@ from torch.multiprocessing.spawn import spawn
 
 from ...backends.errors import InputError
 from .batches import CPU, DIMS, PARTS, Draft, Schedule, draw_batch
+from .checkpoint import DAMAGED
 from .corpus import SEED, at_least_one, load_shard, record_of
 from .learner import Losses, PocketTrainer, losses
 from .lessons import Preparation, lessons, lessons_of_a_listener
@@ -75,16 +76,19 @@ def begin_with(model: PocketTrainer, path: Path) -> float:
 
     Token rows are matched by token; those that the file lacks begin as its row for all unused tokens. Blocks that it
     lacks begin as ones that change nothing, CTC heads anew. Returns the seconds heard before. Raises `InputError`
-    where a weight has another shape.
+    where it is neither, or a weight has another shape.
     """
-    state = torch.load(path, weights_only=True)
-    if "model_state_dict" in state:
-        parts = {"whisper": state["model_state_dict"], **state.get("heads", {})}
-        weights = {f"{part}.{name}": t.float() for part, tensors in parts.items() for name, t in tensors.items()}
-    else:
-        weights = dict(state["model"])
-    table = weights["whisper.decoder.token_embedding.weight"]
-    row_of = {int(token): row for row, token in enumerate(state["token_ids"])}
+    try:
+        state = torch.load(path, weights_only=True, map_location=CPU)
+        if "model_state_dict" in state:
+            parts = {"whisper": state["model_state_dict"], **state.get("heads", {})}
+            weights = {f"{part}.{name}": t.float() for part, tensors in parts.items() for name, t in tensors.items()}
+        else:
+            weights = dict(state["model"])
+        table = weights["whisper.decoder.token_embedding.weight"]
+        row_of = {int(token): row for row, token in enumerate(state["token_ids"])}
+    except DAMAGED as error:
+        raise InputError(f"{path}: no checkpoint; expected a training.pt or speech/pocket/pocket.pt") from error
     rows = [row_of.get(token, len(table) - 1) for token in (*used_tokens(), -1)]
     weights["whisper.decoder.token_embedding.weight"] = table[rows]
     own = model.state_dict()
@@ -216,7 +220,13 @@ def _work_on_a_gpu(options: argparse.Namespace) -> None:
 
 def _seconds(text: str) -> tuple[float, float]:
     shortest, _, longest = text.partition("..")
-    return float(shortest), float(longest)
+    try:
+        bounds = float(shortest), float(longest)
+    except ValueError:
+        bounds = (0.0, 0.0)
+    if not 0.1 <= bounds[0] <= bounds[1] <= 30:
+        raise argparse.ArgumentTypeError(f"{text}: expected two lengths within 0.1 to 30 s, such as 0.7..30")
+    return bounds
 
 
 def _free_port() -> int:
@@ -252,6 +262,11 @@ def main() -> None:
         )
     if options.initial and not options.initial.is_file():
         parser.error(f"--initial {options.initial}: no such file; give a training.pt or speech/pocket/pocket.pt")
+    if options.initial:
+        try:
+            begin_with(PocketTrainer(), options.initial)
+        except InputError as error:
+            parser.error(str(error))
     if options.gpu and not torch.cuda.is_available():
         parser.error("--gpu: PyTorch finds none here; train on the processor without it")
     if options.gpu:

@@ -198,6 +198,9 @@ def test_later_layers_are_led_to_the_word_to_be_written(
         (["--corpus", "{corpus}", "--shards", "1", "--initial", "no.pt"], "--initial no.pt: no such file"),
         (["--workers", "0"], "--workers: 0: expected 1 or more"),
         (["--steps", "many"], "--steps: many: expected 1 or more"),
+        (["--crops", "9..3"], "--crops: 9..3: expected two lengths within 0.1 to 30 s"),
+        (["--crops", "5"], "--crops: 5: expected two lengths"),
+        (["--corpus", "{corpus}", "--shards", "1", "--initial", __file__], f"{__file__}: no checkpoint; expected"),
         pytest.param(
             ["--corpus", "{corpus}", "--shards", "1", "--gpu"],
             "--gpu: PyTorch finds none here",
