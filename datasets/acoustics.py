@@ -10,6 +10,7 @@ from .audio import SAMPLE_RATE
 
 # What lies below is noise to nobody: steep noise has most of its power there, and makes an SNR look worse than it is.
 AUDIBLE_HZ = 50.0
+FIRST_ECHO_S = 0.002  # the nearest wall is some way off
 
 
 def room_response(rng: np.random.Generator, rt60_s: float, direct_to_reverberant_db: float) -> np.ndarray:
@@ -19,7 +20,7 @@ def room_response(rng: np.random.Generator, rt60_s: float, direct_to_reverberant
     """
     seconds = np.arange(1, int(rt60_s * SAMPLE_RATE)) / SAMPLE_RATE
     tail = rng.standard_normal(len(seconds)) * 10 ** (-3 * seconds / rt60_s)
-    tail[: int(0.002 * SAMPLE_RATE)] = 0  # the nearest wall is some way off
+    tail[: int(FIRST_ECHO_S * SAMPLE_RATE)] = 0
     tail *= np.sqrt(10 ** (-direct_to_reverberant_db / 10) / max(float(tail @ tail), 1e-12))
     return np.concatenate(([1.0], tail)).astype(np.float32)
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...datasets.acoustics import AUDIBLE_HZ
+from ...datasets.acoustics import AUDIBLE_HZ, FIRST_ECHO_S
 from ...datasets.audio import SAMPLE_RATE
 from .corpus import LongRecording
 
@@ -23,7 +23,6 @@ NOISIER = 4 / 3  # times as often as others' their crops are noisy
 TILT_SHARE = 0.3
 WIDEST_BAND, LONGEST_GAP = 12, 20  # mel bands, frames: SpecAugment (Park et al. 2019), light
 QUIETEST = 1e-3  # noise is added to speech at least as loud as this
-FIRST_ECHO_S = 0.002  # the nearest wall is some way off
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +97,19 @@ def disturbed(audio: Tensor, what: Sequence[Disturbance], talkers: Tensor, gener
     def rows_of(*kinds: str) -> list[int]:
         return [row for row, one in enumerate(what) if one.kind in kinds]
 
+    def add(rows: list[int], noise: Tensor) -> None:
+        level = audio[rows].std(1, keepdim=True).clamp(min=QUIETEST) * 10 ** (-of_each("below_db", rows) / 20)
+        audio[rows] += level * noise / noise.std(1, keepdim=True).clamp(min=1e-9)
+
     audio = audio * of_each("gain")
     audio = audio - of_each("tilt") * F.pad(audio[:, :-1], (1, 0))
     if rooms := rows_of("room"):
         responses = _room_responses(of_each("rt60_s", rooms), of_each("direct_db", rooms), generator)
         audio[rooms] = _reverberated(audio[rooms], responses)
-    for rows, added in (
-        (noisy := rows_of("noise", "room"), lambda: _noise(of_each("slope", noisy), audio.shape[1], generator)),
-        (rows_of("babble"), lambda: talkers),
-    ):
-        if rows:
-            noise = added()
-            level = audio[rows].std(1, keepdim=True).clamp(min=QUIETEST) * 10 ** (-of_each("below_db", rows) / 20)
-            audio[rows] += level * noise / noise.std(1, keepdim=True).clamp(min=1e-9)
+    if noisy := rows_of("noise", "room"):
+        add(noisy, _noise(of_each("slope", noisy), audio.shape[1], generator))
+    if babbled := rows_of("babble"):
+        add(babbled, talkers)
     return audio.clamp(-1, 1)
 
 
@@ -151,6 +150,6 @@ def _reverberated(audio: Tensor, responses: Tensor) -> Tensor:
     return torch.fft.irfft(spectrum, size)[:, : audio.shape[1]]
 
 
-def _quick(samples: int, step: int = 1 << 14) -> int:
-    """A number of samples, at least as many, that is quickly transformed: few and composite."""
-    return -(-samples // step) * step
+def _quick(samples: int) -> int:
+    """At least as many, of few numbers that are quickly transformed."""
+    return math.ceil(samples / 2**14) * 2**14
