@@ -43,9 +43,9 @@ NAMED_VOICES = tuple(
 )
 # Flite's four voices are harder, each of its own kind, slt and rms most: they get more time than their number.
 FLITE_VOICES = ("slt", "slt", "slt", "slt", "rms", "rms", "rms", "awb", "kal16")
-FLITE_SHARE = 0.4  # it takes ten times as long as eSpeak NG
-LIST_SHARE = 0.15  # sentences without grammar, which only the sound can settle
-NATURAL_SHARE = 0.76
+FLITE_SHARE = 0.3  # it takes ten times as long as eSpeak NG
+LIST_SHARE = 0.1  # sentences without grammar, which only the sound can settle
+NATURAL_SHARE = 0.82
 # Kept out of training, so that `talks` can hold voices that `pocket` never heard.
 UNSEEN_VOICES = ("espeak:en-us+f4", "espeak:en-us+m5", "espeak:en-us+m6")
 

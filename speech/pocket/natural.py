@@ -4,12 +4,14 @@
 
 Debian's package `wordnet-base` holds WordNet (Princeton, a permissive licence), `fortunes` quotations and verse,
 `anarchism` a long political treatise, `endless-sky-data` the stories and dialogue of a game, `sword-text-web` the Bible
-in plain modern English (World English Bible, public domain). Their text is read while training, not kept in this
-project: committed are the words that occur in WordNet often enough to be learnt, and how they sound. Definitions are no
-sentences ("and" is rarer in them than "or"), and a word list teaches no grammar: which of two homophones it is, running
-text tells.
+in plain modern English (World English Bible, public domain), `sword-comm-tdavid` and `sword-comm-mhcc` two commentaries
+on it (Spurgeon, Henry; public domain), `dict-gcide` a dictionary with its examples. Their text is read while training,
+not kept in this project: committed are the words that occur in WordNet often enough to be learnt, and how they sound.
+Definitions are no sentences ("and" is rarer in them than "or"), and a word list teaches no grammar: which of two
+homophones it is, running text tells.
 """
 
+import gzip
 import html
 import re
 import struct
@@ -27,9 +29,12 @@ FORTUNES = Path("/usr/share/games/fortunes")
 TREATISE = Path("/usr/share/doc/anarchism/html")
 STORIES = Path("/usr/share/games/endless-sky/data")
 SCRIPTURE = Path("/usr/share/sword/modules/texts/ztext/engWEB2015eb")
+COMMENTARIES = Path("/usr/share/sword/modules/comments/zcom")
+DICTIONARY = Path("/usr/share/dictd")
 SOURCES = {
     "wordnet-base": WORDNET, "fortunes": FORTUNES, "anarchism": TREATISE, "endless-sky-data": STORIES,
-    "sword-text-web": SCRIPTURE,
+    "sword-text-web": SCRIPTURE, "sword-comm-tdavid": COMMENTARIES / "tdavid", "sword-comm-mhcc": COMMENTARIES / "mhcc",
+    "dict-gcide": DICTIONARY / "gcide.dict.dz",
 }  # fmt: skip
 LEFT_OUT = frozenset("ascii-art ethnic men-women".split())  # drawings, and what few would care to read
 SHORTEST_CLAUSE = 4  # words
@@ -106,18 +111,29 @@ def stories(folder: Path = STORIES) -> tuple[str, ...]:
 @cache
 def scripture(folder: Path = SCRIPTURE) -> tuple[str, ...]:
     """The same of `sword-text-web`: OSIS in the SWORD project's zText. Raises `InputError` if it is not installed."""
-    packed = _files(folder.glob("*.bzz"), folder, "sword-text-web")
-    books = (book.decode() for path in packed for book in _unpacked(path))
-    return _clauses(
-        _without_tags(piece)
-        for book in books
-        for piece in re.split(r"<note\b.*?</note>|<title\b.*?</title>", book, flags=re.DOTALL)
-    )
+    return _clauses(_passages(folder, "sword-text-web"))
+
+
+@cache
+def commentary(folder: Path) -> tuple[str, ...]:
+    """The same of a commentary in `COMMENTARIES`. Raises `InputError` if it is not installed."""
+    return _clauses(_passages(folder, f"sword-comm-{folder.name}"))
+
+
+@cache
+def dictionary(folder: Path = DICTIONARY) -> tuple[str, ...]:
+    """The same of `dict-gcide`'s definitions and their examples. Raises `InputError` if it is not installed."""
+    packed = _files(folder.glob("gcide.dict.dz"), folder, "dict-gcide")
+    texts = (gzip.decompress(path.read_bytes()).decode(errors="replace") for path in packed)  # some bytes are no UTF-8
+    entries = (entry for text in texts for entry in re.split(r"\n\s*\n", text))
+    # In brackets stands where a word comes from, in braces another entry's name.
+    return _clauses(re.sub(r"\[[^\]]*\]|[{}]", "", entry) for entry in entries)
 
 
 def running_text() -> tuple[tuple[str, ...], ...]:
     """The sentences of each source of running text. Raises `InputError` if one is not installed."""
-    return quotations(), treatise(), stories(), scripture()
+    commentaries = (commentary(COMMENTARIES / name) for name in ("tdavid", "mhcc"))
+    return quotations(), treatise(), stories(), scripture(), *commentaries, dictionary()
 
 
 def words_of(text: str) -> list[str]:
@@ -129,9 +145,17 @@ def _without_tags(markup: str) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", markup))
 
 
+def _passages(folder: Path, package: str) -> Iterable[str]:
+    """The text of a module of the SWORD project, in OSIS, between its marks, without notes and titles."""
+    for path in _files(folder.glob("*.?zz"), folder, package):
+        for book in map(bytes.decode, _unpacked(path)):
+            pieces = re.split(r"<note\b.*?</note>|<title\b.*?</title>|<div\b[^>]*>", book, flags=re.DOTALL)
+            yield from map(_without_tags, pieces)
+
+
 def _unpacked(packed: Path) -> Iterable[bytes]:
     """The blocks of a zText file. Beside it lies where each begins, how long it is packed and unpacked (`zverse.h`)."""
-    streams, index = packed.read_bytes(), packed.with_suffix(".bzs").read_bytes()
+    streams, index = packed.read_bytes(), packed.with_suffix(f"{packed.suffix[:2]}zs").read_bytes()
     for start, size, _ in struct.iter_unpack("<III", index):
         yield zlib.decompress(streams[start : start + size])
 
@@ -191,7 +215,7 @@ def _sentence(text: str) -> str:
     """With the marks that `pocket` writes, a capital letter in front and an end."""
     text = re.sub(r"\s*(?:[;!]|\.+|\?(?=.))\s*(?=\S)", ", ", " ".join(text.split()))
     text = re.sub(r"(\s*,)+\s*", ", ", text)
-    text = re.sub(r"\s+\?", "?", text).strip(" ,;.!'")
+    text = re.sub(r"[\s,]+\?", "?", text).strip(" ,;.!'")
     text = re.sub(r"\bi\b", "I", text)
     return text[0].upper() + text[1:] + ("" if text.endswith("?") else ".")
 

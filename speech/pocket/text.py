@@ -150,7 +150,9 @@ class TextSource:
                 return self._random.choice(self._random.choice(sentences_with(homophones() if alike else vocabulary())))
             if self._random.random() >= RUNNING_SHARE:
                 return self._random.choice(natural_sentences())
-            self._passage = self._passage_of(self._random.choice(running_text()))
+            texts = running_text()
+            # Any sentence is as likely as another, or a short text would be known by heart.
+            self._passage = self._passage_of(*self._random.choices(texts, [len(text) for text in texts]))
             return next(self._passage)
         rule = "<list>." if kind < self._natural_share + self._list_share else "<text>"
         text = self._expand(rule)

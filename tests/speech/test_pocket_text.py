@@ -1,5 +1,6 @@
 """The training text stays inside the vocabulary and the token table that the checkpoint stores."""
 
+import gzip
 import itertools
 import random
 import re
@@ -7,6 +8,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,9 @@ from earspan.backends.errors import InputError
 from earspan.speech.pocket import natural
 from earspan.speech.pocket import text as recipe
 from earspan.speech.pocket.natural import (
+    COMMENTARIES,
+    commentary,
+    dictionary,
     homophone_groups,
     natural_sentences,
     quotations,
@@ -191,7 +196,16 @@ def test_the_vocabulary_is_wide_and_its_homophones_belong_to_it():
 @needs_natural_text
 @pytest.mark.parametrize(
     ("source", "least"),
-    [(natural_sentences, 30_000), (quotations, 10_000), (treatise, 20_000), (stories, 4_000), (scripture, 30_000)],
+    [
+        (natural_sentences, 30_000),
+        (quotations, 10_000),
+        (treatise, 20_000),
+        (stories, 4_000),
+        (scripture, 30_000),
+        (partial(commentary, COMMENTARIES / "tdavid"), 60_000),
+        (partial(commentary, COMMENTARIES / "mhcc"), 20_000),
+        (dictionary, 90_000),
+    ],
 )
 def test_natural_sentences_are_written_as_whisper_writes(source: Callable[[], tuple[str, ...]], least: int):
     sentences = source()
@@ -226,6 +240,8 @@ def test_without_wordnet_the_error_says_how_to_get_it(tmp_path: Path):
         (treatise, "anarchism"),
         (stories, "endless-sky-data"),
         (scripture, "sword-text-web"),
+        (lambda folder: commentary(folder / "mhcc"), "sword-comm-mhcc"),
+        (dictionary, "dict-gcide"),
     ],
 )
 def test_without_a_text_the_error_says_how_to_get_it(
@@ -275,7 +291,10 @@ def test_stories_are_what_is_told_and_not_what_steers_the_game(tmp_path: Path):
     assert stories(tmp_path) == ("We were late, he says.", "Will you come with us?")
 
 
-def test_scripture_is_unpacked_and_read_without_its_marks_and_notes(tmp_path: Path):
+@pytest.mark.parametrize(("read", "by"), [(scripture, "b"), (commentary, "c")])  # blocks of books, or of chapters
+def test_scripture_is_unpacked_and_read_without_its_marks_and_notes(
+    tmp_path: Path, read: Callable[[Path], tuple[str, ...]], by: str
+):
     books = (
         "<title>What we see here</title>",
         '<verse osisID="A.1"><w lemma="x">They</w> <w>said</w>, \u201c<w>We</w> see\n<q>the sea</q>.\u201d'
@@ -286,14 +305,24 @@ def test_scripture_is_unpacked_and_read_without_its_marks_and_notes(tmp_path: Pa
     starts = [sum(map(len, packed[:n])) for n in range(3)]
     for testament, numbers in (("ot", (0, 1)), ("nt", (2,))):
         # An old and a new testament, each with all blocks in its file but not in its index.
-        (tmp_path / f"{testament}.bzz").write_bytes(b"".join(packed))
+        (tmp_path / f"{testament}.{by}zz").write_bytes(b"".join(packed))
         rows = [struct.pack("<III", starts[n], len(packed[n]), len(books[n].encode())) for n in numbers]
-        (tmp_path / f"{testament}.bzs").write_bytes(b"".join(rows))
-    assert set(scripture(tmp_path)) == {
+        (tmp_path / f"{testament}.{by}zs").write_bytes(b"".join(rows))
+    assert set(read(tmp_path)) == {
         "They said, We see the sea.",
         "It's late, and we were there all day.",
         "They were very late.",
     }
+
+
+def test_the_dictionary_is_read_without_its_other_languages(tmp_path: Path):
+    entries = (
+        b"Sea \\Sea\\, n. [Of the old word for sea.]\n   1. One of the large {bodies} of\n      water. --Shak.\n\n"
+        b"   She said that she would see\n   the sea \x92 and the ships. We were there all day.\n\n   [1913 Webster]\n"
+    )
+    (tmp_path / "gcide.dict.dz").write_bytes(gzip.compress(entries))
+    (tmp_path / "foldoc.dict.dz").write_bytes(gzip.compress(b"This is not to be read."))
+    assert dictionary(tmp_path) == ("One of the large bodies of water.", "We were there all day.")
 
 
 def test_examples_and_definitions_become_sentences(tmp_path: Path):
