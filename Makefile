@@ -41,7 +41,7 @@ check: .venv/installed-dev
 	touch $@ .venv/installed
 
 # The recipes behind the bundled data. They need synthesisers and text: apt-get install --no-install-recommends espeak-ng flite
-# wordnet-base fortunes anarchism endless-sky-data sword-text-web
+# wordnet-base fortunes anarchism endless-sky-data sword-text-web sword-comm-tdavid sword-comm-mhcc dict-gcide
 talks: .venv/installed
 	$(BIN)/python -m earspan.datasets.talks.build
 
