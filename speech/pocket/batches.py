@@ -63,6 +63,7 @@ class Batch:
     tokens: Tensor  # decoder input, compact ids, shape = (batch, tokens)
     targets: Tensor  # the token to write after each of them, IGNORE where there is none
     spans_s: Tensor  # start and end of each target's word, negative where there is none, shape = (batch, tokens, 2)
+    weights: Tensor  # how much each target counts, shape = (batch, tokens)
     letters: "Labels"
     phonemes: "Labels"
 
@@ -159,6 +160,7 @@ class Draft:
     tokens: Tensor
     targets: Tensor
     spans_s: Tensor
+    weights: Tensor
     letters: Labels
     phonemes: Labels
 
@@ -169,7 +171,7 @@ class Draft:
         mel = log_mel(disturbed(audio, self.disturbances, talkers, noise), DIMS.n_mels)
         return Batch(
             with_gaps(mel, self.disturbances), self.tokens.to(device), self.targets.to(device), self.spans_s.to(device),
-            self.letters.to(device), self.phonemes.to(device),
+            self.weights.to(device), self.letters.to(device), self.phonemes.to(device),
         )  # fmt: skip
 
 
@@ -188,7 +190,7 @@ def draw_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
     happens = tuple(draw_disturbance(rng, clip.voice, schedule.noise_share, frames, DIMS.n_mels) for clip in clips)
     talkers = [babble(rng, corpus, audio.shape[1]) for one in happens if one.kind == "babble"]
     most = longest_prompt(rng)
-    inputs, targets, spans = zip(*(write_out(rng, clip, most) for clip in clips), strict=True)
+    inputs, targets, spans, weights = zip(*(write_out(rng, clip, most) for clip in clips), strict=True)
     pad = nn.utils.rnn.pad_sequence
     no_token = int(compact_index()[tokenizer().eot])
     said = [[word for word, _, _ in clip.words] for clip in clips]
@@ -200,6 +202,7 @@ def draw_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
         pad(list(inputs), batch_first=True, padding_value=no_token),
         pad(list(targets), batch_first=True, padding_value=IGNORE),
         pad(list(spans), batch_first=True, padding_value=NO_SPAN[0]),
+        pad(list(weights), batch_first=True),
         Labels.of([letters_of(words) for words in said]),
         Labels.of([phonemes_of(words) for words in said]),
     )

@@ -164,8 +164,9 @@ def losses(
                 tokens = with_own_errors(rng, tokens, batch.targets, written)
             logits = model.write(tokens, features)
     if part != "encoder":
-        token = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
         known = batch.targets != IGNORE
+        each = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="none")
+        token = (each * batch.weights.flatten()).sum() / (batch.weights * known).sum()
         right = ((logits.argmax(-1) == batch.targets) & known).sum() / known.sum()
         previous_s = torch.cat([torch.full_like(batch.spans_s[:, :1], -1.0), batch.spans_s[:, :-1]], dim=1)
         layers = range(DIMS.n_text_layer)

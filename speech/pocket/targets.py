@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from ...datasets.audio import SAMPLE_RATE
+from .natural import words_of
+from .text import homophones
 from .vocabulary import compact_index, tokenizer, used_tokens
 
 IGNORE = -100
@@ -24,6 +26,8 @@ SPOILT_TOKEN_SHARE = 0.01
 OWN_TOKEN_SHARE = 0.3  # replaced by those it writes there itself: what is not an error stays
 STUTTER_SHARE = 0.3  # of the clips
 AT_THE_END_SHARE = 0.5  # of the stutters: it loops most where nothing is left to hear
+# A word that sounds like another is one in five, and to spell it wrongly is cheap: what noise hides costs far more.
+HOMOPHONE_WEIGHT = 4.0
 LONGEST_PASSAGE = 40  # tokens said again: a long passage once, a short phrase up to 40 times
 
 TimedWord = tuple[str, float, float]  # text, start and end in seconds
@@ -44,13 +48,14 @@ def longest_prompt(rng: np.random.Generator) -> int:
     return 1 + int(LONGEST_PROMPT * rng.random() ** 2)
 
 
-def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Tensor, Tensor, Tensor]:
+def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The transcript of a clip, `PROMPT_SHARE` of the time after what was said before, as Whisper is prompted.
 
     `STUTTER_SHARE` of the time a phrase of it is read again. Returns compact ids to read, shape = (tokens,); the token
-    to write after each of them, IGNORE where it is given or within what is said again, same shape; and the times of the
-    words that the latter belong to, shape = (tokens, 2). The end mark's are those of what is left after the last word:
-    a decoder that is to look nowhere in particular then may not stop where a window ends within a sentence.
+    to write after each of them, IGNORE where it is given or within what is said again, same shape; the times of the
+    words that the latter belong to, shape = (tokens, 2); and how much each counts, shape = (tokens,). The end mark's
+    times are those of what is left after the last word: a decoder that is to look nowhere in particular then may not
+    stop where a window ends within a sentence.
     """
     special = tokenizer()
     prompt = []
@@ -62,22 +67,24 @@ def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Te
     given = [*prompt, special.sot, special.no_timestamps]
     text = [token for ids, _, _ in pieces for token in ids]
     times = [(start_s, end_s) for ids, start_s, end_s in pieces for _ in ids]
+    counts = [1.0 if homophones().isdisjoint(words_of(word)) else HOMOPHONE_WEIGHT for word, _, _ in clip.words]
+    weights = [count for count, (ids, _, _) in zip(counts, pieces, strict=True) for _ in ids]
     unknown = len(given) - 1
     length_s = len(clip.audio) / SAMPLE_RATE
     rest = (min(length_s, max((end_s for _, end_s in times), default=0.0)), length_s)
     rows = [
-        *zip(given[:-1], [IGNORE] * unknown, [NO_SPAN] * unknown, strict=True),
-        *zip([given[-1], *text], [*text, special.eot], [*times, rest], strict=True),
+        *zip(given[:-1], [IGNORE] * unknown, [NO_SPAN] * unknown, [1.0] * unknown, strict=True),
+        *zip([given[-1], *text], [*text, special.eot], [*times, rest], [*weights, 1.0], strict=True),
     ]
     if text and rng.random() < STUTTER_SHARE:
         rows = stutter(rng, rows, len(given))
-    read, written, spans = zip(*rows, strict=True)
+    read, written, spans, weights = zip(*rows, strict=True)
     ids, targets = compact_index(), torch.tensor(written)
     targets = torch.where(targets == IGNORE, IGNORE, ids[targets.clamp(min=0)])
-    return ids[list(read)], targets, torch.tensor(spans, dtype=torch.float32)
+    return ids[list(read)], targets, torch.tensor(spans, dtype=torch.float32), torch.tensor(weights)
 
 
-Row = tuple[int, int, tuple[float, float]]  # token read, token to write, its word's times
+Row = tuple[int, int, tuple[float, float], float]  # token read, token to write, its word's times, its weight
 
 
 def stutter(rng: np.random.Generator, rows: list[Row], given: int) -> list[Row]:
@@ -89,7 +96,7 @@ def stutter(rng: np.random.Generator, rows: list[Row], given: int) -> list[Row]:
     end = len(rows) if rng.random() < AT_THE_END_SHARE else int(rng.integers(given + 1, len(rows) + 1))
     length = 1 + int(min(LONGEST_PASSAGE, end - given) * rng.random() ** 2)  # more often few
     times = 1 + int(LONGEST_PASSAGE // length * rng.random() ** 2)
-    again = [(read, IGNORE, NO_SPAN) for read, _, _ in rows[end - length : end - 1]]
+    again = [(read, IGNORE, NO_SPAN, 1.0) for read, *_ in rows[end - length : end - 1]]
     return [*rows[:end], *([*again, rows[end - 1]] * times), *rows[end:]]
 
 

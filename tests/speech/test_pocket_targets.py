@@ -1,5 +1,6 @@
 """What the recipe's decoder reads and is to write: transcripts between marks, phrases said again, errors."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_after_a_stutter_the_text_goes_on(seed: int, given_tokens: int, length: 
     """Token `n` is followed by token `n + 1`: whatever is read again is not to be written again."""
     spans = [NO_SPAN] * (given_tokens - 1) + [(float(n), n + 0.5) for n in range(length + 1)]
     written = [IGNORE] * (given_tokens - 1) + list(range(given_tokens, given_tokens + length + 1))
-    rows = list(zip(range(given_tokens + length), written, spans, strict=True))
+    rows = list(zip(range(given_tokens + length), written, spans, itertools.repeat(1.0)))
     found = stutter(np.random.default_rng(seed), rows, given_tokens)
     assert found[:given_tokens] == rows[:given_tokens]
     more = len(found) - len(rows)
@@ -66,7 +67,7 @@ def test_after_a_stutter_the_text_goes_on(seed: int, given_tokens: int, length: 
     ends = [n for n, row in enumerate(again) if row == rows[begin - 1]]
     assert ends[-1] == more - 1
     assert all(end % (ends[0] + 1) == ends[0] for end in ends)  # each time as long as the first
-    for n, (read, token, span) in enumerate(again):
+    for n, (read, token, span, _) in enumerate(again):
         if n not in ends:
             assert read < begin
             assert token == IGNORE
@@ -76,7 +77,7 @@ def test_after_a_stutter_the_text_goes_on(seed: int, given_tokens: int, length: 
 @pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0.0, 0.15), (0.5, 0.45, 0.65), (1.0, 1.0, 1.0)])
 def test_what_is_said_again_is_often_the_end(share: float, low: float, high: float, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(targets, "AT_THE_END_SHARE", share)
-    rows = [(n, n + 1, (float(n), n + 0.5)) for n in range(30)]
+    rows = [(n, n + 1, (float(n), n + 0.5), 1.0) for n in range(30)]
     found = [stutter(np.random.default_rng(seed), rows, 1) for seed in range(400)]
     assert low <= np.mean([row[-1] == rows[-1] and row.count(rows[-1]) > 1 for row in found]) <= high
     assert max(row.count(rows[-1]) for row in found) > (20 if share else 1)
@@ -90,9 +91,21 @@ def test_what_is_said_again_is_often_the_end(share: float, low: float, high: flo
 def test_the_end_mark_is_led_to_what_is_left_after_the_last_word(words: list, rest: tuple[float, float]):
     clip = Clip(np.zeros(32_000, np.float32), words, [])
     for seed in range(20):  # with and without a stutter
-        _, written, spans = write_out(np.random.default_rng(seed), clip, 1)
+        _, written, spans, _ = write_out(np.random.default_rng(seed), clip, 1)
         assert written[-1] == compact_index()[tokenizer().eot]
         torch.testing.assert_close(spans[-1], torch.tensor(rest))
+
+
+def test_a_word_that_sounds_like_another_counts_more():
+    said = ["I", "see", "them", "Two.", "Cats"]
+    clip = Clip(np.zeros(80_000, np.float32), [(word, float(n), n + 0.8) for n, word in enumerate(said)], ["We", "see"])
+    ids = compact_index()
+    alike = {int(ids[token]) for word in ("I", "see", "Two.") for token in tokenizer().encode(" " + word)}
+    for seed in range(20):  # with and without a prompt and a stutter
+        _, written, spans, weights = write_out(np.random.default_rng(seed), clip, 2)
+        is_alike = torch.tensor([int(token) in alike for token in written])
+        expected = torch.where(is_alike & (spans[:, 1] >= 0), targets.HOMOPHONE_WEIGHT, 1.0)
+        torch.testing.assert_close(weights, expected)
 
 
 def test_few_tokens_are_spoilt_and_no_marks():
