@@ -107,6 +107,8 @@ def main() -> None:
     groups = one_word_homophones()
     try:
         sets = {name: load_recordings(open_dataset(name))[0] for name in options.datasets.split(",")}
+        for recording in (recording for recordings in sets.values() for recording in recordings):
+            places(recording, math.inf)  # refused here, not after minutes of reading
         model = word_model([*natural_sentences(), *(sentence for text in running_text() for sentence in text)])
         print("| window | " + " | ".join(sets) + " |\n| ---: |" + " --- |" * len(sets))
         for window_s in options.windows:

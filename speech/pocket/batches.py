@@ -1,6 +1,6 @@
 """What each training step of `pocket` sees: random crops of the synthetic corpus, on a schedule of difficulty."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -58,17 +58,6 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    mel: Tensor  # shape = (batch, n_mels, frames)
-    tokens: Tensor  # decoder input, compact ids, shape = (batch, tokens)
-    targets: Tensor  # the token to write after each of them, IGNORE where there is none
-    spans_s: Tensor  # start and end of each target's word, negative where there is none, shape = (batch, tokens, 2)
-    weights: Tensor  # how much each target counts, shape = (batch, tokens)
-    letters: "Labels"
-    phonemes: "Labels"
-
-
-@dataclass(frozen=True, slots=True)
 class Labels:
     """CTC targets: of all clips one after the other, and how many each clip has, shape = (batch,)."""
 
@@ -83,6 +72,23 @@ class Labels:
     def of(cls, rows: list[list[int]]) -> "Labels":
         flat = [label for row in rows for label in row]
         return cls(torch.tensor(flat, dtype=torch.long), torch.tensor([len(row) for row in rows]))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a step of training hears, reads and is to write."""
+
+    mel: Tensor  # shape = (batch, n_mels, frames)
+    tokens: Tensor  # decoder input, compact ids, shape = (batch, tokens)
+    targets: Tensor  # the token to write after each of them, IGNORE where there is none
+    spans_s: Tensor  # start and end of each target's word, negative where there is none, shape = (batch, tokens, 2)
+    weights: Tensor  # how much each target counts, shape = (batch, tokens)
+    letters: Labels
+    phonemes: Labels
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on `device`."""
+        return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
 def crop(recording: LongRecording, start_s: float, length_s: float) -> tuple[np.ndarray, list[TimedWord]]:
@@ -157,22 +163,14 @@ class Draft:
     disturbances: tuple[Disturbance, ...]
     babble: Tensor  # of the crops that have any
     seed: int  # of the noise
-    tokens: Tensor
-    targets: Tensor
-    spans_s: Tensor
-    weights: Tensor
-    letters: Labels
-    phonemes: Labels
+    unheard: Batch  # its spectrogram has no frames yet
 
     def heard(self, device: torch.device = CPU) -> Batch:
         """The batch, on `device`. The noise is drawn there: another device has other samples."""
         noise = torch.Generator(device).manual_seed(self.seed)
         audio, talkers = self.audio.to(device), self.babble.to(device)
         mel = log_mel(disturbed(audio, self.disturbances, talkers, noise), DIMS.n_mels)
-        return Batch(
-            with_gaps(mel, self.disturbances), self.tokens.to(device), self.targets.to(device), self.spans_s.to(device),
-            self.weights.to(device), self.letters.to(device), self.phonemes.to(device),
-        )  # fmt: skip
+        return replace(self.unheard.to(device), mel=with_gaps(mel, self.disturbances))
 
 
 def draw_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worker: int = 0, workers: int = 1) -> Draft:
@@ -194,15 +192,19 @@ def draw_batch(corpus: list[LongRecording], schedule: Schedule, step: int, worke
     pad = nn.utils.rnn.pad_sequence
     no_token = int(compact_index()[tokenizer().eot])
     said = [[word for word, _, _ in clip.words] for clip in clips]
-    return Draft(
-        torch.from_numpy(audio),
-        happens,
-        torch.from_numpy(np.stack(talkers)) if talkers else torch.empty(0, audio.shape[1]),
-        int(rng.integers(2**62)),
+    unheard = Batch(
+        torch.empty(count, DIMS.n_mels, 0),
         pad(list(inputs), batch_first=True, padding_value=no_token),
         pad(list(targets), batch_first=True, padding_value=IGNORE),
         pad(list(spans), batch_first=True, padding_value=NO_SPAN[0]),
         pad(list(weights), batch_first=True),
         Labels.of([letters_of(words) for words in said]),
         Labels.of([phonemes_of(words) for words in said]),
+    )
+    return Draft(
+        torch.from_numpy(audio),
+        happens,
+        torch.from_numpy(np.stack(talkers)) if talkers else torch.empty(0, audio.shape[1]),
+        int(rng.integers(2**62)),
+        unheard,
     )

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from earspan.backends.errors import InputError
 from earspan.benchmarks import homophone_context
 from earspan.benchmarks.homophone_context import BEGIN, END, places, spelling_errors, word_model
@@ -70,3 +72,19 @@ def test_without_nltk_or_word_times_one_line_says_what_to_do(monkeypatch: pytest
     untimed = Recording("b", np.zeros(16_000, np.float32), "We see.", None, "planted", None)
     with pytest.raises(InputError, match="no word times; expected a dataset that has them"):
         homophone_context.places(untimed, 2.0)
+
+
+def test_a_dataset_without_word_times_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000, np.float32), 16_000)
+    (tmp_path / "a.txt").write_text("We see the sea.")
+    monkeypatch.setattr(sys, "argv", ["homophone_context", "--datasets", str(tmp_path)])
+    monkeypatch.setattr(homophone_context, "word_model", lambda sentences: pytest.fail("read the texts first"))
+    with pytest.raises(SystemExit) as stopped:
+        homophone_context.main()
+    assert stopped.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1].startswith("homophone_context: ")
+    assert "no word times" in captured.err
