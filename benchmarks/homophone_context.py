@@ -12,6 +12,7 @@ import argparse
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from ..backends.errors import InputError
@@ -21,8 +22,7 @@ from ..speech.regimes import normalise
 from ..speech.score import ErrorRate
 from .options import seconds_list
 from .playing import load_recordings
-from .pocket_card import HALVES, WINDOWS_S, one_word_homophones, row
-from .summary import interval, percent
+from .pocket_card import HALVES, WINDOWS_S, cell, one_word_homophones, row
 
 ORDER = 4
 BEGIN, END = "<s>", "</s>"
@@ -107,13 +107,12 @@ def main() -> None:
     groups = one_word_homophones()
     try:
         sets = {name: load_recordings(open_dataset(name))[0] for name in options.datasets.split(",")}
-        for recording in (recording for recordings in sets.values() for recording in recordings):
+        for recording in chain(*sets.values()):
             places(recording, math.inf)  # refused here, not after minutes of reading
-        model = word_model([*natural_sentences(), *(sentence for text in running_text() for sentence in text)])
+        model = word_model(chain(natural_sentences(), *running_text()))
         print("| window | " + " | ".join(sets) + " |\n| ---: |" + " --- |" * len(sets))
         for window_s in options.windows:
-            tables = [row(spelling_errors(model, recordings, groups, window_s)) for recordings in sets.values()]
-            cells = [f"{percent(table['wer'])} {interval(table['wer_ci95'])}" for table in tables]
+            cells = [cell(row(spelling_errors(model, recordings, groups, window_s))) for recordings in sets.values()]
             print(f"| {window_s:g} s | " + " | ".join(cells) + " |", flush=True)
     except InputError as error:
         print(f"homophone_context: {error}", file=sys.stderr)

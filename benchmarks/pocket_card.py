@@ -178,7 +178,8 @@ def measure(
     return result
 
 
-def _cell(entry: dict[str, Any]) -> str:
+def cell(entry: dict[str, Any]) -> str:
+    """A rate with its interval, as tables show it."""
     return f"{percent(entry['wer'])} {interval(entry['wer_ci95'])}"
 
 
@@ -193,7 +194,7 @@ def markdown(card: dict[str, Any]) -> str:
         for table in halves.values():
             rate = table["wer"][window]
             counts = f"{rate['substitutions']} / {rate['deletions']} / {rate['insertions']}"
-            cells += [f"{_cell(rate)}, {counts}", _cell(table["homophones"][window])]
+            cells += [f"{cell(rate)}, {counts}", cell(table["homophones"][window])]
         lines.append(f"| {window} s | " + " | ".join(cells) + " |")
     longest = windows[-1]
     for half, table in halves.items():
@@ -207,7 +208,7 @@ def markdown(card: dict[str, Any]) -> str:
     if taken := card.get("one_thread_30_s_cpu_s"):
         lines.append(f"30 s on one thread: median {median(taken):.2f} s, at most {max(taken):.2f} s of CPU time")
     if real := card.get("real"):
-        lines.append(f"real speech, 8 s windows: {_cell(real)} of {real['ref_words']} words")
+        lines.append(f"real speech, 8 s windows: {cell(real)} of {real['ref_words']} words")
     return "\n".join(lines)
 
 
