@@ -52,7 +52,7 @@ pocket: .venv/installed
 	$(BIN)/python -m earspan.speech.pocket.train --corpus build/small/corpus --out build/small/ears --shards 3 \
 		--part encoder --crops 1.5..5 --noise 0 --steps 80 --warmup 20 --peak-rate 1.2e-3
 	$(BIN)/python -m earspan.speech.pocket.train --corpus build/small/corpus --out build/small/all --shards 3 \
-		--initial build/small/ears/training.pt --crops 1.5..5 --noise 0 --steps 30 --warmup 5 --peak-rate 1.2e-3 --reading 0.3
+		--initial build/small/ears/training.pt --crops 1.5..5 --noise 0 --steps 30 --warmup 5 --peak-rate 1.2e-3
 	$(BIN)/python -m earspan.speech.pocket.export --training build/small/all/training.pt --out build/small/pocket.pt
 	$(BIN)/python -m earspan.benchmarks.pocket_card --model build/small/pocket.pt --datasets talks-clean --windows 5 \
 		--empty 2

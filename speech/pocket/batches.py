@@ -49,7 +49,6 @@ class Schedule:
     warmup: int = 150
     decay_share: float = 0.9
     seed: int = SEED  # of the crops
-    reading: float = 0.0  # what the decoder's loss on text without sound counts
     scale: int = 1  # times as much audio in a step: one of a processor leaves a GPU idle
 
     def rate(self, step: int) -> float:

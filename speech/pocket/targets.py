@@ -33,11 +33,6 @@ LONGEST_PASSAGE = 40  # tokens said again: a long passage once, a short phrase u
 TimedWord = tuple[str, float, float]  # text, start and end in seconds
 
 
-def weight_of(word: str) -> float:
-    """How much a word's tokens count in the decoder's loss."""
-    return 1.0 if homophones().isdisjoint(words_of(word)) else HOMOPHONE_WEIGHT
-
-
 @dataclass(frozen=True, slots=True)
 class Clip:
     """Audio for one row of a batch: float32 samples, the words heard in it, the words spoken before it, by whom."""
@@ -72,7 +67,8 @@ def write_out(rng: np.random.Generator, clip: Clip, most_words: int) -> tuple[Te
     given = [*prompt, special.sot, special.no_timestamps]
     text = [token for ids, _, _ in pieces for token in ids]
     times = [(start_s, end_s) for ids, start_s, end_s in pieces for _ in ids]
-    weights = [weight_of(word) for (ids, _, _), (word, _, _) in zip(pieces, clip.words, strict=True) for _ in ids]
+    counts = [1.0 if homophones().isdisjoint(words_of(word)) else HOMOPHONE_WEIGHT for word, _, _ in clip.words]
+    weights = [count for count, (ids, _, _) in zip(counts, pieces, strict=True) for _ in ids]
     unknown = len(given) - 1
     length_s = len(clip.audio) / SAMPLE_RATE
     rest = (min(length_s, max((end_s for _, end_s in times), default=0.0)), length_s)

@@ -15,7 +15,6 @@ cut the crops.
 """
 
 import argparse
-import math
 import os
 import re
 import signal
@@ -37,7 +36,6 @@ from .corpus import SEED, at_least_one, load_shard, record_of
 from .learner import Losses, PocketTrainer, losses
 from .lessons import Preparation, lessons, lessons_of_a_listener
 from .muon import Muon, sum_over_workers
-from .reading import ROWS, draw_page, reading_loss
 from .targets import spoil
 from .vocabulary import used_tokens
 
@@ -156,7 +154,6 @@ def train(
     alone = schedule.part == "decoder"  # the encoder hears, but does not learn
     began = time.monotonic()
     recent: dict[bool, list[torch.Tensor]] = {False: [], True: []}
-    guessed: list[torch.Tensor] = []
     learnt = lessons_of_a_listener(model, prepared, steps) if alone else lessons(prepared, steps)
     for step, lesson in zip(steps, learnt, strict=True):
         for group in (group for optimizer in stepping for group in optimizer.param_groups):
@@ -166,11 +163,6 @@ def train(
         found = losses(model, batch, schedule.part, lesson.features, rng)
         model.zero_grad(set_to_none=True)
         found.total.backward()
-        if schedule.reading:
-            page = draw_page((schedule.seed, step, worker, 2), max(1, ROWS * schedule.scale // workers))
-            read = reading_loss(model, *(tensor.to(device) for tensor in page))
-            (schedule.reading * read).backward()
-            guessed.append(read.detach())
         if workers > 1:
             average_gradients(model, workers)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -182,9 +174,6 @@ def train(
         if worker == 0 and (step + 1) % 50 == 0:
             pace = (time.monotonic() - began) / (step + 1 - first)
             means = "".join(f"  {name}: {_means(recent[long])}" for long, name in ((False, "short"), (True, "long")))
-            if guessed:
-                means += f"  read: {torch.stack(guessed).mean():.3f}"
-                guessed.clear()
             print(
                 f"step {step + 1}/{schedule.steps}{means}  heard {heard_s / 3600:.1f} h  {pace:.3g} s/step",
                 flush=True,
@@ -203,7 +192,7 @@ def _schedule(options: argparse.Namespace) -> Schedule:
     shortest_s, longest_s = options.crops
     return Schedule(
         options.steps, options.part, shortest_s, longest_s, options.noise, options.peak_rate, options.warmup,
-        seed=options.seed, scale=options.scale, reading=options.reading,
+        seed=options.seed, scale=options.scale,
     )  # fmt: skip
 
 
@@ -240,16 +229,6 @@ def _seconds(text: str) -> tuple[float, float]:
     return bounds
 
 
-def _weight(text: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        weight = math.nan
-    if not 0 <= weight < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: expected 0 or more, such as 0.3")
-    return weight
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -272,10 +251,6 @@ def main() -> None:
     parser.add_argument("--peak-rate", type=float, default=usual.peak_rate, help="of learning, before it decays")
     parser.add_argument("--warmup", type=int, default=usual.warmup, help="steps until the learning rate is there")
     parser.add_argument("--seed", type=int, default=usual.seed, help="of the crops: another one for each phase")
-    parser.add_argument(
-        "--reading", type=_weight, default=usual.reading, metavar="WEIGHT",
-        help="of the decoder's loss on text that it reads without sound (default: 0, it reads none)",
-    )  # fmt: skip
     parser.add_argument("--workers", type=at_least_one, default=2, help="processes, one core each (default: 2)")
     parser.add_argument("--gpu", action="store_true", help="train on one; the workers prepare what it hears")
     parser.add_argument("--scale", type=at_least_one, default=usual.scale, help="times as much audio in a step")
@@ -285,8 +260,6 @@ def main() -> None:
             f"{options.corpus} lacks {len(missing)} of {options.shards} shards; make them first: "
             f"python -m earspan.speech.pocket.corpus --out {options.corpus} --shards {options.shards}"
         )
-    if options.reading and options.part == "encoder":
-        parser.error("--reading: an encoder that learns alone reads nothing; train --part decoder, or all")
     if options.initial and not options.initial.is_file():
         parser.error(f"--initial {options.initial}: no such file; give a training.pt or speech/pocket/pocket.pt")
     if options.initial:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from earspan.backends.errors import InputError
 from earspan.speech.model import encode
-from earspan.speech.pocket import batches, learner, reading, targets
+from earspan.speech.pocket import batches, learner, targets
 from earspan.speech.pocket import train as recipe
 from earspan.speech.pocket.batches import Draft, Schedule, draw_batch
 from earspan.speech.pocket.checkpoint import compact
@@ -197,12 +197,6 @@ def test_later_layers_are_led_to_the_word_to_be_written(
         (["--workers", "0"], "--workers: 0: expected 1 or more"),
         (["--steps", "many"], "--steps: many: expected 1 or more"),
         (["--crops", "9..3"], "--crops: 9..3: expected two lengths within 0.1 to 30 s"),
-        (["--reading", "-1"], "--reading: -1: expected 0 or more"),
-        (["--reading", "some"], "--reading: some: expected 0 or more"),
-        (
-            ["--corpus", "{corpus}", "--shards", "1", "--part", "encoder", "--reading", "0.3"],
-            "--reading: an encoder that learns alone reads nothing",
-        ),
         (["--crops", "5"], "--crops: 5: expected two lengths"),
         (["--corpus", "{corpus}", "--shards", "1", "--initial", __file__], f"{__file__}: no checkpoint; expected"),
         pytest.param(
@@ -232,7 +226,7 @@ def test_a_worker_begun_with_nohup_ends_with_its_parent(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     options = argparse.Namespace(
         crops=(1.0, 2.0), steps=1, part="all", noise=0.0, peak_rate=1e-3, warmup=1, seed=1,
-        corpus=tmp_path, out=tmp_path, shards=1, initial=None, scale=1, reading=0.0,
+        corpus=tmp_path, out=tmp_path, shards=1, initial=None, scale=1,
     )  # fmt: skip
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -258,23 +252,20 @@ def _interrupt_after(calls: int) -> Callable:
 
 
 @pytest.mark.usefixtures("small_recipe")
-@pytest.mark.parametrize("weight", [0.0, 0.3])
 def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(
-    weight: float, corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(reading, "NATURAL_SHARE", 0.0)
-    schedule = dataclasses.replace(SCHEDULE, reading=weight)
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
-    whole = recipe.train(corpus_folder, tmp_path / "whole", schedule, shards=1)
+    whole = recipe.train(corpus_folder, tmp_path / "whole", SCHEDULE, shards=1)
     assert "going on" not in capsys.readouterr().out
 
     # Stopped in step 3 of 4: step 2 was saved, what came after it is done again.
     monkeypatch.setattr(recipe, "losses", _interrupt_after(3))
     with pytest.raises(Interrupted):
-        recipe.train(corpus_folder, tmp_path / "parts", schedule, shards=1, save_every=2)
+        recipe.train(corpus_folder, tmp_path / "parts", SCHEDULE, shards=1, save_every=2)
     monkeypatch.setattr(recipe, "losses", losses)
-    parts = recipe.train(corpus_folder, tmp_path / "parts", schedule, shards=1, save_every=2)
+    parts = recipe.train(corpus_folder, tmp_path / "parts", SCHEDULE, shards=1, save_every=2)
     assert "going on from step 2" in capsys.readouterr().out
 
     expected, found = (torch.load(path, weights_only=True) for path in (whole, parts))
