@@ -23,7 +23,7 @@ from whisper.audio import SAMPLE_RATE
 
 from ..datasets import Recording, open_dataset
 from ..datasets.acoustics import AUDIBLE_HZ, coloured_noise
-from ..speech.align import HIT, INSERTION, SUBSTITUTION
+from ..speech.align import DELETION, HIT, INSERTION, SUBSTITUTION
 from ..speech.cache import TranscriptCache, default_cache_path
 from ..speech.engine import Clip, Engine
 from ..speech.model import load_recogniser
@@ -68,20 +68,24 @@ def one_word_homophones() -> dict[str, frozenset[str]]:
     return groups
 
 
-def homophone_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorRate]:
-    """Of the words of each reference that have homophones, how many are written as one of those: as substitutions."""
+def homophone_errors(references: Sequence[str], hypotheses: Sequence[str], every: bool = False) -> list[ErrorRate]:
+    """Of the words of each reference that have homophones, how many are written as one of those: as substitutions.
+
+    every: count those written as any other word, too, and those left out, as deletions.
+    """
     groups = one_word_homophones()
     rates = [ErrorRate.zero()] * len(references)
     for index, said, written, steps in aligned_words(references, hypotheses):
-        at_said = at_written = wrong = words = 0
+        at_said = at_written = wrong = missing = words = 0
         for step in steps.tolist():
             if step != INSERTION:
                 alike = groups.get(said[at_said], frozenset())
                 words += bool(alike)
-                wrong += step == SUBSTITUTION and written[at_written] in alike
+                wrong += step == SUBSTITUTION and (written[at_written] in alike or (every and bool(alike)))
+                missing += step == DELETION and every and bool(alike)
                 at_said += 1
             at_written += step in (HIT, SUBSTITUTION, INSERTION)
-        rates[index] = ErrorRate(wrong, 0, 0, words)
+        rates[index] = ErrorRate(wrong, missing, 0, words)
     return rates
 
 
@@ -154,13 +158,14 @@ def measure(
         recordings, _ = load_recordings(open_dataset(half))
         every += recordings
         references = [recording.text for recording in recordings]
-        table: dict[str, Any] = {"wer": {}, "homophones": {}, "by_recording": {}}
+        table: dict[str, Any] = {"wer": {}, "homophones": {}, "at_homophones": {}, "by_recording": {}}
         for window_s in windows_s:
             texts = heard(recordings, engine, window_s, f"{half}, windows of {window_s:g} s")
             hypotheses = [texts[recording.id] for recording in recordings]
             rates = [score_text(r, h) for r, h in zip(references, hypotheses, strict=True)]
             table["wer"][f"{window_s:g}"] = row(rates)
             table["homophones"][f"{window_s:g}"] = row(homophone_errors(references, hypotheses))
+            table["at_homophones"][f"{window_s:g}"] = row(homophone_errors(references, hypotheses, every=True))
             table["by_recording"][f"{window_s:g}"] = {
                 r.id: {"voice": r.speaker, **rate.to_json()} for r, rate in zip(recordings, rates, strict=True)
             }
@@ -196,6 +201,9 @@ def markdown(card: dict[str, Any]) -> str:
             counts = f"{rate['substitutions']} / {rate['deletions']} / {rate['insertions']}"
             cells += [f"{cell(rate)}, {counts}", cell(table["homophones"][window])]
         lines.append(f"| {window} s | " + " | ".join(cells) + " |")
+    for half, table in halves.items():
+        rates = "; ".join(f"{window} s {cell(entry)}" for window, entry in table["at_homophones"].items())
+        lines.append(f"\n{half}, any error at words with homophones: {rates}")
     longest = windows[-1]
     for half, table in halves.items():
         voices = sorted(table["by_recording"][longest].values(), key=lambda entry: entry["wer"])

@@ -31,6 +31,21 @@ def test_homophone_errors_are_words_written_as_another_that_sounds_alike(
     assert (rate.substitutions, rate.deletions, rate.insertions, rate.ref_words) == (wrong, 0, 0, words)
 
 
+@pytest.mark.parametrize(
+    ("said", "written", "wrong", "missing", "words"),
+    [
+        ("they went there", "they went their", 1, 0, 1),
+        ("they went there", "they went home", 1, 0, 1),
+        ("they went there", "they went", 0, 1, 1),
+        ("they went there", "we came there", 0, 0, 1),  # words without homophones
+        ("nobody knows the sea", "nobody knows it the see", 1, 0, 2),  # nor what is added
+    ],
+)
+def test_every_error_at_a_word_with_homophones_can_be_counted(said, written, wrong, missing, words):
+    [rate] = homophone_errors([said], [written], every=True)
+    assert (rate.substitutions, rate.deletions, rate.insertions, rate.ref_words) == (wrong, missing, 0, words)
+
+
 def test_homophones_are_compared_as_the_normaliser_writes_them():
     groups = one_word_homophones()
     assert groups["2"] == {"2", "to", "too"}
