@@ -8,7 +8,10 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 import numpy as np
@@ -201,13 +204,22 @@ def _resampled(audio: np.ndarray, rate_hz: int) -> np.ndarray:
     return _filter_bank(rate_hz)(torch.from_numpy(audio)).numpy()
 
 
+def part_of_torchaudio(name: str) -> ModuleType:
+    """The module `torchaudio.{name}`. Raises `InputError` where it does not load beside the torch that is installed."""
+    try:
+        return import_module(f"torchaudio.{name}")
+    except (ImportError, OSError, RuntimeError) as error:  # a symbol not found, another CUDA
+        raise InputError(
+            f"torchaudio {version('torchaudio')} does not load beside torch {version('torch')} ({error}); "
+            "expected a pair built for each other; type: pip install 'torch>=2.11,<2.12' torchaudio==2.11.0"
+        ) from error
+
+
 @cache
 def _filter_bank(rate_hz: int):
     """The polyphase resampler from one rate to 16 kHz; building it can take longer than using it."""
-    import torchaudio.transforms
-
     # The Kaiser window that torchaudio's documentation equates with librosa's "kaiser_best".
-    return torchaudio.transforms.Resample(
+    return part_of_torchaudio("transforms").Resample(
         rate_hz,
         SAMPLE_RATE,
         resampling_method="sinc_interp_kaiser",

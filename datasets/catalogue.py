@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..backends.errors import InputError
-from .audio import shown
+from .audio import part_of_torchaudio, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,11 @@ def fetch(name: str) -> Path:
     if not name.startswith("librispeech-") or name not in CATALOGUE:
         by_hand = f"; to get {name!r}: {how_to_get(name)}" if name in CATALOGUE else ""
         raise InputError(f"--fetch is for librispeech-dev-clean, -dev-other, -test-clean and -test-other{by_hand}")
-    import torchaudio.datasets  # imports torch, which takes seconds
-
+    librispeech = part_of_torchaudio("datasets").LIBRISPEECH
     root = data_folder()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        torchaudio.datasets.LIBRISPEECH(root, url=name.removeprefix("librispeech-"), download=True)
+        librispeech(root, url=name.removeprefix("librispeech-"), download=True)
     except (OSError, RuntimeError) as error:
         raise InputError(f"{name}: the download failed ({error}); {CATALOGUE[name].url}") from error
     return place_of(name)

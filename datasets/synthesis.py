@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from ..backends.errors import InputError
-from .audio import SAMPLE_RATE
+from .audio import SAMPLE_RATE, part_of_torchaudio
 from .recording import Word
 
 
@@ -50,11 +50,11 @@ def speak(text: str, voice: Voice) -> Utterance:
 
 def _resample(audio: np.ndarray, rate_hz: float) -> np.ndarray:
     import torch
-    import torchaudio.functional
 
     # A rate that shares a large factor with 16 kHz keeps the polyphase filter bank small.
     nearest_hz = round(rate_hz / 200) * 200
-    return torchaudio.functional.resample(torch.from_numpy(audio), nearest_hz, SAMPLE_RATE).numpy()
+    resample = part_of_torchaudio("functional").resample
+    return resample(torch.from_numpy(audio), nearest_hz, SAMPLE_RATE).numpy()
 
 
 def _library(*names: str, package: str) -> ctypes.CDLL:

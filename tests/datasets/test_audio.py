@@ -291,6 +291,16 @@ def test_damaged_headers_raise_nothing_but_input_errors(tmp_path: Path, suffix: 
     heard_or_refused(path)
 
 
+def test_a_torchaudio_built_for_another_torch_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def does_not_load(name: str):
+        raise OSError(f"{name}: undefined symbol: torch_new_in_2_12")
+
+    monkeypatch.setattr("earspan.datasets.audio.import_module", does_not_load)
+    soundfile.write(tmp_path / "a.wav", sine(9_600, 440), 9_600)  # a rate whose filters no other test has made
+    with pytest.raises(InputError, match=r"torchaudio [\d.]+ does not load beside torch .*undefined symbol.*type: pip"):
+        read_audio(tmp_path / "a.wav")
+
+
 def test_16_khz_audio_needs_no_torchaudio(tmp_path: Path):
     soundfile.write(tmp_path / "a.wav", sine(16_000, 440), 16_000)
     code = (
