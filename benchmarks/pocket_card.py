@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from whisper.audio import SAMPLE_RATE
 
+from ..backends.errors import InputError
 from ..datasets import Recording, open_dataset
 from ..datasets.acoustics import AUDIBLE_HZ, coloured_noise
 from ..speech.align import DELETION, HIT, INSERTION, SUBSTITUTION
@@ -151,11 +152,12 @@ def measure(
 ) -> dict[str, Any]:
     """All figures of the card, as JSON."""
     use_all_cores()
+    opened = {name: open_dataset(name) for name in (*halves, *([real] if real else []))}  # before anything is heard
     engine = Engine(load_recogniser(model), cache=TranscriptCache(default_cache_path()))
     result: dict[str, Any] = {"model": model, "model_sha256": engine.recogniser.sha256, "halves": {}}
     every: list[Recording] = []
     for half in halves:
-        recordings, _ = load_recordings(open_dataset(half))
+        recordings, _ = load_recordings(opened[half])
         every += recordings
         references = [recording.text for recording in recordings]
         table: dict[str, Any] = {"wer": {}, "homophones": {}, "at_homophones": {}, "by_recording": {}}
@@ -177,7 +179,7 @@ def measure(
     if model == "pocket":
         result["one_thread_30_s_cpu_s"] = decode_s(every)
     if real:
-        recordings, _ = load_recordings(open_dataset(real))
+        recordings, _ = load_recordings(opened[real])
         texts = heard(recordings, engine, 8.0, "real speech, windows of 8 s")
         result["real"] = row([score_text(r.text, texts[r.id]) for r in recordings])
     return result
@@ -234,7 +236,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--real", metavar="NAME|PATH", help="real speech with transcripts, to state what it cannot do")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")
     args = parser.parse_args(argv)
-    card = measure(args.windows, args.datasets.split(","), args.real, args.model, args.empty)
+    try:
+        card = measure(args.windows, args.datasets.split(","), args.real, args.model, args.empty)
+    except InputError as error:
+        parser.error(str(error))
     if args.out:
         write_whole(args.out, json.dumps(card, indent=1) + "\n")
         print(f"wrote {args.out}", file=sys.stderr)

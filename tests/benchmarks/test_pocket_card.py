@@ -101,3 +101,20 @@ def test_the_card_of_a_checkpoint_by_its_path(small_folder, tmp_path, capsys, mo
     printed = capsys.readouterr().out
     assert "| 5 s |" in printed
     assert "silence: text in" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--datasets", "talks-clean,nope"], "unknown dataset 'nope'"),
+        (["--real", "nope"], "unknown dataset 'nope'"),
+        (["--model", "no-such-model"], "no-such-model"),
+        (["--windows", "0"], "expected more than 0"),
+    ],
+)
+def test_bad_input_is_one_line_before_anything_is_heard(arguments, said: str, monkeypatch, capsys):
+    monkeypatch.setattr(pocket_card, "play", lambda *given: pytest.fail("heard something"))
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
