@@ -24,7 +24,7 @@ from whisper.audio import SAMPLE_RATE
 from ..backends.errors import InputError
 from ..datasets import Recording, open_dataset
 from ..datasets.acoustics import AUDIBLE_HZ, coloured_noise
-from ..speech.align import DELETION, HIT, INSERTION, SUBSTITUTION
+from ..speech.align import DELETION, INSERTION, SUBSTITUTION
 from ..speech.cache import TranscriptCache, default_cache_path
 from ..speech.engine import Clip, Engine
 from ..speech.model import load_recogniser
@@ -80,12 +80,12 @@ def homophone_errors(references: Sequence[str], hypotheses: Sequence[str], every
         at_said = at_written = wrong = missing = words = 0
         for step in steps.tolist():
             if step != INSERTION:
-                alike = groups.get(said[at_said], frozenset())
-                words += bool(alike)
-                wrong += step == SUBSTITUTION and (written[at_written] in alike or (every and bool(alike)))
-                missing += step == DELETION and every and bool(alike)
+                if alike := groups.get(said[at_said]):
+                    words += 1
+                    wrong += step == SUBSTITUTION and (every or written[at_written] in alike)
+                    missing += step == DELETION and every
                 at_said += 1
-            at_written += step in (HIT, SUBSTITUTION, INSERTION)
+            at_written += step != DELETION
         rates[index] = ErrorRate(wrong, missing, 0, words)
     return rates
 
@@ -152,7 +152,9 @@ def measure(
 ) -> dict[str, Any]:
     """All figures of the card, as JSON."""
     use_all_cores()
-    opened = {name: open_dataset(name) for name in (*halves, *([real] if real else []))}  # before anything is heard
+    # Opened before anything is heard: a name that is wrong is to cost nothing.
+    opened = {half: open_dataset(half) for half in halves}
+    real_speech = open_dataset(real) if real else None
     engine = Engine(load_recogniser(model), cache=TranscriptCache(default_cache_path()))
     result: dict[str, Any] = {"model": model, "model_sha256": engine.recogniser.sha256, "halves": {}}
     every: list[Recording] = []
@@ -178,8 +180,8 @@ def measure(
     }
     if model == "pocket":
         result["one_thread_30_s_cpu_s"] = decode_s(every)
-    if real:
-        recordings, _ = load_recordings(opened[real])
+    if real_speech is not None:
+        recordings, _ = load_recordings(real_speech)
         texts = heard(recordings, engine, 8.0, "real speech, windows of 8 s")
         result["real"] = row([score_text(r.text, texts[r.id]) for r in recordings])
     return result

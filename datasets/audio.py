@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -209,9 +209,10 @@ def part_of_torchaudio(name: str) -> ModuleType:
     try:
         return import_module(f"torchaudio.{name}")
     except (ImportError, OSError, RuntimeError) as error:  # a symbol not found, another CUDA
+        pair = " ".join(f"'{needed}'" for needed in requires("earspan") or () if needed.startswith("torch"))
         raise InputError(
             f"torchaudio {version('torchaudio')} does not load beside torch {version('torch')} ({error}); "
-            "expected a pair built for each other; type: pip install 'torch>=2.11,<2.12' torchaudio==2.11.0"
+            f"expected a pair built for each other; type: pip install {pair}"
         ) from error
 
 
