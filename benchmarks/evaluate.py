@@ -101,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     recogniser = recogniser_of(args)
     use_all_cores()
     engine = engine_of(args, recogniser)
-    backend_row, setting, service_s = _setting(args, dims or Dimensions.of(recogniser.dims))
+    heard_by = Dimensions.of(recogniser.dims)
+    backend_row, setting, service_s = _setting(args, dims or heard_by, heard_by)
     make_strategy(args.strategy, setting.window_s, setting.step_s)
     _introduce(args, timed_as, units, defects)
 
@@ -142,7 +143,9 @@ class _Setting:
     backend: str | None
 
 
-def _setting(args: argparse.Namespace, dims: Dimensions) -> tuple[dict[str, Any] | None, _Setting, ServiceTime]:
+def _setting(
+    args: argparse.Namespace, dims: Dimensions, heard: Dimensions
+) -> tuple[dict[str, Any] | None, _Setting, ServiceTime]:
     """The planner's row, the window that is used, and how long its calls take."""
     step_s = step_of(args.strategy, args.step)
     if args.backend == "none":
@@ -155,7 +158,7 @@ def _setting(args: argparse.Namespace, dims: Dimensions) -> tuple[dict[str, Any]
         "window_s": window_s,
         "device_sha256": _device_digests(args.backend),
     }
-    return row, _Setting(window_s, step_s, backend.name), service_time(backend, dims, args)
+    return row, _Setting(window_s, step_s, backend.name), service_time(backend, dims, heard, args)
 
 
 def _check_names(datasets: Sequence[Dataset]) -> None:

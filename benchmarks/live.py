@@ -114,7 +114,8 @@ def _simulated(args: argparse.Namespace) -> tuple[ServiceTime, float, str]:
     backend = get_backend(args.backend)
     planned = plan_span(backend, dims, args, args.streams, args.step)
     window_s = window_of(args, planned, "see")
-    return service_time(backend, dims, args), window_s, f"{timed_as} on {backend.name}, simulated"
+    heard = resolve_dims(args.model, checkpoint_dims)
+    return service_time(backend, dims, heard, args), window_s, f"{timed_as} on {backend.name}, simulated"
 
 
 def opened(given: str) -> Recording:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
-from whisper.tokenizer import get_tokenizer
+from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.drafting import drafted
 from ..backends.errors import InputError
@@ -17,7 +17,7 @@ from ..backends.span import TOKENS_PER_S, Span, span, window_call
 from ..backends.timing import Backend
 from ..backends.workload import Workload
 from ..datasets import Dataset, Recording
-from ..speech.hypothesis import Hypothesis
+from ..speech.hypothesis import DecoderRun, Hypothesis
 from ..speech.model import Recogniser
 from ..speech.strategies import Call, step_of
 from ..speech.stream import ServiceTime
@@ -114,39 +114,46 @@ def plan_span(backend: Backend, dims: Dimensions, args: argparse.Namespace, stre
     )
 
 
-def service_time(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> ServiceTime:
-    """Service time of one call of every stream, with the token counts of the call that was heard."""
+def service_time(backend: Backend, dims: Dimensions, heard: Dimensions, args: argparse.Namespace) -> ServiceTime:
+    """Service time of one call of every stream: of every pass of the encoder and the decoder that was made.
+
+    dims: of the timed model. heard: of the model that heard.
+    """
 
     @cache  # thousands of calls have few sizes
-    def timed(work: Workload) -> float:
-        return backend.serve(work, args.streams).seconds
+    def timed(work: Workload, encoded: bool) -> float:
+        timing = backend.serve(work, args.streams)
+        return timing.seconds if encoded else timing.seconds - timing.phases["mel"] - timing.phases["encode"]
 
-    tokenizer = None
-    if timed_model(args) != args.model:  # the timed model writes the text with tokens of its own
-        language, task = ("en", "transcribe") if dims.multilingual else (None, None)
-        tokenizer = get_tokenizer(dims.multilingual, language=language, task=task)
+    def tokenizer(multilingual: bool) -> Tokenizer:
+        language, task = ("en", "transcribe") if multilingual else (None, None)
+        return get_tokenizer(multilingual, language=language, task=task)
 
-    def service_s(call: Call, hypothesis: Hypothesis) -> float:
-        if tokenizer:
-            hypothesis = counted_by(tokenizer, dims, call, hypothesis)
+    timed_tokens, heard_tokens = tokenizer(dims.multilingual), tokenizer(heard.multilingual)
+
+    def run_s(run: DecoderRun) -> float:
         work = Workload(
             dims,
-            audio_s=WINDOW_LIMIT_S if args.padding == "full" else max(call.end_s - call.start_s, 0.02),
+            audio_s=WINDOW_LIMIT_S if args.padding == "full" else max(run.audio_s, 0.02),
             padding=args.padding,
-            # Special tokens are those of the timed model; text before the transcript is as long as what was heard.
-            prompt_tokens=hypothesis.prompt_tokens if call.prompt or call.prefix else 0,
-            decode_tokens=hypothesis.decode_tokens,
+            prompt_tokens=run.prompt_tokens,
+            decode_tokens=min(run.decode_tokens, dims.n_text_ctx - run.prompt_tokens),
         )
-        return timed(drafted(work, hypothesis.proposals))
+        return timed(drafted(work, run.proposals), run.encoded)
+
+    def service_s(call: Call, hypothesis: Hypothesis) -> float:
+        if dims.n_vocab != heard.n_vocab:  # the timed model writes the text with tokens of its own
+            hypothesis = counted_by(timed_tokens, heard_tokens, hypothesis)
+        return sum(map(run_s, hypothesis.runs))
 
     return service_s
 
 
 def timing_doubts(args: argparse.Namespace) -> list[str]:
     """What the service times leave out of the way in which calls were decoded."""
-    if args.decoding == "greedy":
+    if args.decoding not in ("beam", "cli"):
         return []
-    return [f"text is decoded as {args.decoding}, times are those of greedy decoding: beams and new attempts cost more"]
+    return [f"text is decoded as {args.decoding}, times are those of one candidate a run: beams cost more"]
 
 
 def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:

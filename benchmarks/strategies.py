@@ -103,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     use_all_cores()
     engine = engine_of(args, recogniser)
     dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
-    clocks = {backend.name: service_time(backend, dims, args) for backend in backends if _fits(backend, dims, args)}
+    heard = Dimensions.of(recogniser.dims)
+    clocks = {b.name: service_time(b, dims, heard, args) for b in backends if _fits(b, dims, args)}
     recordings, failed = load_recordings(dataset)
     print(
         f"measured: text and WER of {args.model}, {len(recordings)} recordings of {dataset.name}\n"

@@ -19,17 +19,18 @@ from torch import Tensor
 from whisper.model import disable_sdpa
 from whisper.tokenizer import Tokenizer
 
-from .audio_features import SAMPLES_PER_POSITION, SECONDS_PER_POSITION, AudioFeatures, positions_of
+from .audio_features import SECONDS_PER_POSITION, AudioFeatures, Part, heard_positions
 from .cache import Origin, TranscriptCache
+from .decoding.transcribe import prompt_of
 from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .model import Recogniser
-from .transcriber import Transcriber, prompt_of
+from .transcriber import Transcriber
 
 CALIBRATED = Path(__file__).with_name("alignment_heads.json")
-_VERSION = 1
+_VERSION = 2
 _MEDIAN = 7  # frames: openai-whisper's medfilt_width
 _REWIND_S = 4.0  # SimulWhisper gives a step up that jumps back more than 200 frames
-_BATCH_POSITIONS = 12_000
+_TOGETHER = 8  # clips
 
 Head = tuple[int, int]  # decoder layer, head
 
@@ -92,7 +93,7 @@ class Attention:
     def _key_prefix(self) -> bytes:
         model = self._recogniser
         precision = [] if model.precision == "fp32" else [model.precision]
-        return json.dumps(["attention", _VERSION, model.sha256, model.pads, self._heads, *precision]).encode()
+        return json.dumps(["attention", _VERSION, model.sha256, self._heads, *precision]).encode()
 
     def words(self, clips: Sequence[Clip], texts: Sequence[str]) -> list[tuple[AttendedWord, ...]]:
         """For each clip the words of its text, with the moments they attend to. A clip's prefix is read before them."""
@@ -103,18 +104,14 @@ class Attention:
             for key, stored in self._cache.get(missing).items():
                 known[key] = tuple(AttendedWord(*word) for word in stored)
                 del missing[key]
-        alike: dict[int, list[str]] = {}
-        for key, (clip, _) in missing.items():
-            alike.setdefault(positions_of(clip, self._recogniser), []).append(key)
-        for positions, waiting in sorted(alike.items()):
-            size = max(1, _BATCH_POSITIONS // positions)
-            for start in range(0, len(waiting), size):
-                batch = waiting[start : start + size]
-                found = dict(zip(batch, self._attend([missing[key] for key in batch]), strict=True))
-                known.update(found)
-                if self._cache:
-                    rows = {k: [[w.text, w.at_s, w.tokens] for w in words] for k, words in found.items()}
-                    self._cache.put(rows, self._origin)
+        waiting = list(missing)
+        for start in range(0, len(waiting), _TOGETHER):
+            batch = waiting[start : start + _TOGETHER]
+            found = dict(zip(batch, self._attend([missing[key] for key in batch]), strict=True))
+            known.update(found)
+            if self._cache:
+                rows = {k: [[w.text, w.at_s, w.tokens] for w in words] for k, words in found.items()}
+                self._cache.put(rows, self._origin)
         return [known[key] for key in keys]
 
     def _key(self, clip: Clip, text: str) -> str:
@@ -126,7 +123,7 @@ class Attention:
     def _attend(self, pairs: Sequence[tuple[Clip, str]]) -> list[tuple[AttendedWord, ...]]:
         pieces = [[(word, self._tokenizer.encode(" " + word)) for word in text.split()] for _, text in pairs]
         dims = self._recogniser.dims
-        before = [prompt_of(replace(clip, prompt=""), self._tokenizer, dims) for clip, _ in pairs]
+        before = [prompt_of((), clip.prefix, self._tokenizer, dims, timestamps=False)[0] for clip, _ in pairs]
         tokens = [
             [*first, *(token for _, piece in words for token in piece)][: dims.n_text_ctx]
             for first, words in zip(before, pieces, strict=True)
@@ -134,7 +131,7 @@ class Attention:
         weights = self.weights([clip for clip, _ in pairs], tokens)
         found = []
         for (clip, _), first, words, rows in zip(pairs, before, pieces, weights, strict=True):
-            frames = most_attended(rows[..., : _heard_positions(clip)])
+            frames = most_attended(rows[..., : self._heard(clip)])
             at, attended = len(first) - 1, []  # the row that predicts a token attends to its sound
             for word, piece in words:
                 latest = max(frames[at : at + len(piece)], default=frames[-1])
@@ -147,10 +144,10 @@ class Attention:
     def weights(self, clips: Sequence[Clip], tokens: Sequence[list[int]]) -> list[Tensor]:
         """Attention of the heads for each clip, shape = (heads, tokens, positions), before any smoothing.
 
-        All clips take as many encoder positions; row `i` is the attention with which token `i + 1` is predicted.
+        Row `i` is the attention with which token `i + 1` is predicted.
         """
         model = self._recogniser.whisper
-        features = torch.stack(self._features.of(clips))
+        features = torch.stack(self._features.of([Part(clip) for clip in clips]))
         longest = max(map(len, tokens))
         # Later tokens do not change what earlier ones attend to: any filling will do.
         rows = torch.tensor([row + [self._tokenizer.eot] * (longest - len(row)) for row in tokens], device=model.device)
@@ -167,9 +164,12 @@ class Attention:
                 hook.remove()
         together = torch.stack([scores[layer][:, head] for layer, head in self._heads], dim=1)
         return [
-            one[:, : len(row), : _heard_positions(clip)].softmax(-1)
+            one[:, : len(row), : self._heard(clip)].softmax(-1)
             for one, row, clip in zip(together, tokens, clips, strict=True)
         ]
+
+    def _heard(self, clip: Clip) -> int:
+        return heard_positions(Part(clip), self._recogniser)
 
 
 def _keep(store: dict[int, Tensor], layer: int) -> Any:
@@ -177,11 +177,6 @@ def _keep(store: dict[int, Tensor], layer: int) -> Any:
         store[layer] = output[1].float().cpu()
 
     return hook
-
-
-def _heard_positions(clip: Clip) -> int:
-    """Encoder positions that hold audio of the clip; padding may follow."""
-    return max(1, -(-len(clip.audio) // SAMPLES_PER_POSITION))
 
 
 def most_attended(weights: Tensor) -> list[int]:
@@ -212,6 +207,8 @@ def stopped(
     if kept == len(words):
         return hypothesis, tuple(words)
     left = tuple(words[:kept])
-    steps = min(hypothesis.decode_tokens, sum(word.tokens for word in left) + 1)
+    [run] = hypothesis.runs  # whoever stops a text hears it in one pass
+    steps = min(run.decode_tokens, sum(word.tokens for word in left) + 1)
+    made = replace(run, tokens=run.tokens[:steps], decode_tokens=steps, ended=False)
     text = " ".join(word.text for word in left)
-    return replace(hypothesis, text=text, decode_tokens=steps, cut_off=False, stopped=True), left
+    return replace(hypothesis, text=text, runs=(made,), tokens=made.tokens, stopped=True), left

@@ -1,49 +1,61 @@
-"""The encoder's output for clips of any length, each distinct audio once. Those of the last clips are remembered.
+"""The encoder's output for parts of clips, each distinct one once. Those of the last parts are remembered.
 
-Engine and cross-attention ask for the same audio one after the other where a strategy wants word times.
+A part is what `whisper.transcribe` encodes at once: up to 30 s from one frame on. Frames that are missing to 30 s are
+zeros of the spectrogram, as there. Engine and cross-attention ask for the same audio one after the other where a
+strategy wants word times.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from whisper.audio import SAMPLE_RATE
+from whisper.audio import HOP_LENGTH, SAMPLE_RATE
 
-from .encoder import Encoder
+from .decoding.encoder import Encoder
 from .hypothesis import Clip
-from .mel import log_mel, pad_or_trim
+from .mel import log_mel
 from .model import Recogniser
 
-SAMPLES_PER_POSITION = 320  # one encoder position: two 10 ms mel frames
-SECONDS_PER_POSITION = SAMPLES_PER_POSITION / SAMPLE_RATE
-_SHORTEST_S = 0.5  # shorter audio is padded to this: below it a convolution sees mostly edges
-_ENCODED_TOGETHER_S = 30.0  # seconds of audio: larger encoder batches leave the processor's caches
-_REMEMBERED_BYTES = 24 << 20  # 20 windows of 30 s of `pocket`: what eight live streams call at once
+FRAMES_PER_POSITION = 2  # mel frames of 10 ms that make one encoder position
+SECONDS_PER_FRAME = HOP_LENGTH / SAMPLE_RATE
+SECONDS_PER_POSITION = FRAMES_PER_POSITION * SECONDS_PER_FRAME
+_Name = TypeVar("_Name")
+_REMEMBERED_BYTES = 64 << 20  # 27 parts for tiny.en: what many live streams call at once; as much of spectrograms
 
 
-def positions_of(clip: Clip, recogniser: Recogniser) -> int:
-    """Encoder positions that a clip takes: all 1500 where the model pads."""
-    limit = recogniser.dims.n_audio_ctx
-    if recogniser.pads:
-        return limit
-    least = int(_SHORTEST_S * SAMPLE_RATE) // SAMPLES_PER_POSITION
-    return min(limit, max(least, -(-len(clip.audio) // SAMPLES_PER_POSITION)))
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Up to 30 s of a clip, from mel frame `seek` on."""
+
+    clip: Clip
+    seek: int = 0
 
 
-def encoded_together(positions: int) -> int:
-    """How many clips of so many encoder positions are encoded as one batch."""
-    return max(1, int(_ENCODED_TOGETHER_S * SAMPLE_RATE / (positions * SAMPLES_PER_POSITION)))
+def frames_of(clip: Clip) -> int:
+    """Mel frames of 10 ms that a clip has."""
+    return len(clip.audio) // HOP_LENGTH
+
+
+def heard_positions(part: Part, recogniser: Recogniser) -> int:
+    """Encoder positions that hold audio of the part, at least 1; padding may follow."""
+    frames = min(frames_of(part.clip) - part.seek, FRAMES_PER_POSITION * recogniser.dims.n_audio_ctx)
+    return max(1, -(-frames // FRAMES_PER_POSITION))
 
 
 class AudioFeatures:
-    """The encoder's output for clips. Not safe for several threads."""
+    """The encoder's output for parts of clips. Not safe for several threads."""
 
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
-        self._remembered: dict[bytes, Tensor] = {}
+        self._remembered: dict[tuple[bytes, int], Tensor] = {}
+        self._spectra: dict[bytes, Tensor] = {}
 
     @cached_property
     def _encoder(self) -> Encoder:  # made when first needed: a run whose every transcript is known does not
@@ -51,58 +63,59 @@ class AudioFeatures:
             return Encoder(self._recogniser.whisper.encoder)
 
     @torch.inference_mode()
-    def of(self, clips: Sequence[Clip]) -> list[Tensor]:
-        """The encoder's output for each clip, shape = (positions, state); the same tensor for the same audio."""
-        names = [hashlib.sha256(clip.audio.tobytes()).digest() for clip in clips]
+    def of(self, parts: Sequence[Part]) -> list[Tensor]:
+        """The encoder's output for each part, shape = (positions, state); the same tensor for the same audio."""
+        names = [(_digest(part.clip), part.seek) for part in parts]
         features = {name: self._remembered[name] for name in names if name in self._remembered}
-        audio = {name: clip for name, clip in zip(names, clips, strict=True) if name not in features}
-        alike: dict[int, list[bytes]] = {}
-        for name, clip in audio.items():
-            alike.setdefault(positions_of(clip, self._recogniser), []).append(name)
-        for positions, contents in alike.items():
-            samples, size = positions * SAMPLES_PER_POSITION, encoded_together(positions)
-            parts = [contents[start : start + size] for start in range(0, len(contents), size)]
-            together = self._side_by_side([[audio[name] for name in part] for part in parts], samples)
-            for part, encoded in zip(parts, together, strict=True):
-                features.update(zip(part, encoded, strict=True))
-        self._remember(features)
+        missing = {name: part for name, part in zip(names, parts, strict=True) if name not in features}
+        spectra = [self.spectrum(part, name[0]) for name, part in missing.items()]
+        features.update(zip(missing, self._side_by_side(spectra), strict=True))
+        _remember(self._remembered, features)
         return [features[name] for name in names]
 
-    @torch.inference_mode()
-    def alone(self, clip: Clip) -> Tensor:
-        """The encoder's output for one clip, to the last bit that of a batch of its own; shape = (positions, state)."""
-        samples = positions_of(clip, self._recogniser) * SAMPLES_PER_POSITION
-        return self._encode(self._encoder, [clip], samples)[0]
+    def spectrum(self, part: Part, name: bytes | None = None) -> Tensor:
+        """The spectrogram of a part, shape = (1, n_mels, frames), zeros where the clip has ended.
 
-    def _remember(self, features: dict[bytes, Tensor]) -> None:
-        """Keep `features`, and of those from before as many of the latest as there is room for."""
-        for name in features:
-            self._remembered.pop(name, None)
-        self._remembered.update(features)
-        while sum(one.nbytes for one in self._remembered.values()) > _REMEMBERED_BYTES:
-            del self._remembered[next(iter(self._remembered))]
+        name: the SHA-256 of its audio, if that is known.
+        """
+        name = name or _digest(part.clip)
+        if name not in self._spectra:
+            audio = torch.from_numpy(part.clip.audio).to(self._recogniser.whisper.device)
+            _remember(self._spectra, {name: log_mel(audio, self._recogniser.dims.n_mels)})
+        frames = FRAMES_PER_POSITION * self._recogniser.dims.n_audio_ctx
+        heard = self._spectra[name][:, part.seek : part.seek + frames]
+        return F.pad(heard, (0, frames - heard.shape[-1]))[None].to(self._recogniser.dtype)
 
-    def _side_by_side(self, parts: Sequence[Sequence[Clip]], samples: int) -> Iterator[Tensor]:
-        """The encoder's output for each part: on a CPU, where there are enough of them, one on each core.
+    def _side_by_side(self, spectra: Sequence[Tensor]) -> Iterator[Tensor]:
+        """The encoder's output for each part, by itself: so it does not depend on what else is encoded.
 
-        A product this small gains less from a second core than a second part does; the sums are the same.
+        On a CPU, where there are enough of them, one on each core: a product this small gains less from a second core
+        than a second part does.
         """
         cores, encoder = torch.get_num_threads(), self._encoder  # made here, not by several threads at once
-        if self._recogniser.whisper.device.type != "cpu" or not 1 < cores <= len(parts):
-            yield from (self._encode(encoder, part, samples) for part in parts)
+        if self._recogniser.whisper.device.type != "cpu" or not 1 < cores <= len(spectra):
+            yield from (encoder(spectrum)[0] for spectrum in spectra)
             return
 
-        def alone(part: Sequence[Clip]) -> Tensor:
+        def alone(spectrum: Tensor) -> Tensor:
             with torch.inference_mode():  # of this thread
-                return self._encode(encoder, part, samples)
+                return encoder(spectrum)[0]
 
         try:
             with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                yield from pool.map(alone, parts)
+                yield from pool.map(alone, spectra)
         finally:
             torch.set_num_threads(cores)  # what threads to come begin with
 
-    def _encode(self, encoder: Encoder, clips: Sequence[Clip], samples: int) -> Tensor:
-        model = self._recogniser.whisper
-        audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips]).to(model.device)
-        return encoder(log_mel(audio, model.dims.n_mels).to(self._recogniser.dtype))
+
+def _digest(clip: Clip) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(clip.audio)).digest()
+
+
+def _remember(store: dict[_Name, Tensor], new: dict[_Name, Tensor]) -> None:
+    """Put `new` into `store`, and keep of those from before as many of the latest as there is room for."""
+    for name in new:
+        store.pop(name, None)
+    store.update(new)
+    while len(store) > len(new) and sum(one.nbytes for one in store.values()) > _REMEMBERED_BYTES:
+        del store[next(iter(store))]

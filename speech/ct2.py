@@ -1,28 +1,28 @@
 """CTranslate2, the library below faster-whisper, as an engine: other arithmetic, so here and there another text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
-from whisper.audio import SAMPLE_RATE
-from whisper.tokenizer import Tokenizer
 
 from ..backends.errors import InputError
-from .audio_features import SAMPLES_PER_POSITION, positions_of
+from .audio_features import Part
 from .cache import TranscriptCache
 from .ct2_format import converted, ctranslate2
-from .hypothesis import Clip, DecodeOptions, Hypothesis
-from .mel import log_mel, pad_or_trim
+from .decoding.transcribe import Attempt, Outcome
+from .hypothesis import Clip, DecodeOptions
 from .model import Recogniser
-from .transcriber import Transcriber, prompt_of
+from .transcriber import Transcriber
 
-_VERSION = 2  # raise it when the same call may give another text
+_VERSION = 3  # raise it when the same call may give another text
+_LATEST_FIRST_TICK = 50  # whisper.DecodingOptions.max_initial_timestamp
 
 
 class Ct2Engine(Transcriber):
     """Transcribes with CTranslate2. compute_type: how weights are held and multiplied, as CTranslate2 names it.
 
-    Greedy or beams, prompts, languages and suppression are decoded as options say; drafts are ignored. Raises
-    `InputError` where the library is missing, and for options that it has no equal of.
+    Calls are heard as `whisper.transcribe` hears them; drafts are ignored, and CTranslate2 samples by a generator of
+    its own, so a text above temperature 0 is another one each time. Raises `InputError` where the library is missing,
+    and for options that it has no equal of.
     """
 
     def __init__(
@@ -31,84 +31,81 @@ class Ct2Engine(Transcriber):
         options: DecodeOptions | None = None,
         cache: TranscriptCache | None = None,
         compute_type: str = "float32",
-        batch_audio_s: float = 240.0,
+        together: int = 8,
         threads: int = 0,
     ) -> None:
         library = ctranslate2()
         super().__init__(recogniser, options, cache, f"ctranslate2 {library.__version__} {compute_type} {_VERSION}")
-        _check(self.options)
+        if self.options.length_penalty is not None:
+            raise InputError("CTranslate2 engine: no length penalty here; type --engine torch")
         device = recogniser.whisper.device.type
         if compute_type not in library.get_supported_compute_types(device):
             raise InputError(
                 f"CTranslate2 has no {compute_type} on {device} here; type --engine ct2-int8 or ct2-float32"
             )
-        self._library, self._batch_audio_s = library, batch_audio_s
-        self._tokenizer: Tokenizer = recogniser.tokenizer(self.options.language, self.options.task)
+        self._library, self._size = library, together
         folder = converted(recogniser, compute_type)
         self._model = library.models.Whisper(str(folder), device, compute_type=compute_type, intra_threads=threads)
 
-    def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
-        alike: dict[tuple[int, int, int], list[int]] = {}
-        prompts = [prompt_of(clip, self._tokenizer, self.recogniser.dims) for clip in clips]
-        for index, clip in enumerate(clips):
-            prompt = prompts[index]
-            kind = positions_of(clip, self.recogniser), len(prompt), self._prefix_tokens(prompt)
-            alike.setdefault(kind, []).append(index)
-        for (positions, _, _), indices in sorted(alike.items()):
-            size = max(1, int(self._batch_audio_s * SAMPLE_RATE / (positions * SAMPLES_PER_POSITION)))
-            for start in range(0, len(indices), size):
-                part = indices[start : start + size]
-                found = self._transcribe(positions, [clips[index] for index in part], [prompts[i] for i in part])
-                yield dict(zip(part, found, strict=True))
+    def _together(self) -> int:
+        return self._size
 
     @torch.inference_mode()
-    def _transcribe(self, positions: int, clips: list[Clip], prompts: list[list[int]]) -> list[Hypothesis]:
-        samples = positions * SAMPLES_PER_POSITION
-        audio = torch.stack([pad_or_trim(torch.from_numpy(clip.audio), samples) for clip in clips])
-        features = self._library.StorageView.from_array(log_mel(audio, self.recogniser.dims.n_mels).numpy())
-        budget = min(self.options.max_tokens, self.recogniser.dims.n_text_ctx - len(prompts[0]))
-        prefix_tokens = self._prefix_tokens(prompts[0])  # all prompts are of one kind
+    def _attempt(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+        alike: dict[tuple[int, int, float, bool], list[int]] = {}
+        for index, attempt in enumerate(attempts):
+            beginning = attempt.beginning
+            kind = len(beginning.prompt), self._begun(beginning.prompt), beginning.temperature, attempt.timestamps
+            alike.setdefault(kind, []).append(index)
+        found: dict[int, Outcome] = {}
+        for indices in alike.values():
+            found |= dict(zip(indices, self._generate([attempts[index] for index in indices]), strict=True))
+        return [found[index] for index in range(len(attempts))]
+
+    def _generate(self, attempts: list[Attempt]) -> list[Outcome]:
+        """What is written for attempts with prompts of one length and kind, at one temperature."""
+        options, first = self.options, attempts[0]
+        prompts, temperature = [attempt.beginning.prompt for attempt in attempts], first.beginning.temperature
+        budget = min(options.max_tokens, self.recogniser.dims.n_text_ctx - len(prompts[0]))
+        begun = self._begun(prompts[0])
         results = self._model.generate(
-            features,
+            self._spectra(attempts),
             prompts,
-            beam_size=self.options.beam_size or 1,
-            patience=self.options.patience or 1.0,
+            beam_size=1 if temperature else options.beam_size or 1,
+            patience=options.patience or 1.0,
+            num_hypotheses=(options.best_of or 1) if temperature else 1,
             length_penalty=1.0,
             # of this length, CTranslate2 generates at most half, and what the prompt leaves
-            max_length=max(2 * (budget + prefix_tokens), len(prompts[0]) + budget),
+            max_length=max(2 * (budget + begun), len(prompts[0]) + budget),
             return_scores=True,
-            suppress_blank=self.options.suppress_blank,
-            suppress_tokens=[int(token) for token in self.options.suppress_tokens.split(",") if token],
+            return_no_speech_prob=True,
+            max_initial_timestamp_index=_LATEST_FIRST_TICK,
+            suppress_blank=options.suppress_blank,
+            suppress_tokens=[int(token) for token in options.suppress_tokens.split(",") if token],
+            sampling_topk=0 if temperature else 1,
+            sampling_temperature=temperature or 1.0,
         )
-        return [
-            self._hypothesis(result.sequences_ids[0], result.scores[0], len(prompt), prefix_tokens, budget)
-            for result, prompt in zip(results, prompts, strict=True)
-        ]
+        return [self._outcome(result, begun, budget) for result in results]
 
-    def _prefix_tokens(self, prompt: list[int]) -> int:
+    def _spectra(self, attempts: Sequence[Attempt]) -> object:
+        together = torch.cat([self.features.spectrum(attempt.part) for attempt in attempts])
+        return self._library.StorageView.from_array(together.numpy())
+
+    def _begun(self, prompt: list[int]) -> int:
         """How many tokens of text a prompt ends with. CTranslate2 returns them as part of what it wrote."""
         special = [at for at, token in enumerate(prompt) if token >= self._tokenizer.eot]
         return len(prompt) - 1 - special[-1]
 
-    def _hypothesis(
-        self, written: list[int], score: float, prompt_tokens: int, prefix_tokens: int, budget: int
-    ) -> Hypothesis:
-        tokens = written[prefix_tokens:][:budget]
-        cut_off = len(tokens) >= budget
-        text = self._tokenizer.decode([token for token in tokens if token < self._tokenizer.eot]).strip()
+    def _outcome(self, result: object, begun: int, budget: int) -> Outcome:
+        written, score = result.sequences_ids[0], result.scores[0]  # pyright: ignore[reportAttributeAccessIssue]
+        tokens = tuple(written[begun:][:budget])
+        ended = len(tokens) < budget
         # the score is a mean over all these tokens of a sum that holds the end mark's as well, but not the prefix's
-        mean = score * len(written) / (len(tokens) + 1 - cut_off) if written else score
-        steps = len(tokens) - cut_off
-        self.decoder_passes += steps + 1
-        return Hypothesis(text, prompt_tokens, steps, round(mean, 4), cut_off, tuple(tokens))
+        total = score * len(written) if written else score
+        unlikely = result.no_speech_prob  # pyright: ignore[reportAttributeAccessIssue]
+        return Outcome(tokens, ended, total, unlikely, decode_tokens=len(tokens) - (not ended))
 
-
-def _check(options: DecodeOptions) -> None:
-    fields = ("timestamps", "compression_ratio_threshold", "log_probability_threshold", "no_speech_threshold")
-    given = [name for name in (*fields, "length_penalty") if getattr(options, name) not in (None, False)]
-    if options.temperatures != (0.0,):
-        given.append("temperatures")
-    if options.language is None:
-        given.append("language detection")
-    if given:
-        raise InputError(f"CTranslate2 engine: no {given[0].replace('_', ' ')} here; type --engine torch")
+    def _detect_language(self, clip: Clip) -> str:
+        features = self._library.StorageView.from_array(self.features.spectrum(Part(clip)).numpy())
+        [languages] = self._model.detect_language(features)
+        return languages[0][0].strip("<|>")

@@ -1,34 +1,36 @@
 """The batched transcription engine, on openai-whisper's modules and weights.
 
-Clips of one length are encoded together; clips of similar lengths are decoded together, over preallocated caches, with
-or without drafts; one that is done leaves its batch. A text does not depend on what it was batched with.
+Each call is heard as `whisper.transcribe` hears it (`decoding.transcribe`). What several calls ask for next is encoded
+on all cores and decoded together, over preallocated caches, with or without drafts; whoever is done leaves its batch.
+A text does not depend on what it was batched with.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
-from whisper.tokenizer import Tokenizer
+from torch import Tensor
 
-from .audio_features import encoded_together, positions_of
+from .audio_features import Part
 from .cache import TranscriptCache
-from .decoder import Decoder
-from .draft import BRANCHES, SIDE
-from .greedy import Text, decode
+from .decoding.beams import search
+from .decoding.decoder import Decoder
+from .decoding.draft import BRANCHES, SIDE
+from .decoding.greedy import Text, decode
+from .decoding.rules import Rules
+from .decoding.transcribe import Attempt, Outcome
 from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .model import Recogniser
-from .options import decode_with_options
-from .transcriber import WINDOW_LIMIT_S, Progress, Transcriber, prompt_of
+from .transcriber import WINDOW_LIMIT_S, Progress, Transcriber
 
 __all__ = ["WINDOW_LIMIT_S", "Clip", "DecodeOptions", "Engine", "Hypothesis", "Progress"]
 
-ENGINE_VERSION = "4"  # raise it when the same call may give another text
-_BATCH_BYTES = 192 << 20  # 22 windows of 30 s of `pocket`; 2.7 times as many take 2 to 8 % less time, and more memory
-_LEAST_SHARE = 0.75  # of the longest clip of a batch: below it masked keys cost more than a batch of its own
+ENGINE_VERSION = "5"  # raise it when the same call may give another text
+_BATCH_BYTES = 512 << 20  # for keys and values: 25 attempts of tiny.en, 10 of base
 
 
 class Engine(Transcriber):
-    """Transcribes clips in batches. `batch_bytes`: memory for the keys and values of the calls decoded together."""
+    """Transcribes clips in batches. `batch_bytes`: memory for the keys and values of the attempts decoded together."""
 
     def __init__(
         self,
@@ -42,68 +44,66 @@ class Engine(Transcriber):
         where = recogniser.precision if device == "cpu" else f"{recogniser.precision} {device}"
         super().__init__(recogniser, options, cache, f"torch {ENGINE_VERSION} {where}")
         self._batch_bytes = batch_bytes
-        self._tokenizer: Tokenizer = recogniser.tokenizer(self.options.language, self.options.task)
+        self._rules: dict[bool, Rules] = {}
 
     @cached_property
     def _decoder(self) -> Decoder:  # made when first needed: a run whose every transcript is known does not
         with torch.inference_mode(False), torch.no_grad():  # the model's weights stay usable for others
             return Decoder(self.recogniser.whisper)
 
-    @torch.inference_mode()
-    def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
-        if not self.options.plain and (self.options.language or self.recogniser.whisper.is_multilingual):
-            for index, clip in enumerate(clips):
-                features = self.features.alone(clip)
-                found, passes = decode_with_options(self._decoder, self.recogniser, features, clip, self.options)
-                self.decoder_passes += passes
-                yield {index: found}
-            return
-        for batch in self._batches(clips):
-            texts = self._decoded([clips[index] for index in batch])
-            self.decoder_passes += sum(text.passes for text in texts)
-            yield {index: self._hypothesis(text) for index, text in zip(batch, texts, strict=True)}
-
-    def _batches(self, clips: Sequence[Clip]) -> Iterator[list[int]]:
-        """Indices of clips that are about as long as each other, the longest first."""
-        positions = [positions_of(clip, self.recogniser) for clip in clips]
-        capacity = self.recogniser.dims.n_text_ctx
-        batch: list[int] = []
-        for index in sorted(range(len(clips)), key=lambda index: (-positions[index], len(clips[index].prompt))):
-            longest = positions[batch[0]] if batch else 0
-            size = self._decoder.bytes_per_row(longest, capacity) * (len(batch) + 1)
-            if batch and (size > self._batch_bytes or positions[index] < _LEAST_SHARE * longest):
-                yield batch
-                batch = []
-            batch.append(index)
-        if batch:
-            yield batch
-
-    def _decoded(self, clips: list[Clip]) -> list[Text]:
-        """Greedy decoding of a batch."""
+    def _together(self) -> int:
         dims = self.recogniser.dims
-        prompts = [prompt_of(clip, self._tokenizer, dims) for clip in clips]
-        most = max(map(len, prompts)) + self.options.max_tokens
-        beside = (BRANCHES - 1) * SIDE if any(clip.draft for clip in clips) else 0
-        features = self.features.of(clips)
+        return max(1, self._batch_bytes // self._decoder.bytes_per_row(dims.n_audio_ctx, dims.n_text_ctx))
+
+    @torch.inference_mode()
+    def _attempt(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+        features = self.features.of([attempt.part for attempt in attempts])
+        sought = {
+            index: search(self._decoder, self.recogniser, features[index], attempt, self.options)
+            for index, attempt in enumerate(attempts)
+            if self.options.searches and attempt.timestamps
+        }
+        plain = [index for index in range(len(attempts)) if index not in sought]
+        for timestamps in (True, False):
+            alike = [index for index in plain if attempts[index].timestamps is timestamps]
+            if alike:
+                texts = self._decoded(
+                    [attempts[index] for index in alike], [features[index] for index in alike], timestamps
+                )
+                sought |= {index: self._outcome(text) for index, text in zip(alike, texts, strict=True)}
+        outcomes = [sought[index] for index in range(len(attempts))]
+        self.decoder_passes += sum(one.decode_tokens + 1 for one in outcomes)
+        return outcomes
+
+    def _decoded(self, attempts: Sequence[Attempt], features: Sequence[Tensor], timestamps: bool) -> list[Text]:
+        """Decode a batch of attempts with one candidate each."""
+        dims, beginnings = self.recogniser.dims, [attempt.beginning for attempt in attempts]
+        most = max(len(one.prompt) for one in beginnings) + self.options.max_tokens
+        beside = (BRANCHES - 1) * SIDE if any(one.drafts for one in beginnings) else 0
         rows = self._decoder.begin(features, min(dims.n_text_ctx, most) + beside)
-        # a clip that was encoded by itself need not be again
-        alone = {row: one for row, one in enumerate(features) if encoded_together(len(one)) == 1}
 
-        def referee(row: int, tokens: list[int]) -> int:
-            if row not in alone:
-                alone[row] = self.features.alone(clips[row])
-            fed = torch.tensor([tokens], device=alone[row].device)
-            logits = self.recogniser.whisper.decoder(fed, alone[row][None])[0, -1]
-            return self._decoder.table.lowest_equal(int(logits.argmax()))
+        def referee(row: int, tokens: list[int]) -> Tensor:
+            fed = torch.tensor([tokens], device=features[row].device)
+            return self.recogniser.whisper.decoder(fed, features[row][None])[0, -1].float()
 
-        drafts = [clip.draft for clip in clips]
-        return decode(self._decoder, rows, prompts, drafts, self.options.max_tokens, self._tokenizer.eot, referee)
+        if timestamps not in self._rules:
+            suppression = self.options.suppress_tokens, self.options.suppress_blank
+            self._rules[timestamps] = Rules(self._tokenizer, timestamps, *suppression)
+        return decode(self._decoder, rows, beginnings, self.options.max_tokens, self._rules[timestamps], referee)
 
-    def _hypothesis(self, text: Text) -> Hypothesis:
+    def _outcome(self, text: Text) -> Outcome:
         ended = text.produced[-1] == self._tokenizer.eot
         tokens = tuple(text.produced[:-1] if ended else text.produced)
-        words = self._tokenizer.decode([token for token in tokens if token < self._tokenizer.eot]).strip()
-        mean = text.log_probability / len(text.produced)
-        return Hypothesis(
-            words, len(text.prompt), len(text.produced) - 1, round(mean, 4), cut_off=not ended, tokens=tokens
+        return Outcome(
+            tokens, ended, text.log_probability, text.no_speech_probability, decode_tokens=len(text.produced) - 1
         )
+
+    @torch.inference_mode()
+    def _detect_language(self, clip: Clip) -> str:
+        tokenizer = self._tokenizer
+        [features] = self.features.of([Part(clip)])
+        sot = torch.full((1, 1), tokenizer.sot, device=features.device)
+        logits = self.recogniser.whisper.decoder(sot, features[None])[0, 0]
+        codes = dict(zip(tokenizer.all_language_tokens, tokenizer.all_language_codes, strict=True))
+        self.decoder_passes += 1
+        return codes[max(codes, key=lambda token: float(logits[token]))]

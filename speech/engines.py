@@ -5,22 +5,23 @@ from .cache import TranscriptCache
 from .ct2 import Ct2Engine
 from .ct2_format import QUANTIZATIONS
 from .engine import Engine
-from .hypothesis import WHISPER_DEFAULTS, DecodeOptions
+from .hypothesis import DecodeOptions
 from .model import Recogniser
 from .transcriber import Transcriber
 
-# How a transcript is decoded, by name. `greedy` is what every strategy uses unless another is asked for.
+# How a call is decoded, by name: as `whisper.transcribe` does, unless another is asked for; one greedy pass with
+# timestamps; as `whisper.transcribe` with 5 beams; and the defaults of openai-whisper's command (whisper.transcribe.cli).
 DECODINGS = {
-    "greedy": DecodeOptions(),
-    "beam": DecodeOptions(beam_size=5),
-    "fallback": DecodeOptions(
-        best_of=WHISPER_DEFAULTS.best_of,
-        temperatures=WHISPER_DEFAULTS.temperatures,
-        compression_ratio_threshold=WHISPER_DEFAULTS.compression_ratio_threshold,
-        log_probability_threshold=WHISPER_DEFAULTS.log_probability_threshold,
-        no_speech_threshold=WHISPER_DEFAULTS.no_speech_threshold,
+    "transcribe": DecodeOptions(),
+    "greedy": DecodeOptions(
+        temperatures=(0.0,),
+        compression_ratio_threshold=None,
+        log_probability_threshold=None,
+        no_speech_threshold=None,
+        continuing=False,
     ),
-    "whisper": WHISPER_DEFAULTS,
+    "beam": DecodeOptions(beam_size=5),
+    "cli": DecodeOptions(language=None, beam_size=5, best_of=5),
 }
 
 

@@ -1,4 +1,4 @@
-"""What a recogniser is given and what it gives back: clips, decoding options, hypotheses."""
+"""What a recogniser is given and what it gives back: clips, decoding options, runs of the decoder, hypotheses."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,20 +6,23 @@ from typing import Any
 import numpy as np
 
 END = -1  # stands for the end mark, which is in no draft
+SECONDS_PER_TICK = 0.02  # Whisper's timestamps are multiples of it
+MODES = ("window", "segment", "text")
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """How a transcript is decoded; names and meanings are those of `whisper.DecodingOptions` and `transcribe`.
+    """How a call is decoded; names, meanings and defaults are those of `whisper.transcribe`.
 
-    By default greedy, no timestamps, and nothing suppressed: a model's output is taken as it is, where openai-whisper
-    suppresses non-speech symbols. Options other than these defaults, `language`, `task` and `max_tokens` are
-    decoded by openai-whisper's own code, one call at a time.
-
-    temperatures: tried in this order until a text passes the thresholds; above 0, tokens are sampled, with a seed
-    that is the call's own. compression_ratio_threshold, log_probability_threshold: a text above the one or below the
-    other is decoded again at the next temperature. no_speech_threshold: a call that is less probably speech, and
-    whose text is below the log-probability threshold, has no text. language: None to detect it.
+    language: what is spoken, or None to detect it. task: "transcribe" or "translate". max_tokens: of one run of the
+    decoder. beam_size, patience: at temperature 0. best_of: samples to choose from at higher ones. length_penalty: of
+    both. temperatures: tried in this order until a text passes the thresholds; above 0, tokens are sampled, seeded by
+    the call. compression_ratio_threshold, log_probability_threshold: a text above the one or below the other is
+    decoded again. no_speech_threshold: a segment that is less probably speech, and whose text is below the
+    log-probability threshold, has no text. timestamps: whether segments are marked with times. suppress_tokens: ids
+    that are never written, "-1" for openai-whisper's list of symbols that are no speech. suppress_blank: no empty
+    text. continuing: go on inside the call where the last whole segment ended, until all audio is heard.
+    condition_on_previous_text: then the text before is the prompt.
     """
 
     language: str | None = "en"
@@ -29,48 +32,50 @@ class DecodeOptions:
     best_of: int | None = None
     patience: float | None = None
     length_penalty: float | None = None
-    temperatures: tuple[float, ...] = (0.0,)
-    compression_ratio_threshold: float | None = None
-    log_probability_threshold: float | None = None
-    no_speech_threshold: float | None = None
-    timestamps: bool = False
-    suppress_tokens: str = ""
-    suppress_blank: bool = False
+    temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    compression_ratio_threshold: float | None = 2.4
+    log_probability_threshold: float | None = -1.0
+    no_speech_threshold: float | None = 0.6
+    timestamps: bool = True
+    suppress_tokens: str = "-1"
+    suppress_blank: bool = True
+    continuing: bool = True
+    condition_on_previous_text: bool = True
 
     @property
-    def plain(self) -> bool:
-        """Whether this is greedy decoding of text alone, which the batched engine does itself."""
-        same = DecodeOptions(self.language, self.task, self.max_tokens)
-        return self == same and self.language is not None
-
-
-# The defaults of openai-whisper's command line (whisper.transcribe.cli)
-WHISPER_DEFAULTS = DecodeOptions(
-    language=None,
-    beam_size=5,
-    best_of=5,
-    temperatures=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
-    compression_ratio_threshold=2.4,
-    log_probability_threshold=-1.0,
-    no_speech_threshold=0.6,
-    timestamps=True,
-    suppress_tokens="-1",
-    suppress_blank=True,
-)
+    def searches(self) -> bool:
+        """Whether several candidates are decoded side by side, which openai-whisper's own code does here."""
+        return bool(self.beam_size or self.best_of)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """What one call hears: `audio` float32 at 16 kHz, shape = (samples,), at most 30 s; `prompt` is earlier text;
-    `prefix` is the beginning of this audio's text, which the decoder goes on from.
+    """What one call hears.
 
-    `draft`: texts, newest first, that this one may be like, as tokens; they make decoding faster and never change it.
+    audio: float32 at 16 kHz, shape = (samples,). Longer than 30 s, it is heard as `whisper.transcribe` hears a file.
+    prompt: text of the audio before. prefix: the beginning of this audio's text, which the decoder goes on from.
+    draft: earlier texts that this one may be like, newest first; they make decoding faster and never change it.
+    mode: "window" for all of the audio; "segment" for one pass, up to where Whisper would go on; "text" for one pass
+    at temperature 0 without timestamps, for strategies that decide themselves where a text ends.
     """
 
     audio: np.ndarray
     prompt: str = ""
     prefix: str = ""
-    draft: tuple[tuple[int, ...], ...] = ()
+    draft: tuple["DraftText", ...] = ()
+    mode: str = "window"
+
+
+@dataclass(frozen=True, slots=True)
+class DraftText:
+    """A text that another may be like.
+
+    tokens: with timestamps. ticks: by how many ticks of 20 ms the audio of the other begins later; its timestamps are
+    lower by so many.
+    """
+
+    tokens: tuple[int, ...]
+    ticks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,39 +88,71 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """The transcript of one call, with the token counts that its workload had.
+class DecoderRun:
+    """One run of the decoder over a part of a clip: an attempt at one temperature, and the work that it was.
 
-    `decode_tokens` counts the decode steps after the prefill, which yields the first token: the text tokens, as the
-    last step yields the end mark. `cut_off` tells that `max_tokens` ended the text. `tokens` are all that were
-    produced, the end mark excluded. `no_speech_probability`, `segments` and `language` are there where the options
-    ask for them; `temperature` is the one that the text was accepted at. `proposals`: where the call was played with a
-    draft, how many of its tokens each decoder pass checked (`draft.proposals`). `stopped`: before its end, by what its
-    words attend to (`attention.stopped`); `tokens` hold what would have followed, too.
+    start_s, audio_s: which part of the clip, in seconds. encoded: whether the encoder ran for it; later attempts use
+    what it gave. prompt_tokens: tokens fed at first. prior_tokens: those of them that are earlier text. tokens: what
+    was chosen, timestamps included, the end mark excluded. ended: by the end mark, not by the limit of tokens.
+    decode_tokens: decode steps after the first pass, which yields the first token. temperature: 0 chooses the most
+    probable token. candidates: texts decoded side by side. proposals: where it was played with a draft, how many of
+    its tokens each pass checked (`draft.proposals`).
     """
 
-    text: str
+    start_s: float
+    audio_s: float
+    encoded: bool
     prompt_tokens: int
+    prior_tokens: int
+    tokens: tuple[int, ...]
+    ended: bool
     decode_tokens: int
-    mean_log_probability: float
-    cut_off: bool
-    tokens: tuple[int, ...] = ()
     temperature: float = 0.0
-    no_speech_probability: float | None = None
-    language: str = ""
-    segments: tuple[Segment, ...] = ()
+    candidates: int = 1
     proposals: tuple[int, ...] = ()
-    stopped: bool = False
-
-    @property
-    def made_tokens(self) -> tuple[int, ...]:
-        """The tokens that decoding had made when it ended or was stopped, the end mark excluded."""
-        return self.tokens[: self.decode_tokens] if self.stopped else self.tokens
 
     @property
     def produced(self) -> tuple[int, ...]:
-        """`made_tokens`, and `END` where decoding came to its end: what a draft of this call is checked against."""
-        return self.made_tokens if self.cut_off or self.stopped else (*self.made_tokens, END)
+        """`tokens`, and `END` where decoding came to its end: what a draft of this run is checked against."""
+        return (*self.tokens, END) if self.ended else self.tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The transcript of one call, and the work that it took.
+
+    text: all of it, without timestamps. runs: every run of the decoder, in order, those that were rejected too.
+    tokens: of the text, with timestamps in ticks of the clip. segments: the text by its timestamps.
+    mean_log_probability: over the accepted tokens. no_speech_probability: of the first segment. temperature: the
+    highest that a text was accepted at. language: as given or detected. heard_s: seconds of the clip after which
+    Whisper would go on. stopped: by what its words attend to, before its end (`attention.stopped`).
+    """
+
+    text: str
+    runs: tuple[DecoderRun, ...] = ()
+    tokens: tuple[int, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    mean_log_probability: float = 0.0
+    no_speech_probability: float | None = None
+    temperature: float = 0.0
+    language: str = ""
+    heard_s: float = 0.0
+    stopped: bool = False
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the limit of tokens ended a run."""
+        return not all(run.ended for run in self.runs) and not self.stopped
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens fed before the first one chosen, all runs together."""
+        return sum(run.prompt_tokens for run in self.runs)
+
+    @property
+    def decode_tokens(self) -> int:
+        """Decode steps, all runs together."""
+        return sum(run.decode_tokens for run in self.runs)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, as `from_dict` takes them and JSON holds them."""
@@ -124,6 +161,9 @@ class Hypothesis:
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "Hypothesis":
         """The inverse of `to_dict`, also after JSON. Raises `TypeError` or `KeyError` for anything else."""
+        runs = tuple(
+            DecoderRun(**{**run, "tokens": tuple(run["tokens"]), "proposals": tuple(run["proposals"])})
+            for run in stored["runs"]
+        )
         segments = tuple(Segment(**segment) for segment in stored["segments"])
-        tuples = {name: tuple(stored[name]) for name in ("tokens", "proposals")}
-        return cls(**{**stored, **tuples, "segments": segments})
+        return cls(**{**stored, "runs": runs, "tokens": tuple(stored["tokens"]), "segments": segments})

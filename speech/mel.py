@@ -1,4 +1,4 @@
-"""Whisper's log-mel spectrogram for a batch of equally long clips, each scaled by its own maximum."""
+"""Whisper's log-mel spectrogram of a call, as `whisper.transcribe` makes it of a file."""
 
 from functools import cache
 
@@ -7,25 +7,25 @@ import torch.nn.functional as F
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
 
+_SILENCE_AFTER = 2 * N_FFT  # samples: all that a frame of the audio can see, and the frames that see some of it
+
 
 def log_mel(audio: Tensor, n_mels: int = 80) -> Tensor:
-    """Log-mel spectrogram of `audio`, shape = (batch, samples), float32 at 16 kHz.
+    """Log-mel spectrogram of `audio`, shape = (samples,), float32 at 16 kHz, with silence after it.
 
-    Returns shape = (batch, n_mels, samples // 160). Equal, clip by clip, to `whisper.log_mel_spectrogram`; that
-    function scales a whole batch by the batch's loudest bin, so a clip's features would depend on its neighbours.
+    Returns shape = (n_mels, samples // 160). Equal to the first frames of
+    `whisper.log_mel_spectrogram(audio, padding=480000)`: the frames of silence beyond, which `transcribe` cuts off, are
+    not computed.
     """
-    spectrum = torch.stft(audio, N_FFT, HOP_LENGTH, window=_window(audio.device), return_complex=True)
+    frames = len(audio) // HOP_LENGTH
+    window = _window(audio.device)
+    spectrum = torch.stft(F.pad(audio, (0, _SILENCE_AFTER)), N_FFT, HOP_LENGTH, window=window, return_complex=True)
     power = spectrum[..., :-1].abs() ** 2
     decades = torch.clamp(mel_filters(audio.device, n_mels) @ power, min=1e-10).log10()
-    floor = decades.amax(dim=(1, 2), keepdim=True) - 8.0
-    return (torch.maximum(decades, floor) + 4.0) / 4.0
+    floored = torch.maximum(decades, decades.max() - 8.0)
+    return ((floored + 4.0) / 4.0)[:, :frames]
 
 
 @cache
 def _window(device: torch.device) -> Tensor:
     return torch.hann_window(N_FFT, device=device)
-
-
-def pad_or_trim(audio: Tensor, samples: int) -> Tensor:
-    """`audio`, shape = (..., n), with zeros appended or the end cut off: shape = (..., samples)."""
-    return F.pad(audio, (0, max(0, samples - audio.shape[-1])))[..., :samples]

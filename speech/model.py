@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 import whisper
-from torch import Tensor
-from whisper.model import AudioEncoder, ModelDimensions, Whisper
+from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.errors import InputError, unknown
@@ -128,17 +126,3 @@ def _load_official(name: str, device: str) -> Recogniser:
 def _file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:
-    """The encoder's output for `mel`, shape = (batch, n_mels, frames), frames even and at most 2 * n_audio_ctx.
-
-    Returns shape = (batch, frames // 2, n_audio_state). For 30 s it is `encoder(mel)`, which refuses other lengths;
-    for less, the same layers see the first positions only.
-    """
-    x = F.gelu(encoder.conv1(mel))
-    x = F.gelu(encoder.conv2(x)).permute(0, 2, 1)
-    x = x + encoder.get_buffer("positional_embedding")[: x.shape[1]].to(x.dtype)
-    for block in encoder.blocks:
-        x = block(x)
-    return encoder.ln_post(x)

@@ -9,13 +9,13 @@ really produced on this call.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..datasets.audio import SAMPLE_RATE
 from ..datasets.recording import Recording
 from .attention import AttendedWord, Attention, stopped
-from .draft import REMEMBERED, proposals
-from .hypothesis import Clip, Hypothesis
+from .decoding.draft import REMEMBERED, with_proposals
+from .hypothesis import SECONDS_PER_TICK, Clip, DraftText, Hypothesis
 from .strategies import Call, Heard, Strategy
 from .transcriber import Progress, Transcriber
 
@@ -121,7 +121,7 @@ def play(
     while running := [(job, generator, call) for job, generator, call in running if call is not None]:
         audience.hear((job, call) for job, _, call in running)
         running = [
-            (job, generator, _advance(job, generator, call, audience.heard[id(job.recording), call], draft))
+            (job, generator, _advance(job, generator, call, audience.heard[id(job.recording), call], audience))
             for job, generator, call in running
         ]
 
@@ -155,17 +155,17 @@ def _advance(
     generator: Generator[Call, Heard, None],
     call: Call,
     result: tuple[Hypothesis, tuple[AttendedWord, ...]],
-    draft: bool,
+    audience: _Audience,
 ) -> Call | None:
     """Put one call on the clock, tell the strategy, and return its next call, or None at the end."""
     hypothesis, words = result
-    if draft:
-        hypothesis = replace(hypothesis, proposals=proposals(_draft(job), hypothesis.produced))
+    if audience.draft:
+        hypothesis = with_proposals(hypothesis, _draft(job, call), audience.engine.timestamp_begin)
     free_at_s = job.played[-1].finish_at_s if job.played else 0.0
     start_s = max(call.arrival_at_s, free_at_s)
     finish_s = start_s + job.service_s(call, hypothesis)
     times_s = tuple(call.start_s + word.at_s for word in words)
-    heard = Heard(hypothesis.text, finish_s, word_times_s=times_s)
+    heard = Heard(hypothesis.text, finish_s, word_times_s=times_s, heard_to_s=call.start_s + hypothesis.heard_s)
     try:
         following = generator.send(heard)
     except StopIteration:
@@ -178,9 +178,13 @@ def _advance(
 
 def _clip(job: Job, call: Call, draft: bool) -> Clip:
     first, last = round(call.start_s * SAMPLE_RATE), round(call.end_s * SAMPLE_RATE)
-    return Clip(job.recording.audio[first:last], call.prompt, call.prefix, _draft(job) if draft else ())
+    drafts = _draft(job, call) if draft else ()
+    return Clip(job.recording.audio[first:last], call.prompt, call.prefix, drafts, call.mode)
 
 
-def _draft(job: Job) -> tuple[tuple[int, ...], ...]:
+def _draft(job: Job, call: Call) -> tuple[DraftText, ...]:
     """What the calls before were heard as, newest first."""
-    return tuple(played.hypothesis.made_tokens for played in job.played[: -REMEMBERED - 1 : -1])
+    return tuple(
+        DraftText(played.hypothesis.tokens, round((call.start_s - played.call.start_s) / SECONDS_PER_TICK))
+        for played in job.played[: -REMEMBERED - 1 : -1]
+    )

@@ -3,30 +3,30 @@
 import math
 from dataclasses import replace
 
-import numpy as np
-from whisper.model import ModelDimensions
 from whisper.tokenizer import Tokenizer
 
-from ..backends.models import Dimensions
-from .hypothesis import Clip, Hypothesis
-from .strategies import Call
-from .transcriber import prompt_of
+from .hypothesis import DecoderRun, Hypothesis
 
 
-def counted_by(
-    tokenizer: Tokenizer, dims: ModelDimensions | Dimensions, call: Call, hypothesis: Hypothesis
-) -> Hypothesis:
-    """`hypothesis` with the token counts that a model of `tokenizer` and `dims` would have had for the same texts.
+def counted_by(tokenizer: Tokenizer, heard_by: Tokenizer, hypothesis: Hypothesis) -> Hypothesis:
+    """`hypothesis` with the token counts that a model of `tokenizer` would have had for the same texts.
 
-    A draft is taken to be accepted as it was, in tokens of the other size.
+    heard_by: the tokenizer of the model that heard. A run's text is as much longer as all the text is; timestamps are as
+    many, and the start marks are the other model's. A draft is taken to be accepted as it was.
     """
-    written = len(tokenizer.encode(" " + hypothesis.text)) if hypothesis.text else 0
-    stopped = hypothesis.stopped  # then one step more was made than is left in the text
-    size = written / len(hypothesis.tokens) if hypothesis.tokens and not stopped else 1.0
-    before = Clip(np.zeros(0, np.float32), call.prompt, call.prefix)
-    return replace(
-        hypothesis,
-        prompt_tokens=len(prompt_of(before, tokenizer, dims)),
-        decode_tokens=max(0, written + stopped - hypothesis.cut_off),
-        proposals=tuple(math.ceil(count * size) for count in hypothesis.proposals),
-    )
+    own = len(heard_by.encode(" " + hypothesis.text)) if hypothesis.text else 0
+    ratio = len(tokenizer.encode(" " + hypothesis.text)) / own if own else 1.0
+
+    def recounted(run: DecoderRun) -> DecoderRun:
+        marks = run.prompt_tokens - run.prior_tokens + len(tokenizer.sot_sequence) - len(heard_by.sot_sequence)
+        prior = round(run.prior_tokens * ratio)
+        times = sum(token >= heard_by.timestamp_begin for token in run.tokens)
+        return replace(
+            run,
+            prompt_tokens=marks + prior,
+            prior_tokens=prior,
+            decode_tokens=round((run.decode_tokens - times) * ratio) + times if run.decode_tokens > times else times,
+            proposals=tuple(math.ceil(count * ratio) for count in run.proposals),
+        )
+
+    return replace(hypothesis, runs=tuple(map(recounted, hypothesis.runs)))

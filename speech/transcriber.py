@@ -12,13 +12,12 @@ from dataclasses import asdict
 
 import numpy as np
 from whisper.audio import SAMPLE_RATE
-from whisper.model import ModelDimensions
 from whisper.tokenizer import Tokenizer
 
 from ..backends.errors import InputError
-from ..backends.models import Dimensions
-from .audio_features import SAMPLES_PER_POSITION, AudioFeatures
+from .audio_features import AudioFeatures
 from .cache import Origin, TranscriptCache
+from .decoding.transcribe import Attempt, Listening, Outcome
 from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .model import Recogniser
 
@@ -42,26 +41,36 @@ class Transcriber(ABC):
     ) -> None:
         self.recogniser = recogniser
         self.options = options or DecodeOptions()
+        check_options(self.options)
         self.computed = 0
         self.decoder_passes = 0
         self.cache = cache
         self.features = AudioFeatures(recogniser)
+        self._tokenizer: Tokenizer = recogniser.tokenizer(self.options.language or "en", self.options.task)
         self._known: dict[str, Hypothesis] = {}
         settings = json.dumps(asdict(self.options), sort_keys=True)
         self._origin = Origin(recogniser.name, recogniser.sha256, version)
-        self._key_prefix = json.dumps([version, recogniser.sha256, recogniser.pads, settings]).encode()
+        self._key_prefix = json.dumps([version, recogniser.sha256, settings]).encode()
+
+    @property
+    def timestamp_begin(self) -> int:
+        """The token of the timestamp 0.00."""
+        return self._tokenizer.timestamp_begin
 
     @abstractmethod
-    def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
-        """The hypotheses of `clips` by index, batch by batch."""
+    def _together(self) -> int:
+        """How many attempts are decoded side by side."""
+
+    @abstractmethod
+    def _attempt(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+        """What decoding gives for each of `attempts`."""
+
+    @abstractmethod
+    def _detect_language(self, clip: Clip) -> str:
+        """The code of the language that is spoken in the first 30 s."""
 
     def transcribe(self, clips: Sequence[Clip], progress: Progress | None = None) -> list[Hypothesis]:
-        """The transcripts of `clips`, in their order. `progress` is told how many of the new ones are done.
-
-        Raises `InputError`, before anything is computed, for a clip that is longer than the model hears.
-        """
-        for clip in clips:
-            self._check_length(clip)
+        """The transcripts of `clips`, in their order. `progress` is told how many of the new ones are done."""
         hashes: dict[int, bytes] = {}
         keys = [self._key(clip, hashes) for clip in clips]
         missing = {key: clip for key, clip in zip(keys, clips, strict=True) if key not in self._known}
@@ -81,36 +90,43 @@ class Transcriber(ABC):
                 progress(done, len(missing))
         return [self._known[key] for key in keys]
 
+    def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
+        """The hypotheses of `clips` by index, as they are done: in each round, what the clips ask for next."""
+        together = self._together() if clips else 0
+        waiting = sorted(range(len(clips)), key=lambda index: (-len(clips[index].audio), len(clips[index].prompt)))
+        begun: list[tuple[int, Listening]] = []  # they come first: what they have encoded is not kept for long
+        while waiting or begun:
+            batch, begun = begun[:together], begun[together:]
+            while waiting and len(batch) < together:
+                index = waiting.pop(0)
+                batch.append((index, self._listening(clips[index])))
+            asked = [(one, one.attempt) for _, one in batch if one.attempt]
+            for (one, _), outcome in zip(asked, self._attempt([attempt for _, attempt in asked]), strict=True):
+                one.take(outcome)
+            done = {index: one.hypothesis() for index, one in batch if not one.attempt}
+            begun += [(index, one) for index, one in batch if one.attempt]
+            if done:
+                yield done
+
+    def _listening(self, clip: Clip) -> Listening:
+        tokenizer = self._tokenizer
+        if self.options.language is None and self.recogniser.whisper.is_multilingual:
+            tokenizer = self.recogniser.tokenizer(self._detect_language(clip), self.options.task)
+        return Listening(clip, tokenizer, self.options, self.recogniser.dims)
+
     def _key(self, clip: Clip, hashes: dict[int, bytes]) -> str:
         digest = hashlib.sha256(self._key_prefix)
-        digest.update(b"\0" + clip.prompt.encode() + b"\0")
-        if clip.prefix:
-            digest.update(b"prefix\0" + clip.prefix.encode() + b"\0")
+        digest.update(b"\0" + json.dumps([clip.mode, clip.prompt, clip.prefix]).encode() + b"\0")
         digest.update(audio_digest(clip.audio, hashes))
         return digest.hexdigest()
 
-    def _check_length(self, clip: Clip) -> None:
-        limit = self.recogniser.dims.n_audio_ctx * SAMPLES_PER_POSITION
-        if len(clip.audio) > limit + 1:  # window edges are rounded to samples, each by itself
-            raise InputError(
-                f"a call of {len(clip.audio) / SAMPLE_RATE:g} s; {self.recogniser.name} hears at most "
-                f"{limit / SAMPLE_RATE:g} s at once; give a shorter window"
-            )
 
-
-def prompt_of(
-    clip: Clip, tokenizer: Tokenizer, dims: ModelDimensions | Dimensions, start: Sequence[int] | None = None
-) -> list[int]:
-    """The tokens that a text begins with. `start`: its marks; by default those of a text without timestamps."""
-    tokens = list(start or tokenizer.sot_sequence_including_notimestamps)
-    # As openai-whisper does: previous text after its own mark, at most half the text context of it.
-    room = dims.n_text_ctx // 2 - 1
-    if clip.prefix:
-        tokens += tokenizer.encode(" " + clip.prefix)[-(room - len(tokens)) :]
-    if not clip.prompt:
-        return tokens
-    earlier = tokenizer.encode(" " + clip.prompt.strip())[-room:]
-    return [tokenizer.sot_prev, *earlier, *tokens]
+def check_options(options: DecodeOptions) -> None:
+    """Raise `InputError` for options that contradict each other."""
+    if not options.temperatures:
+        raise InputError("decoding options: no temperature; expected at least one, for example 0")
+    if min(options.temperatures) < 0:
+        raise InputError(f"decoding options: temperature {min(options.temperatures):g}; expected 0 or more")
 
 
 def audio_digest(audio: np.ndarray, known: dict[int, bytes]) -> bytes:

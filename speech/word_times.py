@@ -12,16 +12,14 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
-from whisper.audio import HOP_LENGTH, SAMPLE_RATE
+from whisper.audio import SAMPLE_RATE
 from whisper.model import Whisper
 from whisper.timing import WordTiming, find_alignment
 
 from ..datasets.recording import Recording, Word
 from .align import HIT
-from .audio_features import SAMPLES_PER_POSITION, positions_of
+from .audio_features import Part, frames_of
 from .hypothesis import Clip
-from .mel import log_mel, pad_or_trim
-from .model import encode
 from .pairing import paired
 from .transcriber import WINDOW_LIMIT_S, Transcriber
 
@@ -115,20 +113,18 @@ class _Aligner:
     """Word times of transcripts."""
 
     def __init__(self, engine: Transcriber) -> None:
-        self._model = _Unpadded(engine.recogniser.whisper)
-        self._recogniser = engine.recogniser
+        self._engine = engine
         self._tokenizer = engine.recogniser.tokenizer(engine.options.language, engine.options.task)
 
     def words(self, clip: Clip, text: str, start_s: float) -> list[Word]:
         """The words of `text` with their times, in seconds of the recording of which `clip` begins at `start_s`."""
         if not text.strip():
             return []
-        samples = positions_of(clip, self._recogniser) * SAMPLES_PER_POSITION
-        audio = pad_or_trim(torch.from_numpy(clip.audio), samples)[None].to(self._model.device)
-        mel = log_mel(audio, self._model.dims.n_mels)[0]
-        tokens = self._tokenizer.encode(" " + text.strip())
-        frames = min(mel.shape[-1], max(2, len(clip.audio) // HOP_LENGTH))
-        found = find_alignment(self._model, self._tokenizer, tokens, mel, frames)  # pyright: ignore[reportArgumentType]
+        [features] = self._engine.features.of([Part(clip)])
+        encoded = _Encoded(self._engine.recogniser.whisper, features)
+        tokens, frames = self._tokenizer.encode(" " + text.strip()), max(2, frames_of(clip))
+        no_mel = torch.empty(0)  # it is encoded
+        found = find_alignment(encoded, self._tokenizer, tokens, no_mel, frames)  # pyright: ignore[reportArgumentType]
         return [Word(text, start_s + first_s, start_s + last_s) for text, first_s, last_s in _whole_words(found)]
 
 
@@ -146,13 +142,13 @@ def _whole_words(pieces: Sequence[WordTiming]) -> list[tuple[str, float, float]]
     return words
 
 
-class _Unpadded:
-    """What `find_alignment` asks of a Whisper, for audio of any length."""
+class _Encoded:
+    """What `find_alignment` asks of a Whisper, for audio that is encoded already."""
 
-    def __init__(self, whisper: Whisper) -> None:
-        self._encoder, self.decoder = whisper.encoder, whisper.decoder
+    def __init__(self, whisper: Whisper, features: Tensor) -> None:
+        self._features, self.decoder = features, whisper.decoder
         self.dims, self.device = whisper.dims, whisper.device
         self.alignment_heads = whisper.get_buffer("alignment_heads")
 
     def __call__(self, mel: Tensor, tokens: Tensor) -> Tensor:
-        return self.decoder(tokens, encode(self._encoder, mel))
+        return self.decoder(tokens, self._features[None])

@@ -1,17 +1,17 @@
 """AlignAtt: the decoder stops where it would attend to the newest audio (Papi et al. 2023, arXiv 2305.11408).
 
 For Whisper from SimulWhisper (Wang & Xu 2024, arXiv 2406.10052): what is committed is the decoder's forced prefix, so
-a step decodes new words only. The oldest audio leaves the window together with the words that attend to it.
+a step decodes new words only; as there, in one pass at temperature 0 without timestamps, for the policy says itself
+where a text ends. The oldest audio leaves the window together with the words that attend to it.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from whisper.audio import SAMPLE_RATE
 
 from .base import Call, Heard, checked_step
-from .sequential import words_before
 from .steps import Steps
 
 MARGIN_S = 0.5  # SimulStreaming's frame threshold: 25 frames of 20 ms
@@ -54,8 +54,16 @@ class AlignAtt:
             start_s = max(kept_from_s, piece.end_s - self.window_s)
             inside = inside[words_before(start_s, [at_s for _, at_s in inside]) :]
             margin_s = 0.0 if piece.end_s >= duration_s else self.margin_s
-            heard = yield Call(start_s, piece.end_s, prefix=" ".join(word for word, _ in inside), margin_s=margin_s)
+            before = " ".join(word for word, _ in inside)
+            heard = yield Call(start_s, piece.end_s, prefix=before, margin_s=margin_s, mode="text")
             words = heard.text.split()
             inside += zip(words, heard.word_times_s, strict=True)
             heard.commit(words)
             piece = steps.next(heard.ready_at_s)
+
+
+def words_before(cut_s: float, times_s: Sequence[float]) -> int:
+    """How many words come before a cut, given their times: so many that the fewest times contradict it."""
+    after = np.array([time_s > cut_s for time_s in times_s], dtype=int)
+    wrong = np.concatenate([[0], np.cumsum(after)]) + np.concatenate([np.cumsum(1 - after[::-1])[::-1], [0]])
+    return int(np.argmin(wrong))

@@ -17,7 +17,8 @@ class Call:
     It can begin when `end_s` has been spoken, or at `known_at_s` if only then it was clear where to cut. `prompt` is
     earlier text. `prefix` is text of this very audio that is already committed: the decoder goes on from it. With
     `margin_s`, words are timed by cross-attention, and the decoder stops at the first that attends to the last
-    `margin_s` of the audio.
+    `margin_s` of the audio. `mode` says how much of the audio Whisper hears (`hypothesis.Clip`): all of the "window",
+    one "segment", or one "text" without timestamps, which is what a call with a prefix or a margin is.
     """
 
     start_s: float
@@ -26,6 +27,7 @@ class Call:
     prefix: str = ""
     margin_s: float | None = None
     known_at_s: float = 0.0
+    mode: str = "window"
 
     @property
     def arrival_at_s(self) -> float:
@@ -38,6 +40,7 @@ class Heard:
     """The transcript of a call, and the words that the strategy commits on having it.
 
     `word_times_s`: for each word of `text` when it was spoken, in seconds of the recording; empty unless asked for.
+    `heard_to_s`: the second of the recording from which on Whisper would hear more.
     """
 
     text: str
@@ -45,6 +48,7 @@ class Heard:
     committed: list[str] = field(default_factory=list)
     word_times_s: tuple[float, ...] = ()
     interim: tuple[str, ...] = ()
+    heard_to_s: float = 0.0
 
     def commit(self, words: Sequence[str]) -> None:
         """Show `words` for good, in this order, at `ready_at_s`."""

@@ -9,7 +9,7 @@ from .base import Strategy
 from .disjoint import Disjoint
 from .overlapping import Overlapping
 from .prompted import Prompted
-from .sequential import Sequential
+from .sequential import Offline, Sequential
 from .sliding import Sliding
 from .vad import Vad
 
@@ -32,6 +32,7 @@ _STRATEGIES: dict[str, StrategyKind] = {
     "vad": Vad,
     "alignatt": AlignAtt,
     "sequential": Sequential,
+    "offline": Offline,
 }
 # Those that hear their window again at every step; for the others a step is no setting.
 STEPPING = ("sliding", "alignatt")

@@ -10,7 +10,9 @@ same few readings from window to window: what differs from the last text is ofte
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from ..hypothesis import SECONDS_PER_TICK, DraftText, Hypothesis
 
 REMEMBERED = 4  # texts of earlier windows that make a draft; more than these save no further passes
 BRANCHES = 3  # continuations that a pass checks: the likeliest to its end, the others for `SIDE` tokens
@@ -86,6 +88,15 @@ def _match(tokens: Sequence[int], produced: Sequence[int], end: int) -> int:
     return next((n for n in range(limit) if tokens[end - n] != produced[-1 - n]), limit)
 
 
+def shifted(tokens: Sequence[int], ticks: int, timestamp_begin: int) -> tuple[int, ...]:
+    """`tokens` as they would be written by who hears the same from `ticks` of 20 ms later on.
+
+    Timestamps fall by so many, and not below 0.
+    """
+    first, moved = timestamp_begin, timestamp_begin + ticks
+    return tuple(token if token < first else max(first, token - moved + first) for token in tokens)
+
+
 def accepted_of(proposal: Sequence[int], produced: Sequence[int]) -> int:
     """How many proposed tokens a pass confirms, given what greedy decoding produces from there on."""
     pairs = zip(proposal, produced, strict=False)
@@ -107,3 +118,15 @@ def proposals(draft: Sequence[Sequence[int]], produced: Sequence[int], budget: i
         done += most + 1
         following.follow(produced[: min(done, len(produced))], accepted.index(most), most)
     return tuple(sizes)
+
+
+def with_proposals(hypothesis: Hypothesis, drafts: Sequence[DraftText], timestamp_begin: int) -> Hypothesis:
+    """The hypothesis as the work that it is with earlier texts as drafts: those of its runs that choose, not sample."""
+    runs = []
+    for run in hypothesis.runs:
+        if run.temperature == 0 and run.candidates == 1:
+            ticks = round(run.start_s / SECONDS_PER_TICK)
+            texts = [shifted(text.tokens, text.ticks + ticks, timestamp_begin) for text in drafts]
+            run = replace(run, proposals=proposals(texts, run.produced))
+        runs.append(run)
+    return replace(hypothesis, runs=tuple(runs))

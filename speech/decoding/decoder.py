@@ -2,8 +2,7 @@
 
 The weights are those of openai-whisper's modules, the arithmetic is theirs (whisper.model), the layout is not: new
 tokens of all rows are packed, so that no matrix product sees padding; keys and values are written in place, head by
-head, as attention reads them; those of the audio are computed once; and logits are computed only where asked for, once
-for equal rows of the token table.
+head, as attention reads them; those of the audio are computed once; and logits are computed only where asked for.
 """
 
 import math
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
 from .encoder import fused, linear_of, product_for, projections
-from .token_table import table_of
 
 Sides = tuple[int, Sequence[Sequence[int]]]  # after how many of a row's new tokens they begin; continuations
 
@@ -69,7 +67,6 @@ class Decoder:
     def __init__(self, model: Whisper) -> None:
         self.module = model.decoder
         self.dims = model.dims
-        self.table = table_of(model.decoder.token_embedding)
         self._layers = [_Layer.of(block) for block in model.decoder.blocks]
         self._product = product_for(self.module.token_embedding.weight)
 
