@@ -1,4 +1,4 @@
-"""The bundled recordings: two halves, small enough, words where their times say, and none of pocket's training text."""
+"""The bundled recordings: two halves, small enough, words where their times say."""
 
 import itertools
 import json
@@ -13,19 +13,9 @@ from earspan.backends.errors import InputError
 from earspan.datasets import SAMPLE_RATE, Entry, Recording, Word, open_dataset
 from earspan.datasets.synthesis import Utterance, Voice
 from earspan.datasets.talks import babble, build
-from earspan.speech.pocket import corpus, natural
-from earspan.speech.pocket.text import TextSource
-
-from ..installed import needs_natural_text
 
 TALKS = open_dataset("talks")
 FOLDER = TALKS.path.parent
-CARD = (FOLDER / "README.md").read_text(encoding="utf-8")
-# The only words of the texts that `pocket` is not taught.
-STRANGE_NAMES = {"margaret", "silva"}
-# The two corpora of grammar that `pocket` heard (LOG.md), as (share of lists, shards, sentences a shard): 20 minutes
-# hold at most 522 sentences of the first, 494 of the second.
-CORPORA = ((0.3, 120, 530), (corpus.LIST_SHARE, 50, 500))
 
 
 def loaded(*names: str) -> list[Recording]:
@@ -34,7 +24,7 @@ def loaded(*names: str) -> list[Recording]:
 
 @pytest.fixture(scope="module")
 def clean() -> list[Recording]:
-    """One of each synthesiser, and one voice that training never heard: decoding all takes long."""
+    """One of each synthesiser, and one more voice: decoding all takes long."""
     return loaded("machines-that-listen", "the-night-train", "a-room-for-two")
 
 
@@ -160,48 +150,10 @@ def test_noise_is_as_far_below_the_speech_as_planned(noisy: list[Recording]):
         assert 10 * np.log10(speech) - power_db(alone) == pytest.approx(surroundings.snr_db, abs=2.0)
 
 
-def test_every_word_but_a_few_names_is_one_that_training_can_teach():
-    spoken = {word for entry in TALKS for word in words_of(entry.text)}
-    assert spoken - natural.vocabulary() == STRANGE_NAMES
-    assert len(spoken) >= 1300
-
-
-def test_two_texts_are_full_of_words_that_only_context_can_spell():
-    alike = frozenset[str]().union(*natural.homophone_groups())
-    shares = {entry.id: np.mean([word in alike for word in words_of(entry.text)]) for entry in TALKS}
-    assert min(shares["the-county-fair"], shares["a-sailors-tale"]) > 0.25
-    assert np.median(list(shares.values())) < 0.15
-
-
-@pytest.fixture(scope="module")
-def training_sentences() -> set[str]:
-    return {
-        sentence
-        for list_share, shards, sentences in CORPORA
-        for number in range(shards)
-        for source in [TextSource(corpus.SEED * 1000 + number, list_share)]
-        for _ in range(sentences)
-        for sentence in sentences_of(source.sentence())
-    }
-
-
 def long_sentences() -> set[str]:
     """Two or three words ("And then?") may well be said by chance."""
     spoken = {sentence for entry in TALKS for sentence in sentences_of(entry.text)}
     return {sentence for sentence in spoken if len(sentence.split()) > 3}
-
-
-def test_no_sentence_is_in_the_training_text(training_sentences: set[str]):
-    assert not long_sentences() & training_sentences
-    assert len(training_sentences) > 50_000
-
-
-@needs_natural_text
-def test_no_sentence_is_in_the_natural_training_text():
-    texts = itertools.chain(natural.natural_sentences(), *natural.running_text())
-    natural_text = {sentence for text in texts for sentence in sentences_of(text)}
-    assert not long_sentences() & natural_text
-    assert len(natural_text) > 10_000
 
 
 def test_no_sentence_of_the_babble_is_in_the_texts():
@@ -210,54 +162,9 @@ def test_no_sentence_of_the_babble_is_in_the_texts():
     assert not long_sentences() & {sentence for line in lines for sentence in sentences_of(line)}
 
 
-def test_three_of_the_voices_were_never_heard_in_training():
-    trained = {f"flite:{name}" for name in corpus.FLITE_VOICES}
-    trained |= {f"espeak:{name}" for name in (*corpus.PLAIN_VOICES, *corpus.NAMED_VOICES)}
-    assert TALKS.speakers - trained == set(corpus.UNSEEN_VOICES)
-    assert not {voice.name for voice in babble.TALKERS} & TALKS.speakers
-
-
 def test_the_folder_states_its_licence():
     assert TALKS.licence
     assert (FOLDER / "LICENSE").is_file()
-
-
-def test_the_card_lists_the_recordings():
-    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in CARD.splitlines() if line[:1] == "|"]
-    listed = {row[0]: row[1:] for row in rows if row[0] in {entry.id for entry in TALKS}}
-    assert listed == {entry.id: card_cells(entry) for entry in TALKS}
-
-
-def card_cells(entry: Entry) -> list[str]:
-    match surroundings_of(entry):
-        case build.Room(rt60_s, direct_db, snr_db):
-            noise = f"room of {rt60_s:g} s, {direct_db:g} dB; pink noise, {snr_db:g} dB"
-        case build.Crowd(talkers, snr_db):
-            noise = f"babble of {talkers}, {snr_db:g} dB"
-        case None:
-            noise = "none"
-    alike = frozenset[str]().union(*natural.homophone_groups())
-    words = words_of(entry.text)
-    return [
-        str(entry.condition),
-        str(entry.speaker),
-        "**no**" if entry.speaker in corpus.UNSEEN_VOICES else "yes",
-        f"{entry.duration_s:.0f}",
-        str(len(entry.text.split())),
-        str(sum(word in alike for word in words)),
-        noise,
-    ]
-
-
-def test_the_card_counts_right():
-    words = [word for entry in TALKS for word in words_of(entry.text)]
-    alike = frozenset[str]().union(*natural.homophone_groups())
-    strange = [word for word in words if word not in natural.vocabulary()]
-    assert f"| 16, of {min(e.duration_s for e in TALKS):.0f} to {max(e.duration_s for e in TALKS):.0f} s; " in CARD
-    assert f"{TALKS.audio_s / 60:.1f} minutes; {len(words):,} words |" in CARD
-    assert f"| distinct words | {len(set(words)):,} |" in CARD
-    assert f"| out of vocabulary | {len(set(strange))} words, said {len(strange)} times" in CARD
-    assert f"| homophones | {sum(word in alike for word in words):,} words" in CARD
 
 
 def planted(sentence: str, voice: Voice) -> Utterance:

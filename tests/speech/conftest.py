@@ -1,15 +1,10 @@
-"""Small Whispers with random weights, real modules and tokenizers, and what the training recipe needs to be tried."""
+"""Small Whispers with random weights, real modules and tokenizers."""
 
-import dataclasses
-import json
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from earspan.speech.model import Recogniser
-from earspan.speech.pocket import batches, learner, train
 from whisper.model import ModelDimensions, Whisper
 
 ENGLISH, MULTILINGUAL = 51_864, 51_865
@@ -55,32 +50,3 @@ def tiny_recogniser() -> TinyRecogniser:
         return Recogniser("tiny-random", _tiny_whisper(**sizes), "0" * 64, pads)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One shard of two recordings of noise, 8 s and 5 s, with a word in every half second."""
-    folder = tmp_path_factory.mktemp("recipe")
-    rng = np.random.default_rng(2)
-    records, start = [], 0
-    for seconds, words in (
-        (8, "The storm took seven boats and no one in the city knew why then."),
-        (5, "I see the sea."),
-    ):
-        timed = [(word, 0.5 * n + 0.1, 0.5 * n + 0.5) for n, word in enumerate(words.split())]
-        records.append({"start": start, "samples": seconds * 16_000, "voice": "noise", "words": timed})
-        start += seconds * 16_000
-    np.save(folder / "shard-0000.npy", (3000 * rng.standard_normal(start)).astype(np.int16))
-    (folder / "shard-0000.json").write_text(json.dumps(records))
-    return folder
-
-
-@pytest.fixture
-def small_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same recipe with a smaller model and two crops a step."""
-    sizes = {
-        f"n_{part}_{what}": n for part in ("audio", "text") for what, n in (("state", 32), ("head", 2), ("layer", 1))
-    }
-    for module in (batches, learner, train):
-        monkeypatch.setattr(module, "DIMS", dataclasses.replace(batches.DIMS, **sizes))
-    monkeypatch.setattr(batches, "BATCH_S", dict.fromkeys(batches.PARTS, 3.0))
