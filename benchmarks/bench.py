@@ -170,7 +170,12 @@ def run(args: argparse.Namespace) -> int:
     for backend, planned in zip(backends, spans, strict=True):
         if planned.span_s is not None:
             setting = _Setting(args.strategy, planned.span_s, step_of(args.strategy, args.step), backend.name)
-            hear(f"live on {backend.name}, {planned.span_s:g} s", live, setting, service_time(backend, dims, Dimensions.of(recogniser.dims), args))
+            hear(
+                f"live on {backend.name}, {planned.span_s:g} s",
+                live,
+                setting,
+                service_time(backend, dims, Dimensions.of(recogniser.dims), args),
+            )
 
     meta = _meta(args, timed_as, recogniser, dataset, recordings, live, failed)
     meta["backends"] = [planned_row(b, s, dims, args) for b, s in zip(backends, spans, strict=True)]

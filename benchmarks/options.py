@@ -73,7 +73,11 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
     add("--engine", default="torch", metavar="NAME", help="torch, ct2-int8, ct2-float32, ... (default: torch)")
     add("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 or mps (default: cpu)")
     add("--precision", default="auto", help="fp32, fp16, bf16; auto: fp32 on cpu, fp16 on cuda and mps (default: auto)")
-    add("--decoding", default="transcribe", help="transcribe, greedy, beam or cli (default: transcribe, as openai-whisper)")
+    add(
+        "--decoding",
+        default="transcribe",
+        help="transcribe, greedy, beam or cli (default: transcribe, as openai-whisper)",
+    )
     add("--language", default="en", help="what is spoken, for multilingual models; auto: detect (default: en)")
     add("--task", default="transcribe", choices=("transcribe", "translate"), help="default: transcribe")
     add("--draft", action="store_true", help="check the text of the window before instead of decoding it again")

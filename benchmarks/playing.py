@@ -187,6 +187,8 @@ def what_was_run(args: argparse.Namespace, timed_as: str, recogniser: Recogniser
         "command": command_typed(),
         "model": recogniser.name,
         "model_sha256": recogniser.sha256,
+        "model_source": recogniser.source,
+        "model_digest": recogniser.digest,
         "engine": args.engine,
         "precision": recogniser.precision,
         "decoding": args.decoding,

@@ -88,7 +88,7 @@ class Attention:
     def _key_prefix(self) -> bytes:
         model = self._recogniser
         precision = [] if model.precision == "fp32" else [model.precision]
-        return json.dumps(["attention", _VERSION, model.sha256, self._heads, *precision]).encode()
+        return json.dumps(["attention", _VERSION, model.digest or model.sha256, self._heads, *precision]).encode()
 
     def words(self, clips: Sequence[Clip], texts: Sequence[str]) -> list[tuple[AttendedWord, ...]]:
         """For each clip the words of its text, with the moments they attend to. A clip's prefix is read before them."""

@@ -10,7 +10,7 @@ from .model import Recogniser
 from .transcriber import Transcriber
 
 # How a call is decoded, by name: as `whisper.transcribe` does, unless another is asked for; one greedy pass with
-# timestamps; as `whisper.transcribe` with 5 beams; and the defaults of openai-whisper's command (whisper.transcribe.cli).
+# timestamps; as `whisper.transcribe` with 5 beams; the defaults of openai-whisper's command (whisper.transcribe.cli).
 DECODINGS = {
     "transcribe": DecodeOptions(),
     "greedy": DecodeOptions(

@@ -1,8 +1,5 @@
-"""Whisper models: openai-whisper's own classes and loader, and an encoder pass that needs no padding to 30 s."""
+"""Whisper models: openai-whisper's own classes and our loader."""
 
-import hashlib
-import os
-import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,21 +9,28 @@ from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.errors import InputError, unknown
+from ..backends.models import DIMENSIONS, Dimensions
 from .precision import chosen_dtype, hold, precision_name
+from .weights.checkpoint import read_checkpoint, tensor_digest
+from .weights.locate import Located, located
+from .weights.sources import official_by_content, officials
+from .weights.store import file_sha256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recogniser:
-    """A loaded Whisper. `pads` tells whether it must be given 30 s whatever the length of the audio.
+    """A loaded Whisper.
 
-    `merged`: how many of the first tokens it writes with, where it does not know them all.
+    sha256: of the file it was read from.
+    source: where its weights came from.
+    digest: over its tensors: the same for every conversion of one Whisper.
     """
 
     name: str
     whisper: Whisper
     sha256: str
-    pads: bool
-    merged: int | None = None
+    source: str = ""
+    digest: str = ""
 
     @property
     def dims(self) -> ModelDimensions:
@@ -55,58 +59,44 @@ class Recogniser:
 
 def model_names() -> list[str]:
     """Names that `load_recogniser` takes, besides paths of checkpoints in openai-whisper's format."""
-    return whisper.available_models()
+    return list(officials())
 
 
 def load_recogniser(name: str, device: str = "cpu", precision: str = "auto") -> Recogniser:
     """Load an official Whisper by name, or a checkpoint file in openai-whisper's format.
 
-    Official weights come from openai-whisper's own cache or download. Raises `InputError` for an unknown name,
-    for weights that are neither present nor to be had, for a file that is no Whisper checkpoint, and for a device or
-    a precision that there is not (see `precision.chosen_dtype`).
+    Official weights are taken from this machine or fetched (see `weights.locate.located`). Raises `InputError` for an
+    unknown name, for weights that are neither present nor to be had, for a file that is no Whisper checkpoint, and for
+    a device or a precision that there is not (see `precision.chosen_dtype`).
     """
     dtype = chosen_dtype(precision, device)
-    recogniser = _load(name, device)
-    hold(recogniser.whisper, dtype)
-    return recogniser
+    found = located(name) if name in officials() else _file(name)
+    checkpoint = read_checkpoint(found.path)
+    digest = found.digest or tensor_digest(checkpoint)
+    model = Whisper(ModelDimensions(**checkpoint.dims.to_dict()))
+    model.load_state_dict(checkpoint.tensors)
+    known = name if name in officials() else official_by_content(found.sha256, digest)
+    if known:  # otherwise openai-whisper's default: every head of the later half
+        model.set_alignment_heads(whisper._ALIGNMENT_HEADS[known])
+    hold(model.to(device).eval(), dtype)
+    short = name if name in officials() else found.path.stem
+    return Recogniser(short, model, found.sha256, source=found.source, digest=digest)
 
 
-def _load(name: str, device: str) -> Recogniser:
-    if name in whisper.available_models():
-        return _load_official(name, device)
+def checkpoint_dims(name: str) -> Dimensions | None:
+    """The dimensions of an official Whisper or of a checkpoint file; None for any other name."""
+    if name in DIMENSIONS:
+        return DIMENSIONS[name]
+    return read_checkpoint(Path(name)).dims if Path(name).is_file() else None
+
+
+def _file(name: str) -> Located:
     path = Path(name)
-    if not path.is_file():
-        if path.suffix or len(path.parts) > 1:
-            raise InputError(f"{name}: no such checkpoint; known models: {', '.join(model_names())}")
-        raise unknown("model", name, model_names())
-    try:
-        model = whisper.load_model(str(path), device=device)
-    except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{name}: not a checkpoint in openai-whisper's format ({reason})") from error
-    return Recogniser(path.stem, model.eval(), _file_sha256(path), pads=True)
-
-
-def checkpoint_dims(name: str) -> ModelDimensions | None:
-    """The dimensions of a checkpoint file; None for any other name."""
-    if Path(name).is_file():
-        return load_recogniser(name).dims
-    return None
-
-
-def _load_official(name: str, device: str) -> Recogniser:
-    cache = Path(os.getenv("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
-    try:
-        model = whisper.load_model(name, device=device, download_root=str(cache))
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(
-            f"the weights of {name!r} are not in {cache} and could not be downloaded ({reason}); put the .pt file there"
-        ) from error
-    url = whisper._MODELS[name]
-    return Recogniser(name, model.eval(), url.split("/")[-2], pads=True)  # the URL holds the file's SHA-256
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if path.is_file():
+        try:
+            return Located(path, "file", file_sha256(path), digest="", ct2=None)
+        except OSError as error:
+            raise InputError(f"{name}: cannot be read ({error.strerror}); type another file") from error
+    if path.suffix or len(path.parts) > 1:
+        raise InputError(f"{name}: no such checkpoint; known models: {', '.join(model_names())}")
+    raise unknown("model", name, model_names())

@@ -11,8 +11,8 @@ from .hypothesis import DecoderRun, Hypothesis
 def counted_by(tokenizer: Tokenizer, heard_by: Tokenizer, hypothesis: Hypothesis) -> Hypothesis:
     """`hypothesis` with the token counts that a model of `tokenizer` would have had for the same texts.
 
-    heard_by: the tokenizer of the model that heard. A run's text is as much longer as all the text is; timestamps are as
-    many, and the start marks are the other model's. A draft is taken to be accepted as it was.
+    heard_by: the tokenizer of the model that heard. A run's text is as much longer as all the text is; timestamps are
+    as many, and the start marks are the other model's. A draft is taken to be accepted as it was.
     """
     own = len(heard_by.encode(" " + hypothesis.text)) if hypothesis.text else 0
     ratio = len(tokenizer.encode(" " + hypothesis.text)) / own if own else 1.0

@@ -50,7 +50,9 @@ class Transcriber(ABC):
         self._known: dict[str, Hypothesis] = {}
         settings = json.dumps(asdict(self.options), sort_keys=True)
         self._origin = Origin(recogniser.name, recogniser.sha256, version)
-        self._key_prefix = json.dumps([version, recogniser.sha256, settings]).encode()
+        # two sources of one Whisper give the same texts
+        weights = recogniser.digest or recogniser.sha256
+        self._key_prefix = json.dumps([version, weights, settings]).encode()
 
     @property
     def timestamp_begin(self) -> int:

@@ -10,7 +10,6 @@ from torch import Tensor
 from whisper.decoding import (
     BeamSearchDecoder,
     DecodingOptions,
-    DecodingResult,
     DecodingTask,
     Inference,
     MaximumLikelihoodRanker,

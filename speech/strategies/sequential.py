@@ -1,7 +1,7 @@
 """Whisper's own long form, window by window: hear one, go on where its last whole segment ended, and so on.
 
-What is heard next begins where openai-whisper's `transcribe` would go on, by the timestamps that the model wrote. It is a
-reference for the other strategies, as no word is cut; but its words come a window late. `offline` hears the whole
+What is heard next begins where openai-whisper's `transcribe` would go on, by the timestamps that the model wrote. It is
+a reference for the other strategies, as no word is cut; but its words come a window late. `offline` hears the whole
 recording in one call.
 """
 

@@ -1,0 +1,172 @@
+"""Weights kept in the user's cache: one folder for each model and source, which appears whole or not at all.
+
+A folder holds the checkpoint in openai-whisper's format, CTranslate2's files where the source had them, and a manifest
+with the size and SHA-256 of each file. It is made beside its place and then renamed into it, so that processes that
+store the same weights at once do not see each other's halves.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ...backends.errors import InputError
+from .sources import cache_home, sources_of
+
+_MANIFEST = "manifest.json"
+_DRAFT, _OLD = ".draft-", ".old-"
+_ABANDONED_AFTER_S = 6 * 3600.0  # a process that was killed cannot tidy up; nobody fetches for longer
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """size_bytes and sha256 of a file when it was stored."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One Whisper from one source.
+
+    folder: where it lies.
+    model, source: what it is, and where it came from.
+    digest: over its tensors.
+    files: by name below `folder`; none where the manifest cannot be read.
+    """
+
+    folder: Path
+    model: str
+    source: str
+    digest: str
+    files: dict[str, StoredFile]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file in openai-whisper's format."""
+        return self.folder / f"{self.model}.pt"
+
+    @property
+    def ct2(self) -> Path | None:
+        """The folder in CTranslate2's format; None where the source had none."""
+        return self.folder / "ct2" if "ct2/model.bin" in self.files else None
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files.values())
+
+
+def weights_folder() -> Path:
+    """`$EARSPAN_WEIGHTS`, or `earspan/weights` in the user's cache."""
+    return Path(os.getenv("EARSPAN_WEIGHTS") or cache_home() / "earspan" / "weights")
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stored(model: str) -> list[Stored]:
+    """What the store has of a model, sources of first choice first; whether it is whole, `problem` says."""
+    folders = {source.name: weights_folder() / model / source.name for source in sources_of(model)}
+    return [_read(folder, model, name) for name, folder in folders.items() if folder.is_dir()]
+
+
+def _read(folder: Path, model: str, source: str) -> Stored:
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        files = {name: StoredFile(**file) for name, file in manifest["files"].items()}
+        return Stored(folder, model, source, str(manifest["digest"]), files)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Stored(folder, model, source, "", {})
+
+
+def problem(kept: Stored, *, hashed: bool) -> str | None:
+    """What is wrong with stored weights; None if nothing is. Without `hashed`, only sizes are looked at."""
+    if kept.checkpoint.name not in kept.files:
+        return f"{kept.folder / _MANIFEST} is damaged"
+    for name, file in kept.files.items():
+        path = kept.folder / name
+        try:
+            size_bytes = path.stat().st_size
+            if size_bytes != file.size_bytes:
+                return f"{path} has {size_bytes:,} bytes of {file.size_bytes:,}"
+            if hashed and file_sha256(path) != file.sha256:
+                return f"{path} has not the SHA-256 that it had when it was stored"
+        except OSError as error:
+            return f"{path}: {error.strerror or error}"
+    return None
+
+
+def damaged(kept: Stored, reason: str) -> InputError:
+    """What to say of stored weights that are not whole."""
+    return InputError(f"{reason}; type earspan weights fetch {kept.model}, which replaces it")
+
+
+@contextmanager
+def draft() -> Iterator[Path]:
+    """An empty folder in the store, gone at the end. Raises `InputError` for whatever the file system refuses."""
+    root = weights_folder()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
+        folder = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=root))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"{root}: cannot keep weights there ({error.strerror or error}); "
+            "make room or set EARSPAN_WEIGHTS to a folder that can be written to"
+        ) from error
+
+
+def _sweep(root: Path) -> None:
+    for path in root.iterdir():
+        if path.name.startswith((_DRAFT, _OLD)) and time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def publish(entry: Path, model: str, source: str, digest: str) -> Stored:
+    """Move a complete folder below a `draft` to its place in the store; another process's that is whole may stay."""
+    files = {
+        path.relative_to(entry).as_posix(): StoredFile(path.stat().st_size, file_sha256(path))
+        for path in sorted(entry.rglob("*"))
+        if path.is_file()
+    }
+    manifest = {"model": model, "source": source, "digest": digest, "files": {n: asdict(f) for n, f in files.items()}}
+    (entry / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    place = weights_folder() / model / source
+    place.parent.mkdir(exist_ok=True)
+    while True:
+        try:
+            entry.rename(place)
+            return _read(place, model, source)
+        except OSError:
+            there = _read(place, model, source)
+            if not place.is_dir():
+                raise
+            if problem(there, hashed=True) is None:
+                return there
+            discard(there)
+
+
+def discard(kept: Stored) -> None:
+    """Take weights out of the store; nothing happens if they are gone."""
+    away = weights_folder() / f"{_OLD}{os.getpid()}-{time.monotonic_ns()}"
+    try:
+        kept.folder.rename(away)
+    except FileNotFoundError:  # another process was faster
+        return
+    except OSError as error:
+        raise InputError(f"{kept.folder}: cannot be replaced ({error.strerror}); delete it by hand") from error
+    shutil.rmtree(away, ignore_errors=True)
