@@ -25,12 +25,7 @@ from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .model import Recogniser
 from .transcriber import Transcriber
 
-<<<<<<< HEAD
-CALIBRATED = Path(__file__).with_name("alignment_heads.json")
 _VERSION = 2
-=======
-_VERSION = 1
->>>>>>> purge
 _MEDIAN = 7  # frames: openai-whisper's medfilt_width
 _REWIND_S = 4.0  # SimulWhisper gives a step up that jumps back more than 200 frames
 _TOGETHER = 8  # clips

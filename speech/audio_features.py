@@ -23,19 +23,11 @@ from .hypothesis import Clip
 from .mel import log_mel
 from .model import Recogniser
 
-<<<<<<< HEAD
 FRAMES_PER_POSITION = 2  # mel frames of 10 ms that make one encoder position
 SECONDS_PER_FRAME = HOP_LENGTH / SAMPLE_RATE
 SECONDS_PER_POSITION = FRAMES_PER_POSITION * SECONDS_PER_FRAME
 _Name = TypeVar("_Name")
 _REMEMBERED_BYTES = 64 << 20  # 27 parts for tiny.en: what many live streams call at once; as much of spectrograms
-=======
-SAMPLES_PER_POSITION = 320  # one encoder position: two 10 ms mel frames
-SECONDS_PER_POSITION = SAMPLES_PER_POSITION / SAMPLE_RATE
-_SHORTEST_S = 0.5  # shorter audio is padded to this: below it a convolution sees mostly edges
-_ENCODED_TOGETHER_S = 30.0  # seconds of audio: larger encoder batches leave the processor's caches
-_REMEMBERED_BYTES = 24 << 20  # 10 windows of 30 s of tiny.en: what eight live streams call at once
->>>>>>> purge
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,14 +25,8 @@ from .transcriber import WINDOW_LIMIT_S, Progress, Transcriber
 
 __all__ = ["WINDOW_LIMIT_S", "Clip", "DecodeOptions", "Engine", "Hypothesis", "Progress"]
 
-<<<<<<< HEAD
 ENGINE_VERSION = "5"  # raise it when the same call may give another text
 _BATCH_BYTES = 512 << 20  # for keys and values: 25 attempts of tiny.en, 10 of base
-=======
-ENGINE_VERSION = "4"  # raise it when the same call may give another text
-_BATCH_BYTES = 192 << 20  # 2.7 times as many bytes took 2 to 8 % less time, and more memory
-_LEAST_SHARE = 0.75  # of the longest clip of a batch: below it masked keys cost more than a batch of its own
->>>>>>> purge
 
 
 class Engine(Transcriber):

@@ -1,1 +1,1 @@
-"""From audio features to text: the encoder and decoder for inference, token rules, batches, whisper.transcribe's loop."""
+"""From audio to text: encoder and decoder for inference, rules of tokens, batches, whisper.transcribe's loop."""

@@ -1,9 +1,9 @@
 """`whisper.transcribe`, one clip at a time and as data: what to decode next, and what to make of it.
 
 A clip is heard part by part, as openai-whisper's loop does (whisper/transcribe.py): up to 30 s are decoded; a text
-that repeats itself or is improbable is decoded again at the next temperature; whole segments are kept, and the next part
-begins where the last of them ended. Here the loop is a state that asks for one attempt after another, so that those of
-many clips can be decoded side by side, and none waits for another's.
+that repeats itself or is improbable is decoded again at the next temperature; whole segments are kept, and the next
+part begins where the last of them ended. Here the loop is a state that asks for one attempt after another, so that
+those of many clips can be decoded side by side, and none waits for another's.
 """
 
 import hashlib

@@ -85,5 +85,5 @@ class _Reader:
 
     def _error(self, problem: str) -> InputError:
         return InputError(
-            f"{self._path}: not a Whisper in CTranslate2's format ({problem}); expected model.bin as a converter wrote it"
+            f"{self._path}: not a Whisper in CTranslate2's format ({problem}); expected a converter's model.bin"
         )
