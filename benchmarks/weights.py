@@ -1,4 +1,4 @@
-"""`earspan weights`: official Whisper weights on this machine, where they came from, whether they are the real ones."""
+"""`earspan weights`: official Whisper weights here and elsewhere, and whether they are the real ones."""
 
 import argparse
 import json

@@ -97,6 +97,6 @@ def _file(name: str) -> Located:
             return Located(path, "file", file_sha256(path), digest="", ct2=None)
         except OSError as error:
             raise InputError(f"{name}: cannot be read ({error.strerror}); type another file") from error
-    if path.suffix or len(path.parts) > 1:
+    if path.suffix in (".pt", ".pth", ".bin") or len(path.parts) > 1:
         raise InputError(f"{name}: no such checkpoint; known models: {', '.join(model_names())}")
     raise unknown("model", name, model_names())

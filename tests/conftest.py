@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,8 @@ import soundfile
 from earspan.backends.errors import InputError
 from earspan.benchmarks import cli
 from earspan.speech.model import Recogniser, load_recogniser
+from earspan.speech.weights.locate import Located, located
+from earspan.speech.weights.store import weights_folder
 from hypothesis import settings
 
 from .tiny import saved, tiny_whisper
@@ -15,6 +18,25 @@ from .tiny import saved, tiny_whisper
 # A deadline would make slow machines fail.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Tests have caches of their own; real weights are fetched once for each machine.
+os.environ.setdefault("EARSPAN_WEIGHTS", str(weights_folder().absolute()))
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Callable[[str], Located]:
+    """Finds or fetches an official model: `real_weights("tiny.en")`; the test is skipped where there is none."""
+
+    def find(name: str) -> Located:
+        if name not in problems:
+            try:
+                return located(name)
+            except InputError as error:
+                problems[name] = str(error)
+        pytest.skip(problems[name])
+
+    problems: dict[str, str] = {}
+    return find
 
 
 @pytest.fixture(scope="session")

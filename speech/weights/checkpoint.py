@@ -126,7 +126,7 @@ def tensor_digest(checkpoint: Checkpoint) -> str:
         half = held.half()
         values = half if held.dtype == torch.float16 or torch.equal(half.to(held.dtype), held) else held.float()
         total.update(f"\n{name} {str(values.dtype).removeprefix('torch.')} {list(values.shape)}\n".encode())
-        total.update(values.numpy().reshape(-1).view("u1"))
+        total.update(values.numpy().reshape(-1).view("u1").data)
     return total.hexdigest()
 
 

@@ -15,7 +15,7 @@ _MOST_DIMENSIONS = 8
 
 
 def read_variables(path: Path) -> dict[str, np.ndarray]:
-    """The variables of a `model.bin` of CTranslate2, read-only and not copied; aliases are left out.
+    """The variables of a `model.bin` of CTranslate2, read-only and not copied.
 
     Raises `InputError` for a file that is anything else, of another version, or truncated.
     """
@@ -23,7 +23,7 @@ def read_variables(path: Path) -> dict[str, np.ndarray]:
         content = np.memmap(path, np.uint8, "r")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    return _Reader(path, memoryview(content)).variables()
+    return _Reader(path, content.data).variables()
 
 
 class _Reader:
@@ -39,17 +39,21 @@ class _Reader:
         self._number("I")  # the specification's revision; what it changes shows in the names
         found: dict[str, np.ndarray] = {}
         for _ in range(self._number("I")):
-            name = self._text()
-            if name in found:
-                raise self._error(f"{name} twice")
+            name = self._new_name(found)
             found[name] = self._array(name)
-        for _ in range(self._number("I")):
-            self._text()
-            if (name := self._text()) not in found:
-                raise self._error(f"an alias of {name}, which is not there")
+        for _ in range(self._number("I")):  # what is equal is written once
+            name, original = self._new_name(found), self._text()
+            if original not in found:
+                raise self._error(f"{name} is {original}, which is not there")
+            found[name] = found[original]
         if self._at != len(self._content):
             raise self._error(f"{len(self._content) - self._at:,} bytes too many")
         return found
+
+    def _new_name(self, found: dict[str, np.ndarray]) -> str:
+        if (name := self._text()) in found:
+            raise self._error(f"{name} twice")
+        return name
 
     def _array(self, name: str) -> np.ndarray:
         rank = self._number("B")

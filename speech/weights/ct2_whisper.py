@@ -30,12 +30,17 @@ def read_ct2(path: Path) -> Checkpoint:
     return _Conversion(path).checkpoint()
 
 
+# variables that are equal may be stored once, as CTranslate2 does it; a file that is mostly that is no Whisper
+_MOST_GROWTH = 2
+
+
 class _Conversion:
     """Takes every variable once; what is left over at the end is not of a Whisper that openai-whisper knows."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._variables = path, read_variables(path)
         self._tensors: dict[str, torch.Tensor] = {}
+        self._room_bytes = _MOST_GROWTH * path.stat().st_size
 
     def checkpoint(self) -> Checkpoint:
         heads = [int(self._take(f"{part}/num_heads", 0)) for part in ("encoder", "decoder")]
@@ -44,7 +49,10 @@ class _Conversion:
             self._linear(f"encoder/{name}", [f"encoder.{name}"], rank=3)
         for part in ("encoder", "decoder"):
             self._put(f"{part}.positional_embedding", self._take(f"{part}/position_encodings/encodings", 2))
-        self._put("decoder.token_embedding.weight", self._take("decoder/embeddings/weight", 2))
+        embeddings, projection = self._take("decoder/embeddings/weight", 2), self._take("decoder/projection/weight", 2)
+        if projection is not embeddings and not np.array_equal(projection, embeddings):
+            raise self._error("decoder/projection is not decoder/embeddings, as it is in a Whisper")
+        self._put("decoder.token_embedding.weight", embeddings)
         self._norm("encoder/layer_norm", "encoder.ln_post")
         self._norm("decoder/layer_norm", "decoder.ln")
         for part, number in zip(("encoder", "decoder"), layers, strict=True):
@@ -102,6 +110,9 @@ class _Conversion:
     def _put(self, name: str, values: np.ndarray) -> None:
         if values.dtype not in (np.float16, np.float32):
             raise self._error(f"quantised to {values.dtype}; expected float16 or float32")
+        self._room_bytes -= values.nbytes
+        if self._room_bytes < 0:
+            raise self._error("it unpacks to more than it is")
         self._tensors[name] = torch.from_numpy(values.astype(values.dtype.newbyteorder("="), copy=True))
 
     def _take(self, name: str, rank: int) -> np.ndarray:

