@@ -14,6 +14,7 @@ from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Backend
 from ..backends.workload import PADDINGS
 from ..datasets import Dataset, Recording, open_dataset
+from ..datasets.recording import head
 from ..speech.attention import Attention
 from ..speech.model import Recogniser, checkpoint_dims
 from ..speech.regimes import regime_names
@@ -203,30 +204,6 @@ def _introduce(model: str, timed_as: str, dataset: Dataset) -> None:
         f"({len(dataset)} recordings, {dataset.audio_s / 60:.1f} min)\n"
         f"simulated: service times and spans of {timed_as} on device models",
         file=sys.stderr,
-    )
-
-
-def head(recording: Recording, limit_s: float) -> Recording:
-    """The start of a recording: the words that end within `limit_s`, and the audio up to the last of them.
-
-    The whole recording where it is no longer, or where without word times nobody knows which words to keep.
-    """
-    if recording.words is None or recording.duration_s <= limit_s:
-        return recording
-    words = tuple(word for word in recording.words if word.end_s <= limit_s)
-    if not words:
-        return recording
-    # Half of the silence that follows, so that the last word is not cut.
-    following_s = recording.words[len(words)].start_s if len(words) < len(recording.words) else recording.duration_s
-    end_s = min(limit_s, (words[-1].end_s + max(words[-1].end_s, following_s)) / 2)
-    samples = round(end_s * len(recording.audio) / recording.duration_s)
-    text = " ".join(word.text for word in words)
-    return replace(
-        recording,
-        id=f"{recording.id} 0-{limit_s:g} s",
-        audio=recording.audio[:samples],
-        text=text,
-        words=words,
     )
 
 

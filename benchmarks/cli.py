@@ -14,7 +14,7 @@ from ..backends.errors import InputError, unknown
 
 # Modules are imported when their command is used: `earspan devices` should not wait for torch.
 COMMANDS = (
-    "bench", "strategies", "study", "evaluate", "live", "capacity", "time", "devices", "datasets", "score", "compare",
+    "bench", "curve", "strategies", "study", "evaluate", "live", "capacity", "time", "devices", "datasets", "score", "compare",
     "report", "convert", "weights", "cache",
 )  # fmt: skip
 

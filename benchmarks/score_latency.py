@@ -47,12 +47,17 @@ def _said(stored: Run, track: Track) -> list[str]:
     return reference.text.split() if reference.words is None else [word.text for word in reference.words]
 
 
-def seams_of(stored: Run, items: Iterable[Listened]) -> dict[str, Any]:
+def seams_over(stored: Run, items: Iterable[Listened]) -> Seams:
     """Errors by cause and by distance from the nearest cut, over all of `items`."""
     parts = (
         seams(stored.references[one.track.recording].words, one.track.calls, one.shown, one.pairs) for one in items
     )
-    return sum(parts, Seams.zero()).to_json()
+    return sum(parts, Seams.zero())
+
+
+def seams_of(stored: Run, items: Iterable[Listened]) -> dict[str, Any]:
+    """`seams_over` as JSON."""
+    return seams_over(stored, items).to_json()
 
 
 def latency_of(stored: Run, items: Sequence[Listened]) -> dict[str, float | int | None]:

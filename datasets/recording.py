@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +123,27 @@ def _file_digest(entry: Entry) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{entry.origin}: recording {entry.id!r}: {error.strerror}") from error
+
+
+def head(recording: Recording, limit_s: float) -> Recording:
+    """The start of a recording: the words that end within `limit_s`, and the audio up to the last of them.
+
+    The whole recording where it is no longer, or where without word times nobody knows which words to keep.
+    """
+    if recording.words is None or recording.duration_s <= limit_s:
+        return recording
+    words = tuple(word for word in recording.words if word.end_s <= limit_s)
+    if not words:
+        return recording
+    # Half of the silence that follows, so that the last word is not cut.
+    following_s = recording.words[len(words)].start_s if len(words) < len(recording.words) else recording.duration_s
+    end_s = min(limit_s, (words[-1].end_s + max(words[-1].end_s, following_s)) / 2)
+    samples = round(end_s * len(recording.audio) / recording.duration_s)
+    text = " ".join(word.text for word in words)
+    return replace(
+        recording,
+        id=f"{recording.id} 0-{limit_s:g} s",
+        audio=recording.audio[:samples],
+        text=text,
+        words=words,
+    )

@@ -31,6 +31,7 @@ Progress = Callable[[int, int], None]  # calls done, calls in all
 class Transcriber(ABC):
     """Transcribes clips. Not safe for several threads.
 
+    version: the engine with all that may change a text.
     cache: where transcripts are kept between runs, if anywhere.
     computed: calls that went through the model. decoder_passes: passes of the decoder that these took, each call's
     counted by itself. features: those of openai-whisper's encoder, which cross-attention reads too.
@@ -39,7 +40,7 @@ class Transcriber(ABC):
     def __init__(
         self, recogniser: Recogniser, options: DecodeOptions | None, cache: TranscriptCache | None, version: str
     ) -> None:
-        self.recogniser = recogniser
+        self.recogniser, self.version = recogniser, version
         self.options = options or DecodeOptions()
         check_options(self.options)
         self.computed = 0
