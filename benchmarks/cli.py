@@ -14,8 +14,8 @@ from ..backends.errors import InputError, unknown
 
 # Modules are imported when their command is used: `earspan devices` should not wait for torch.
 COMMANDS = (
-    "bench", "curve", "strategies", "study", "evaluate", "live", "capacity", "time", "devices", "datasets", "score", "compare",
-    "report", "convert", "weights", "cache",
+    "bench", "curve", "strategies", "study", "evaluate", "live", "capacity", "time", "devices", "datasets", "score",
+    "compare", "report", "convert", "weights", "cache",
 )  # fmt: skip
 
 
