@@ -21,7 +21,6 @@ from ..speech.regimes import regime_names
 from ..speech.strategies import OVERLOADS, make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
 from ..speech.transcriber import WINDOW_LIMIT_S
-from .bench import head
 from .options import (
     DEFAULT_DATASET,
     add_decoding_arguments,
