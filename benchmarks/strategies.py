@@ -15,6 +15,7 @@ from ..backends.registry import get_backend
 from ..backends.timing import Backend, CapacityError
 from ..backends.workload import PADDINGS
 from ..datasets import Recording, open_dataset
+from ..datasets.recording import head
 from ..speech.attention import Attention
 from ..speech.model import checkpoint_dims
 from ..speech.regimes import regime_names
