@@ -14,6 +14,7 @@ from ..speech.strategies import make_strategy, step_of
 from ..speech.stream import Job, no_time, play
 from ..speech.transcriber import WINDOW_LIMIT_S
 from .curve_data import CurvePoint, CurveSeries, merged, read_curve, write_curve
+from .curve_page import page
 from .curve_text import print_series
 from .options import (
     add_decoding_arguments,
@@ -29,7 +30,7 @@ from .options import (
 from .playing import WordTimes, digest_of, load_recordings
 from .progress import stage
 from .score_latency import listened, seams_over
-from .store import Reference, Run, track
+from .store import Reference, Run, track, write_whole
 
 HELP = "word error rate against the window: the reference curve"
 GRID_S = "1,2,3,4,5,6,8,10,12,15,20,25,30"  # the windows that every curve and every span is reported at
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
     add("--out", type=Path, default=Path("runs/curve"), metavar="FOLDER", help="default: runs/curve")
     add("--picture", type=Path, metavar="FILE", help="draw all that is in the folder's curve.json: .png, .svg or .html")
+    add("--page", type=Path, metavar="FILE.md", help="write all of it as tables, beside what others published")
     add("--print", action="store_true", dest="only_print", help="hear nothing; print (and draw) what is there")
     add_decoding_arguments(parser)
 
@@ -60,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     series = read_curve(path)
     for one in series:
         print_series(one)
+    if args.page:
+        write_whole(args.page, page(series))
     if args.picture:
         from .curve_chart import draw  # imports a chart library, which only a picture needs
 

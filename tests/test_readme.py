@@ -1,4 +1,4 @@
-"""The commands of README.md work as printed."""
+"""The commands of README.md and docs/ work as printed."""
 
 import importlib
 import re
@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from earspan.benchmarks import cli
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line.strip()
-]
-NOT_RUN = ("minutes", "needs weights")  # what the comment behind a command says of it
+ROOT = Path(__file__).parent.parent
+PAGES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+COMMANDS = list(
+    dict.fromkeys(
+        line
+        for text in PAGES.values()
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+        for line in block.splitlines()
+        if line.strip()
+    )
+)
+NOT_RUN = ("minutes", "needs")  # what the comment behind a command says of it
 
 
 def words_of(line):
@@ -39,7 +46,7 @@ def workplace(tmp_path_factory, small_folder, tiny_options):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        quick = ("--windows", "2,7", "--live-windows", "2", "--backends", "h100", "--live-audio", "5")
+        quick = ("--windows", "2,7", "--live-windows", "2", "--backends", "h100", "--head", "5")
         assert cli.main(["bench", "--dataset", str(small_folder), *quick, *tiny_options]) == 0
         yield folder
 
@@ -50,6 +57,8 @@ def test_command_runs(line, workplace, capsys):
     assert capsys.readouterr().out.strip()
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(([^)\s]+)\)", README))
-def test_links_lead_somewhere(path):
-    assert (Path(__file__).parent.parent / path).exists()
+@pytest.mark.parametrize(
+    ("page", "link"), [(page, link) for page, text in PAGES.items() for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+)
+def test_links_lead_somewhere(page, link):
+    assert (page.parent / link).exists()

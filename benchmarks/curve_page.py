@@ -1,0 +1,92 @@
+"""The reference curve as a page in Markdown: every series as a table, what follows from it, and what others published."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .curve_data import CurveSeries
+from .curve_text import findings, interval, percent, rate, title
+
+PUBLISHED = Path(__file__).with_name("published_curves.toml")
+_PUBLISHED_AT_S = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 0.0)  # 0: offline
+
+
+def page(series: Sequence[CurveSeries]) -> str:
+    """The page's text."""
+    ordered = sorted(series, key=lambda one: (one.dataset, one.model, one.strategy != "offline", one.strategy))
+    parts = [_overview(ordered), *map(_section, (one for one in ordered if len(one.points) > 1)), _published(ordered)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _overview(series: Sequence[CurveSeries]) -> str:
+    windows = sorted({point.window_s for one in series for point in one.points if len(one.points) > 1})
+    lines = [
+        "| dataset | model | windows | " + " | ".join(f"{w:g} s" for w in windows) + " | offline |",
+        "| --- | --- | --- |" + " ---: |" * (len(windows) + 1),
+    ]
+    floors = {
+        (one.dataset, one.model, one.head_s, one.audio_s): one.points[-1] for one in series if one.strategy == "offline"
+    }
+    for one in series:
+        if one.strategy == "offline":
+            continue
+        found = {point.window_s: point.total.rate for point in one.points}
+        cells = [percent(found.get(w)).removesuffix(" %") for w in windows]
+        floor = floors.get((one.dataset, one.model, one.head_s, one.audio_s))
+        last = percent(floor.total.rate).removesuffix(" %") if floor else "–"
+        part = f", first {one.head_s:g} s" if one.head_s else ""
+        lines.append(f"| {one.dataset}{part} | {one.model} | {one.strategy} | {' | '.join(cells)} | {last} |")
+    return "\n".join(lines)
+
+
+def _section(series: CurveSeries) -> str:
+    lines = [
+        f"### {title(series)}",
+        "",
+        "| window | WER, % | 95 % | S / D / I | step to here, points, paired | encoder passes a call | cut words / others, % |",
+        "| ---: | ---: | --- | ---: | --- | ---: | --- |",
+    ]
+    before = None
+    for point in series.points:
+        total, step = point.total, series.step(before, point) if before else None
+        changed = (
+            step and f"{step.difference * 100:+.1f} [{step.interval[0] * 100:+.1f}, {step.interval[1] * 100:+.1f}]"
+        )
+        cut = f"{percent(rate(point.cut_words))} / {percent(rate(point.whole_words))}" if point.cut_words else ""
+        lines.append(
+            f"| {point.window_s:g} s | {percent(total.rate).removesuffix(' %')} | {interval(series.interval(point))} | "
+            f"{total.substitutions} / {total.deletions} / {total.insertions} | {changed or ''} | "
+            f"{point.encoder_passes / max(1, point.calls):.2f} | {cut.replace(' %', '')} |"
+        )
+        before = point
+    return "\n".join([*lines, "", *findings(series)])
+
+
+def _published(series: Sequence[CurveSeries]) -> str:
+    """What others published, each row with ours of the same model and strategy below it."""
+    rows: list[dict[str, Any]] = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))["row"]
+    lines = [
+        "### Beside what others published",
+        "",
+        "WER in percent. Other speech, other references, often other decoding: the shape can be compared, not the level.",
+        "",
+        "| what | 1 s | 2 s | 5 s | 10 s | 15 s | 30 s | offline | source |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for row in rows:
+        cells = [f"{row['wer'][f'{at:g}']:g}" if f"{at:g}" in row["wer"] else "" for at in _PUBLISHED_AT_S]
+        lines.append(f"| {row['what']} | {' | '.join(cells)} | {row['source']} |")
+    for one in series:
+        if one.strategy != "disjoint":
+            continue
+        found = {point.window_s: point.total.rate for point in one.points}
+        found |= {
+            0.0: other.points[-1].total.rate
+            for other in series
+            if (other.strategy, other.model, other.dataset, other.audio_s)
+            == ("offline", one.model, one.dataset, one.audio_s)
+        }
+        cells = [percent(found[at]).removesuffix(" %") if at in found else "" for at in _PUBLISHED_AT_S]
+        lines.append(f"| **Earspan: {one.model}, disjoint, {one.dataset}** | {' | '.join(cells)} | this page |")
+    return "\n".join(lines)
