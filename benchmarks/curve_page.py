@@ -1,4 +1,4 @@
-"""The reference curve as a page in Markdown: every series as a table, what follows from it, and what others published."""
+"""The reference curve as a page in Markdown: each series as a table, what follows from it, what others published."""
 
 import tomllib
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def _section(series: CurveSeries) -> str:
     lines = [
         f"### {title(series)}",
         "",
-        "| window | WER, % | 95 % | S / D / I | step to here, points, paired | encoder passes a call | cut words / others, % |",
+        "| window | WER, % | 95 % | S / D / I | step to here, points, paired | passes a call | cut words / others, % |",
         "| ---: | ---: | --- | ---: | --- | ---: | --- |",
     ]
     before = None
@@ -69,7 +69,7 @@ def _published(series: Sequence[CurveSeries]) -> str:
     lines = [
         "### Beside what others published",
         "",
-        "WER in percent. Other speech, other references, often other decoding: the shape can be compared, not the level.",
+        "WER in percent. Other speech and references, often other decoding: compare the shape, not the level.",
         "",
         "| what | 1 s | 2 s | 5 s | 10 s | 15 s | 30 s | offline | source |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
@@ -81,12 +81,10 @@ def _published(series: Sequence[CurveSeries]) -> str:
         if one.strategy != "disjoint":
             continue
         found = {point.window_s: point.total.rate for point in one.points}
-        found |= {
-            0.0: other.points[-1].total.rate
-            for other in series
-            if (other.strategy, other.model, other.dataset, other.audio_s)
-            == ("offline", one.model, one.dataset, one.audio_s)
-        }
+        floor = ("offline", one.model, one.dataset, one.audio_s)
+        for other in series:
+            if (other.strategy, other.model, other.dataset, other.audio_s) == floor:
+                found[0.0] = other.points[-1].total.rate
         cells = [percent(found[at]).removesuffix(" %") if at in found else "" for at in _PUBLISHED_AT_S]
         lines.append(f"| **Earspan: {one.model}, disjoint, {one.dataset}** | {' | '.join(cells)} | this page |")
     return "\n".join(lines)
