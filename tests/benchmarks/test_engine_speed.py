@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_a_ratio_is_the_median_with_its_range():
 def test_the_ceiling_is_the_rivals_time_over_the_encoders_arithmetic(recording, tmp_path: Path, monkeypatch, tiny):
     # tiny.en: 4 layers of 12 products of 384 x 384, and attention, at 1500 positions; 2 convolutions
     by_hand = 4 * (24 * 384**2 * 1500 + 4 * 1500**2 * 384) + 2 * 3000 * 240 * 384 + 2 * 1500 * 1152 * 384
-    official = SimpleNamespace(dims=DIMENSIONS["tiny.en"])
+    official: Any = SimpleNamespace(dims=DIMENSIONS["tiny.en"])
     assert encoder_flops(official) == pytest.approx(by_hand, rel=0.03)  # norms, GELU, softmax
     assert encoder_flops(official, 3) == pytest.approx(3 * encoder_flops(official))
     monkeypatch.setattr("earspan.benchmarks.engine_compare.faster_whisper_batches", lambda *given: None)
