@@ -12,7 +12,7 @@ from earspan.speech.score import ErrorRate, score_text
 
 from ..conftest import put_nan
 
-QUICK = ("--windows", "2,7", "--live-windows", "2", "--backends", "t4,h100", "--live-audio", "5")
+QUICK = ("--windows", "2,7", "--live-windows", "2", "--backends", "t4,h100", "--head", "5")
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_row_plays_the_clock_of_its_own_backend(bench, small_folder, tmp_path)
 def test_without_windows_of_its_own_the_live_curve_has_a_point_at_every_span(
     earspan, small_folder, tmp_path, tiny_options
 ):
-    code, _, _ = earspan("bench", "--windows", "2", "--backends", "t4,h100", "--live-audio", "4", "--out", "out",
+    code, _, _ = earspan("bench", "--windows", "2", "--backends", "t4,h100", "--head", "4", "--out", "out",
                          "--dataset", small_folder, *tiny_options)  # fmt: skip
     assert code == 0
     results = json.loads((tmp_path / "out/results.json").read_text())
