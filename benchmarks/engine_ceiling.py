@@ -12,7 +12,7 @@ import torch
 
 from ..backends.models import Dimensions
 from ..backends.workload import Workload
-from ..speech.encoder import Encoder, product_for
+from ..speech.decoding.encoder import Encoder, product_for
 from ..speech.model import Recogniser
 from .engine_windows import Clock, least_seconds
 

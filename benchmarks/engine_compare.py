@@ -1,33 +1,32 @@
-"""The engine beside openai-whisper's loop and faster-whisper's batches: same weights, same windows, same run."""
+"""The engine beside openai-whisper's and faster-whisper's loops: same weights, windows and options, same run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..datasets import Recording
-from ..speech.engine import Clip, DecodeOptions, Engine
+from ..speech.engine import Clip, Engine
 from ..speech.model import Recogniser
 from ..speech.score import ErrorRate, score_texts
 from .engine_ceiling import encoder_flops
 from .engine_windows import Clock, Ratio, disjoint, said
-from .rivals import Transcribe, faster_whisper_batches, openai_loop
+from .rivals import Transcribe, faster_whisper_loop, openai_loop
 
 # Windows of each length, and how many: as many as make a batch, where calls are short.
 COUNTS = {1.0: 24, 5.0: 24, 15.0: 12, 30.0: 12}
 MINE, OPENAI, FASTER = "earspan", "openai-whisper", "faster-whisper"
-BARS = {OPENAI: 5.0, FASTER: 1.5}
+BARS = {OPENAI: 3.0, FASTER: 1.2}
 
 Say = Callable[[str], None]
 
 
-def engines(recogniser: Recogniser, folder: Path, max_tokens: int) -> dict[str, Transcribe]:
+def engines(recogniser: Recogniser, folder: Path) -> dict[str, Transcribe]:
     """All engines by name. Ours is new for each call, so that nothing is known from the one before."""
-    options = DecodeOptions(max_tokens=max_tokens)
     found: dict[str, Transcribe] = {
-        MINE: lambda clips: [heard.text for heard in Engine(recogniser, options).transcribe(clips)],
-        OPENAI: openai_loop(recogniser, max_tokens),
+        MINE: lambda clips: [heard.text for heard in Engine(recogniser).transcribe(clips)],
+        OPENAI: openai_loop(recogniser),
     }
-    if faster := faster_whisper_batches(recogniser, folder, max_tokens):
+    if faster := faster_whisper_loop(recogniser, folder):
         found[FASTER] = faster
     return found
 
@@ -42,12 +41,11 @@ def compare(
     most: int,
     say: Say,
     windows_s: Sequence[float] = tuple(COUNTS),
-    max_tokens: int = 224,
 ) -> Iterator[dict[str, Any]]:
     """One row for each window and engine; engines take turns, and a ratio is of two that stood beside each other."""
     for window_s in windows_s:
         clips = disjoint(recordings, window_s, min(most, COUNTS.get(window_s, 12)))
-        rivals = engines(recogniser, folder, max_tokens)
+        rivals = engines(recogniser, folder)
         took: dict[str, list[float]] = {name: [] for name in rivals}
         texts: dict[str, list[str]] = {}
         for transcribe in rivals.values():

@@ -5,9 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 from ..datasets import Recording
-from ..speech.draft import REMEMBERED, proposals
+from ..speech.decoding.draft import REMEMBERED, proposals, with_proposals
 from ..speech.engine import Clip, DecodeOptions, Engine, Hypothesis
-from ..speech.hypothesis import END
+from ..speech.hypothesis import END, SECONDS_PER_TICK, DraftText
 from ..speech.model import Recogniser
 from .engine_windows import Clock, first_seconds, said, seconds, windows
 
@@ -51,7 +51,7 @@ def drafts(
             "passes": plain.decoder_passes / max(1, plain.computed),
             "passes_drafted": drafted.decoder_passes / max(1, drafted.computed),
             "factor": plain.decoder_passes / max(1, drafted.decoder_passes),
-            "factor_of_one_text": _factor(expected, remembered=1),
+            "factor_of_one_text": _factor(expected, 1, plain.timestamp_begin),
             "factor_without_errors": _ideal(recogniser, heard, window_s),
             "differing_texts": differing,
             "time_factor": plain_s / drafted_s,
@@ -66,21 +66,28 @@ def _played(engine: Engine, streams: Sequence[Sequence[Clip]], remembered: int) 
         clips = []
         for stream in going:
             last = heard[stream][: -remembered - 1 : -1] if remembered else []
-            clips.append(Clip(streams[stream][step].audio, draft=tuple(h.tokens for h in last)))
+            clips.append(Clip(streams[stream][step].audio, draft=_drafts([h.tokens for h in last])))
         for stream, hypothesis in zip(going, engine.transcribe(clips), strict=True):
             heard[stream].append(hypothesis)
     return heard
 
 
-def _factor(streams: Sequence[Sequence[Hypothesis]], remembered: int) -> float:
+def _factor(streams: Sequence[Sequence[Hypothesis]], remembered: int, timestamp_begin: int) -> float:
     """Plain passes over those with so many texts as a draft; by counting, as texts do not depend on drafts."""
     plain = drafted = 0
     for stream in streams:
         for at in range(1, len(stream)):
-            draft = [h.tokens for h in stream[max(0, at - remembered) : at]][::-1]
-            plain += len(stream[at].produced)
-            drafted += len(proposals(draft, stream[at].produced))
+            draft = _drafts([h.tokens for h in stream[max(0, at - remembered) : at]][::-1])
+            runs = with_proposals(stream[at], draft, timestamp_begin).runs
+            plain += sum(run.decode_tokens + 1 for run in runs)
+            drafted += sum(len(run.proposals) or run.decode_tokens + 1 for run in runs)
     return plain / max(1, drafted)
+
+
+def _drafts(texts: Sequence[tuple[int, ...]]) -> tuple[DraftText, ...]:
+    """Texts of the windows before, newest first: each began a step earlier than the one before it."""
+    ticks = round(STEP_S / SECONDS_PER_TICK)
+    return tuple(DraftText(tokens, ticks * back) for back, tokens in enumerate(texts, start=1))
 
 
 def _ideal(recogniser: Recogniser, recordings: Sequence[Recording], window_s: float) -> float:

@@ -103,7 +103,8 @@ class Ct2Engine(Transcriber):
         # the score is a mean over all these tokens of a sum that holds the end mark's as well, but not the prefix's
         total = score * len(written) if written else score
         unlikely = result.no_speech_prob  # pyright: ignore[reportAttributeAccessIssue]
-        return Outcome(tokens, ended, total, unlikely, decode_tokens=len(tokens) - (not ended))
+        steps = len(tokens) - (not ended)
+        return Outcome(tokens, ended, total, unlikely, steps, passes=steps + 1)
 
     def _detect_language(self, clip: Clip) -> str:
         features = self._library.StorageView.from_array(self.features.spectrum(Part(clip)).numpy())

@@ -72,7 +72,7 @@ class Engine(Transcriber):
                 )
                 sought |= {index: self._outcome(text) for index, text in zip(alike, texts, strict=True)}
         outcomes = [sought[index] for index in range(len(attempts))]
-        self.decoder_passes += sum(one.decode_tokens + 1 for one in outcomes)
+        self.decoder_passes += sum(one.passes for one in outcomes)
         return outcomes
 
     def _decoded(self, attempts: Sequence[Attempt], features: Sequence[Tensor], timestamps: bool) -> list[Text]:
@@ -94,9 +94,8 @@ class Engine(Transcriber):
     def _outcome(self, text: Text) -> Outcome:
         ended = text.produced[-1] == self._tokenizer.eot
         tokens = tuple(text.produced[:-1] if ended else text.produced)
-        return Outcome(
-            tokens, ended, text.log_probability, text.no_speech_probability, decode_tokens=len(text.produced) - 1
-        )
+        steps = len(text.produced) - 1
+        return Outcome(tokens, ended, text.log_probability, text.no_speech_probability, steps, text.passes)
 
     @torch.inference_mode()
     def _detect_language(self, clip: Clip) -> str:

@@ -46,6 +46,7 @@ def search(
         log_probability=result.avg_logprob * (len(result.tokens) + 1),
         no_speech_probability=result.no_speech_prob,
         decode_tokens=task.own_inference.passes - 1,
+        passes=task.own_inference.passes,
         candidates=task.n_group,
     )
 

@@ -38,8 +38,8 @@ class Outcome:
     """What decoding gave.
 
     tokens: the end mark excluded. ended: by the end mark. log_probability: the sum of the tokens' and the end mark's.
-    no_speech_probability: that nobody speaks. decode_tokens: decode steps after the first pass. candidates: texts
-    decoded side by side.
+    no_speech_probability: that nobody speaks. decode_tokens: decode steps after the first pass, without drafts.
+    passes: of the decoder that were made. candidates: texts decoded side by side.
     """
 
     tokens: tuple[int, ...]
@@ -47,6 +47,7 @@ class Outcome:
     log_probability: float
     no_speech_probability: float
     decode_tokens: int
+    passes: int
     candidates: int = 1
 
     @property
