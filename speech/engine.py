@@ -71,9 +71,7 @@ class Engine(Transcriber):
                     [attempts[index] for index in alike], [features[index] for index in alike], timestamps
                 )
                 sought |= {index: self._outcome(text) for index, text in zip(alike, texts, strict=True)}
-        outcomes = [sought[index] for index in range(len(attempts))]
-        self.decoder_passes += sum(one.passes for one in outcomes)
-        return outcomes
+        return [sought[index] for index in range(len(attempts))]
 
     def _decoded(self, attempts: Sequence[Attempt], features: Sequence[Tensor], timestamps: bool) -> list[Text]:
         """Decode a batch of attempts with one candidate each."""

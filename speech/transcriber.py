@@ -106,6 +106,7 @@ class Transcriber(ABC):
             asked = [(one, one.attempt) for _, one in batch if one.attempt]
             for (one, _), outcome in zip(asked, self._attempt([attempt for _, attempt in asked]), strict=True):
                 one.take(outcome)
+                self.decoder_passes += outcome.passes
             done = {index: one.hypothesis() for index, one in batch if not one.attempt}
             begun += [(index, one) for index, one in batch if one.attempt]
             if done:
