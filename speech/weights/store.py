@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 try:
     import fcntl
@@ -26,7 +27,8 @@ from .sources import cache_home, sources_of
 
 _MANIFEST = "manifest.json"
 _DRAFT, _OLD = ".draft-", ".old-"
-_ABANDONED_AFTER_S = 6 * 3600.0  # a process that was killed cannot tidy up; nobody fetches for longer
+_LOCK = ".lock"
+_ABANDONED_AFTER_S = 6 * 3600.0  # on Windows; elsewhere the lock tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,15 @@ def draft() -> Iterator[Path]:
     root = weights_folder()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _sweep(root)
-        folder = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=root))
+        with _alone():
+            _sweep(root)
+            folder = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=root))
+            held = (folder / _LOCK).open("a")
+            _lock(held)
         try:
             yield folder
         finally:
+            held.close()
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise InputError(
@@ -136,22 +142,36 @@ def draft() -> Iterator[Path]:
 
 
 def _sweep(root: Path) -> None:
+    """Delete what processes left that were killed."""
     for path in root.glob(".*-*"):
-        try:
-            abandoned = time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S
-        except FileNotFoundError:  # another process has just finished
-            continue
-        if abandoned and path.name.startswith((_DRAFT, _OLD)):
+        if path.name.startswith((_DRAFT, _OLD)) and _abandoned(path):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _abandoned(path: Path) -> bool:
+    try:
+        if fcntl is None:
+            return time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S
+        with (path / _LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:  # somebody is at it
+        return False
+    except FileNotFoundError:
+        return True
+    return True
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
     """While no other process changes what is in the store. The lock goes with the process that holds it."""
-    with (weights_folder() / ".lock").open("a") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with (weights_folder() / _LOCK).open("a") as file:
+        _lock(file)
         yield
+
+
+def _lock(file: IO[str]) -> None:
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def publish(entry: Path, model: str, source: str, digest: str) -> Stored:
