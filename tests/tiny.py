@@ -10,9 +10,11 @@ ENGLISH, MULTILINGUAL = 51_864, 51_865
 END_OF_TEXT = {ENGLISH: 50_256, MULTILINGUAL: 50_257}
 
 
-def tiny_whisper(n_vocab: int = ENGLISH, n_audio_ctx: int = 1500, n_mels: int = 80, n_text_ctx: int = 448) -> Whisper:
-    """A Whisper of the given sizes; the same sizes give the same weights."""
-    torch.manual_seed(5)
+def tiny_whisper(
+    n_vocab: int = ENGLISH, n_audio_ctx: int = 1500, n_mels: int = 80, n_text_ctx: int = 448, seed: int = 5
+) -> Whisper:
+    """A Whisper of the given sizes; the same sizes and seed give the same weights."""
+    torch.manual_seed(seed)
     model = Whisper(
         ModelDimensions(
             n_mels=n_mels, n_audio_ctx=n_audio_ctx, n_audio_state=64, n_audio_head=2, n_audio_layer=2,

@@ -20,9 +20,9 @@ def tiny_whisper() -> TinyWhisper:
 
 @pytest.fixture(scope="session")
 def tiny_recogniser() -> TinyRecogniser:
-    """Makes a recogniser: `tiny_recogniser(pads=False, n_vocab=...)`."""
+    """Makes a recogniser: `tiny_recogniser(n_vocab=...)`."""
 
-    def make(pads: bool = False, **sizes: int) -> Recogniser:
-        return Recogniser("tiny-random", tiny.tiny_whisper(**sizes), "0" * 64, pads)
+    def make(**sizes: int) -> Recogniser:
+        return Recogniser("tiny-random", tiny.tiny_whisper(**sizes), "0" * 64)
 
     return make
