@@ -10,7 +10,7 @@ from ..speech.attention import Attention
 from ..speech.regimes import regime_names
 from ..speech.score import ErrorRate, score_text
 from ..speech.seams import Seams
-from ..speech.strategies import make_strategy, step_of
+from ..speech.strategies import OFFLINE, make_strategy, step_of
 from ..speech.stream import Job, no_time, play
 from ..speech.transcriber import WINDOW_LIMIT_S
 from .curve_data import CurvePoint, CurveSeries, merged, read_curve, write_curve
@@ -34,7 +34,6 @@ from .store import Reference, Run, track, write_whole
 
 HELP = "word error rate against the window: the reference curve"
 GRID_S = "1,2,3,4,5,6,8,10,12,15,20,25,30"  # the windows that every curve and every span is reported at
-OFFLINE = "offline"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,9 +115,9 @@ def _settings(args: argparse.Namespace) -> list[tuple[str, float]]:
     windows = spread(sorted(args.windows))
     settings = []
     for strategy in args.strategies:
-        longest = [WINDOW_LIMIT_S] if strategy == OFFLINE else [w for w in windows if w >= (args.step if step_of(
-            strategy, args.step) else 0)]  # fmt: skip
-        settings += [(strategy, window_s) for window_s in longest]
+        shortest = step_of(strategy, args.step) or 0.0
+        chosen = [WINDOW_LIMIT_S] if strategy == OFFLINE else [w for w in windows if w >= shortest]
+        settings += [(strategy, window_s) for window_s in chosen]
     for strategy, window_s in settings:
         make_strategy(strategy, window_s, step_of(strategy, args.step))
     return settings

@@ -19,7 +19,7 @@ from ..datasets.recording import head
 from ..speech.attention import Attention
 from ..speech.model import checkpoint_dims
 from ..speech.regimes import regime_names
-from ..speech.strategies import OVERLOADS, make_strategy, step_of, strategy_names
+from ..speech.strategies import OFFLINE, OVERLOADS, make_strategy, step_of, strategy_names
 from ..speech.stream import Job, ServiceTime, no_time, play
 from ..speech.transcriber import WINDOW_LIMIT_S
 from .options import (
@@ -163,7 +163,7 @@ class _Setting:
     ) -> list[tuple[str | None, Job]]:
         """One job for each recording on each backend, and one on the unaware clock, whose backend is None."""
         strategy = make_strategy(self.strategy, self.window_s, self.step_s)
-        policy = "lag" if self.strategy == "sequential" else overload  # it has no other
+        policy = "lag" if self.strategy in ("sequential", OFFLINE) else overload  # it has no other
         return [
             (name, Job(recording, strategy, service_s, policy))
             for name, service_s in (*clocks.items(), (None, no_time))
@@ -186,6 +186,8 @@ def _settings(args: argparse.Namespace) -> Iterator[_Setting]:
             )
         if name == "disjoint" and args.chunks:
             windows = sorted({*windows, *args.chunks})
+        if name == OFFLINE:  # it hears all at once, whatever the window
+            windows = [WINDOW_LIMIT_S]
         for window_s in windows:
             make_strategy(name, window_s, step_s)
             yield _Setting(name, window_s, step_s)

@@ -9,19 +9,21 @@ from .base import Call, Heard, Strategy
 from .disjoint import Disjoint
 from .overlapping import Overlapping
 from .prompted import Prompted
-from .registry import STEPPING, make_strategy, step_of, strategy_names
-from .sequential import Sequential
+from .registry import OFFLINE, STEPPING, make_strategy, step_of, strategy_names
+from .sequential import Offline, Sequential
 from .sliding import Sliding
 from .steps import OVERLOADS, check_overload
 from .vad import Vad
 
 __all__ = [
+    "OFFLINE",
     "OVERLOADS",
     "STEPPING",
     "AlignAtt",
     "Call",
     "Disjoint",
     "Heard",
+    "Offline",
     "Overlapping",
     "Prompted",
     "Sequential",

@@ -24,6 +24,7 @@ class StrategyKind(Protocol):
         ...
 
 
+OFFLINE = "offline"  # hears the whole recording in one call, whatever the window
 _STRATEGIES: dict[str, StrategyKind] = {
     "disjoint": Disjoint,
     "overlap": Overlapping,
@@ -32,7 +33,7 @@ _STRATEGIES: dict[str, StrategyKind] = {
     "vad": Vad,
     "alignatt": AlignAtt,
     "sequential": Sequential,
-    "offline": Offline,
+    OFFLINE: Offline,
 }
 # Those that hear their window again at every step; for the others a step is no setting.
 STEPPING = ("sliding", "alignatt")
