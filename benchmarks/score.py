@@ -82,6 +82,16 @@ def _difference(a: Mapping[str, ErrorRate], b: Mapping[str, ErrorRate], seed: in
     return found and {"difference": found.difference, "ci95": list(found.interval), "p": found.p}
 
 
+def _passes(tracks: Iterable[Track]) -> dict[str, float | None]:
+    """Passes of the encoder for one call, and runs of the decoder, on average."""
+    calls = [call for track in tracks for call in track.calls]
+
+    def mean(name: str) -> float | None:
+        return sum(call[name] for call in calls) / len(calls) if calls else None
+
+    return {"encoder_passes": mean("encoder_passes"), "decoder_runs": mean("decoder_runs")}
+
+
 def derive(stored: Run) -> dict[str, Any]:
     """The results of a run (schema of results.json) as a pure function of what it stored."""
     settings = stored.meta["settings"]
@@ -114,7 +124,7 @@ def derive(stored: Run) -> dict[str, Any]:
         heard[planned["backend"]] = rates_of(tracks)
         unheard = {**ErrorRate.zero().to_json(), "wer_ci95": None}
         items = listened(stored, tracks)
-        figures = {**latency_of(stored, items), "seams": seams_of(stored, items)}
+        figures = {**latency_of(stored, items), "seams": seams_of(stored, items), **_passes(tracks)}
         rows.append({**planned, **(pooled(heard[planned["backend"]]) if tracks else unheard), **figures})
     spans = {row["span_s"]: row for row in rows if row["span_s"] is not None and heard[row["backend"]]}
     gains = [

@@ -6,6 +6,7 @@ from typing import Any
 from .tables import show_table
 
 _FEW_WORDS = 20  # below, a rate says nothing
+_PASSES_WORTH_SAYING = 1.05
 
 
 def print_results(results: dict[str, Any], folder: Path) -> None:
@@ -98,6 +99,7 @@ def summarise(results: dict[str, Any]) -> list[str]:
     sentences += _gain(results["gains"], results["rows"])
     sentences += _curve_sentence(results["curves"])
     sentences += _cut_sentences(results["curves"])
+    sentences += _pass_sentence(results["rows"])
     if results.get("word_times"):
         sentences.append(results["word_times"]["note"])
     sentences.append(
@@ -158,6 +160,19 @@ def _gain(gains: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
             "only room for more streams or more frequent calls."
         )
     return sentences
+
+
+def _pass_sentence(rows: list[dict[str, Any]]) -> list[str]:
+    """Where calls took more passes than the planner takes for one."""
+    most = max((row for row in rows if row["encoder_passes"]), key=lambda row: row["encoder_passes"], default=None)
+    if not most or most["encoder_passes"] < _PASSES_WORTH_SAYING:
+        return []
+    late = [row["backend"] for row in rows if (row["rtf"] or 0) > 1]
+    behind = f" With them {join_words(late)} fell behind." if late else ""
+    return [
+        f"Whisper went on inside its window or tried again: at {most['span_s']:g} s a call took "
+        f"{most['encoder_passes']:.1f} passes of the encoder. Latencies count all; spans are planned with one.{behind}"
+    ]
 
 
 def _curve_sentence(curves: list[dict[str, Any]]) -> list[str]:
