@@ -142,10 +142,10 @@ def run(args: argparse.Namespace) -> int:
     timed_as = timed_model(args)
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
+    dims = resolve_dims(timed_as, checkpoint_dims)
     recogniser = recogniser_of(args)
     use_all_cores()
     engine = engine_of(args, recogniser)
-    dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
     spans = [plan_span(backend, dims, args, args.streams, args.step) for backend in backends]
     if not args.live_windows and args.strategy == "sliding":  # calls that are made anyway
         curves["sliding"] = sorted({*live_windows, *(s.span_s for s in spans if s.span_s is not None)})

@@ -99,10 +99,10 @@ def run(args: argparse.Namespace) -> int:
     timed_as = timed_model(args)
     backends = [get_backend(name) for name in args.backends]
     dataset = open_dataset(args.dataset)
+    dims = resolve_dims(timed_as, checkpoint_dims)
     recogniser = recogniser_of(args)
     use_all_cores()
     engine = engine_of(args, recogniser)
-    dims = Dimensions.of(recogniser.dims) if timed_as == args.model else resolve_dims(timed_as, checkpoint_dims)
     heard = Dimensions.of(recogniser.dims)
     clocks = {b.name: service_time(b, dims, heard, args) for b in backends if _fits(b, dims, args)}
     recordings, failed = load_recordings(dataset)
