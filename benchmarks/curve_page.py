@@ -9,14 +9,28 @@ from .curve_data import CurveSeries
 from .curve_text import findings, interval, percent, rate, title
 
 PUBLISHED = Path(__file__).with_name("published_curves.toml")
+_INTRODUCTION = """\
+# The reference curve
+
+Word error rate of OpenAI's Whisper against the window that it hears at once, measured: each window is transcribed as
+`whisper.transcribe` hears it. *Disjoint* windows are heard once; *sliding* ones are heard again every second, and a word
+counts when two calls in a row agree on it. *Offline* is the whole recording at once. Written by `earspan curve --page`;
+`docs/curve.json` holds the counts of every recording. To go on where it ends, or to measure your own:
+
+```sh
+earspan curve --model base --dataset talks-noisy             # many minutes: WER at 13 windows; run it again to go on
+earspan curve --print --page curve.md --picture curve.png    # needs runs/curve (minutes) and earspan[pages]
+```
+
+Intervals are 95 %, recordings resampled; steps are paired: the same recordings in both windows. WER in percent:"""
 _PUBLISHED_AT_S = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 0.0)  # 0: offline
 
 
 def page(series: Sequence[CurveSeries]) -> str:
     """The page's text."""
     ordered = sorted(series, key=lambda one: (one.dataset, one.model, one.strategy != "offline", one.strategy))
-    parts = [_overview(ordered), *map(_section, (one for one in ordered if len(one.points) > 1)), _published(ordered)]
-    return "\n\n".join(parts) + "\n"
+    tables = [_section(one) for one in ordered if len(one.points) > 1]
+    return "\n\n".join([_INTRODUCTION, _overview(ordered), *tables, _published(ordered), _provenance(ordered)]) + "\n"
 
 
 def _overview(series: Sequence[CurveSeries]) -> str:
@@ -88,3 +102,12 @@ def _published(series: Sequence[CurveSeries]) -> str:
         cells = [percent(found[at]).removesuffix(" %") if at in found else "" for at in _PUBLISHED_AT_S]
         lines.append(f"| **Earspan: {one.model}, disjoint, {one.dataset}** | {' | '.join(cells)} | this page |")
     return "\n".join(lines)
+
+
+def _provenance(series: Sequence[CurveSeries]) -> str:
+    """Which Whisper, heard by what."""
+    lines = ["### With what", "", "| model | tensors | from | engine | decoding |", "| --- | --- | --- | --- | --- |"]
+    rows = {
+        f"| {one.model} | `{one.digest[:16]}` | {one.source} | {one.engine} | {one.decoding} |": None for one in series
+    }
+    return "\n".join([*lines, *rows])
