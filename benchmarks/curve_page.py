@@ -13,7 +13,7 @@ _INTRODUCTION = """\
 # The reference curve
 
 Word error rate of OpenAI's Whisper against the window that it hears at once, measured: each window is transcribed as
-`whisper.transcribe` hears it. *Disjoint* windows are heard once; *sliding* ones are heard again every second, and a word
+`whisper.transcribe` hears it. *Disjoint* windows are heard once; *sliding* ones again every second, and a word
 counts when two calls in a row agree on it. *Offline* is the whole recording at once. Written by `earspan curve --page`;
 `docs/curve.json` holds the counts of every recording. To go on where it ends, or to measure your own:
 
