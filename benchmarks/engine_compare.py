@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets import Recording
-from ..speech.engine import Clip, Engine
+from ..speech.engine import Clip, DecodeOptions, Engine
 from ..speech.model import Recogniser
 from ..speech.score import ErrorRate, score_texts
 from .engine_ceiling import encoder_flops
@@ -20,13 +20,13 @@ BARS = {OPENAI: 3.0, FASTER: 1.2}
 Say = Callable[[str], None]
 
 
-def engines(recogniser: Recogniser, folder: Path) -> dict[str, Transcribe]:
+def engines(recogniser: Recogniser, folder: Path, options: DecodeOptions) -> dict[str, Transcribe]:
     """All engines by name. Ours is new for each call, so that nothing is known from the one before."""
     found: dict[str, Transcribe] = {
-        MINE: lambda clips: [heard.text for heard in Engine(recogniser).transcribe(clips)],
-        OPENAI: openai_loop(recogniser),
+        MINE: lambda clips: [heard.text for heard in Engine(recogniser, options).transcribe(clips)],
+        OPENAI: openai_loop(recogniser, options),
     }
-    if faster := faster_whisper_loop(recogniser, folder):
+    if faster := faster_whisper_loop(recogniser, folder, options):
         found[FASTER] = faster
     return found
 
@@ -41,11 +41,12 @@ def compare(
     most: int,
     say: Say,
     windows_s: Sequence[float] = tuple(COUNTS),
+    options: DecodeOptions | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One row for each window and engine; engines take turns, and a ratio is of two that stood beside each other."""
     for window_s in windows_s:
         clips = disjoint(recordings, window_s, min(most, COUNTS.get(window_s, 12)))
-        rivals = engines(recogniser, folder)
+        rivals = engines(recogniser, folder, options or DecodeOptions())
         took: dict[str, list[float]] = {name: [] for name in rivals}
         texts: dict[str, list[str]] = {}
         for transcribe in rivals.values():

@@ -8,22 +8,23 @@ import torch
 import whisper
 
 from ..speech.ct2_format import convert
-from ..speech.engine import Clip
+from ..speech.engine import Clip, DecodeOptions
 from ..speech.model import Recogniser
 
 Transcribe = Callable[[Sequence[Clip]], list[str]]
 
 
-def openai_loop(recogniser: Recogniser) -> Transcribe:
+def openai_loop(recogniser: Recogniser, options: DecodeOptions) -> Transcribe:
     """`whisper.transcribe`, one chunk after another."""
+    given = {"language": "en", "fp16": False, "temperature": options.temperatures, "sample_len": options.max_tokens}
 
     def one(clip: Clip) -> str:
-        return str(whisper.transcribe(recogniser.whisper, clip.audio, language="en", fp16=False)["text"]).strip()
+        return str(whisper.transcribe(recogniser.whisper, clip.audio, **given)["text"]).strip()
 
     return lambda clips: [one(clip) for clip in clips]
 
 
-def faster_whisper_loop(recogniser: Recogniser, folder: Path) -> Transcribe | None:
+def faster_whisper_loop(recogniser: Recogniser, folder: Path, options: DecodeOptions) -> Transcribe | None:
     """faster-whisper's `transcribe` in float32 with openai-whisper's defaults; None where it is not installed."""
     try:
         library = importlib.import_module("faster_whisper")
@@ -33,7 +34,9 @@ def faster_whisper_loop(recogniser: Recogniser, folder: Path) -> Transcribe | No
     model = library.WhisperModel(str(folder), device="cpu", compute_type="float32", cpu_threads=torch.get_num_threads())
 
     def one(clip: Clip) -> str:
-        segments, _ = model.transcribe(clip.audio, language="en", beam_size=1, best_of=1)
+        segments, _ = model.transcribe(
+            clip.audio, language="en", beam_size=1, best_of=1, temperature=list(options.temperatures)
+        )
         return "".join(segment.text for segment in segments).strip()
 
     return lambda clips: [one(clip) for clip in clips]

@@ -13,10 +13,13 @@ from earspan.benchmarks import engine_costs, engine_drafts, engine_speed
 from earspan.benchmarks.engine_ceiling import encoder_flops
 from earspan.benchmarks.engine_compare import compare
 from earspan.benchmarks.engine_windows import CLOCKS, Ratio, disjoint, said, windows
-from earspan.benchmarks.rivals import faster_whisper_batches, openai_loop
+from earspan.benchmarks.rivals import faster_whisper_loop, openai_loop
+from earspan.datasets import open_dataset
 from earspan.datasets.recording import Recording, Word
 from earspan.speech.engine import Clip, DecodeOptions, Engine
 from earspan.speech.model import Recogniser, load_recogniser
+
+COLD = DecodeOptions(temperatures=(0.0,), max_tokens=12)
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +46,19 @@ def test_windows_and_what_is_said_in_them(recording):
 
 def test_openai_whisper_says_the_same(recording, tiny):
     clips = [*windows(recording, 1.0, 2.0), *windows(recording, 1.3, 5.0)]
-    expected = [h.text for h in Engine(tiny, DecodeOptions(max_tokens=12)).transcribe(clips)]
-    assert openai_loop(tiny, 12)(clips) == expected
+    expected = [h.text for h in Engine(tiny, COLD).transcribe(clips)]
+    assert openai_loop(tiny, COLD)(clips) == expected
 
 
-def test_faster_whisper_says_the_same_where_it_pads_nothing(tmp_path, tones, tiny):
-    # it pads features with zeros, where openai-whisper pads audio with silence
+@pytest.mark.weights
+def test_faster_whisper_says_the_same(tmp_path, tiny_en):
     pytest.importorskip("faster_whisper", reason="needs earspan[ct2]")
-    clips = [Clip(tones(30.0, 1))]
-    rival = faster_whisper_batches(tiny, tmp_path / "ct2", 12)
+    talk = next(iter(open_dataset("talks-clean"))).load()
+    clips = [Clip(talk.audio[: 5 * 16_000]), Clip(talk.audio[5 * 16_000 : 10 * 16_000])]
+    options = DecodeOptions(temperatures=(0.0,))
+    rival = faster_whisper_loop(tiny_en, tmp_path / "ct2", options)
     assert rival is not None
-    assert rival(clips) == [h.text for h in Engine(tiny, DecodeOptions(max_tokens=12)).transcribe(clips)]
+    assert rival(clips) == [h.text for h in Engine(tiny_en, options).transcribe(clips)]
 
 
 def test_a_ratio_is_the_median_with_its_range():
@@ -67,9 +72,9 @@ def test_the_ceiling_is_the_rivals_time_over_the_encoders_arithmetic(recording, 
     official: Any = SimpleNamespace(dims=DIMENSIONS["tiny.en"])
     assert encoder_flops(official) == pytest.approx(by_hand, rel=0.03)  # norms, GELU, softmax
     assert encoder_flops(official, 3) == pytest.approx(3 * encoder_flops(official))
-    monkeypatch.setattr("earspan.benchmarks.engine_compare.faster_whisper_batches", lambda *given: None)
+    monkeypatch.setattr("earspan.benchmarks.engine_compare.faster_whisper_loop", lambda *given: None)
     said_so: list[str] = []
-    rows = list(compare(tiny, [recording], tmp_path, 1e12, CLOCKS["cpu"], 2, 2, said_so.append, (1.0,), 12))
+    rows = list(compare(tiny, [recording], tmp_path, 1e12, CLOCKS["cpu"], 2, 2, said_so.append, (1.0,), COLD))
     assert [row["engine"] for row in rows] == ["earspan", "openai-whisper"]
     assert rows[0]["factor"] == Ratio(1.0, 1.0, 1.0)
     assert [row["equal"] for row in rows] == [2, 2]
