@@ -12,12 +12,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from earspan.backends.models import DIMENSIONS
 from earspan.benchmarks import evaluate as command
 from earspan.benchmarks.errors_view import excerpts, pairs
 from earspan.benchmarks.evaluation import derive_evaluation
 from earspan.benchmarks.report import page_of
 from earspan.benchmarks.store import Reference, Run, Track
-from earspan.speech.engine import Hypothesis
+
+from ..speech.planted import heard_as
 
 sclite = pytest.mark.skipif(shutil.which("sctk") is None, reason="needs sclite (Debian: apt-get install sctk)")
 TEXTS = {
@@ -54,7 +56,7 @@ class PlantedEngine:
         for clip in clips:
             number = round(float(clip.audio[0]) * 10) - 1
             text = self.said.get(number, HEARD[names[number]])
-            found.append(Hypothesis(text, 4, len(text.split()), -0.1, cut_off=False))
+            found.append(heard_as(text, prompt_tokens=4, decode_tokens=len(text.split())))
         return found
 
 
@@ -62,9 +64,7 @@ class PlantedEngine:
 def planted(earspan, monkeypatch, tmp_path):
     """The command on four planted recordings; `planted.said` may change what is heard."""
     said: dict[int, str] = {}
-    dims = SimpleNamespace(
-        n_mels=80, n_audio_ctx=1500, n_audio_state=384, n_audio_head=6, n_audio_layer=4, n_vocab=51864
-    )
+    dims = DIMENSIONS["tiny.en"]
     recogniser = SimpleNamespace(name="planted", sha256="0" * 64, dims=dims, precision="fp32")
     monkeypatch.setattr(command, "recogniser_of", lambda args: recogniser)
     monkeypatch.setattr(command, "engine_of", lambda args, recogniser: PlantedEngine(recogniser, said=said))
