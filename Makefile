@@ -43,6 +43,7 @@ check: .venv/installed-dev
 # The recipes behind the bundled data. They need synthesisers and text: apt-get install --no-install-recommends espeak-ng flite
 # wordnet-base fortunes anarchism endless-sky-data sword-text-web sword-comm-tdavid sword-comm-mhcc dict-gcide
 talks: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[talks]'
 	$(BIN)/python -m earspan.datasets.talks.build
 
 # Every step of pocket's recipe, small: a model that has heard an hour and writes nothing of use. The model card
