@@ -42,6 +42,7 @@ check: .venv/installed-dev
 
 # The recipe behind the bundled data. It needs synthesisers: apt-get install --no-install-recommends espeak-ng flite
 talks: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[talks]'
 	$(BIN)/python -m earspan.datasets.talks.build
 
 clean:

@@ -1,51 +1,36 @@
-"""The babble behind some of the `talks`: several synthetic voices that speak at once about something else."""
+"""The babble behind some of the `talks`: several voices that speak at once about something else."""
 
 import random
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..audio import SAMPLE_RATE
-from ..synthesis import Voice, speak
+from .kokoro import Utterance
 
 _SENTENCES = Path(__file__).parent / "babble.txt"
-# None of them speaks a recording.
-TALKERS = (
-    Voice("espeak:en-us+m2"),
-    Voice("espeak:en-us+f1", rate=1.05),
-    Voice("flite:kal16"),
-    Voice("espeak:en-us+f3", rate=0.95),
-    Voice("espeak:en-us+m4", rate=1.1),
-    Voice("espeak:en-gb-scotland+m8"),
-)
+_IN_A_BREATH = 5  # sentences
+TALKERS = ("af_alloy", "am_liam", "bf_lily", "am_onyx", "af_river", "am_echo")  # none of them speaks a recording
+
+Speak = Callable[[str, str], Utterance]
 
 
-def babble(rng: random.Random, samples: int, talkers: Sequence[Voice]) -> np.ndarray:
+def babble(speak: Speak, rng: random.Random, samples: int, talkers: Sequence[str]) -> np.ndarray:
     """`talkers` at once, equally loud, from the first sample to the last: float32, shape = (samples,), unit power."""
     sentences = _SENTENCES.read_text(encoding="utf-8").splitlines()
+    passages = [" ".join(sentences[at : at + _IN_A_BREATH]) for at in range(0, len(sentences), _IN_A_BREATH)]
     mixed = np.zeros(samples, np.float32)
     for talker in talkers:
-        mixed += _talk(rng, samples, talker, sentences)
+        mixed += _talk(speak, rng, samples, talker, passages)
     return mixed / np.float32(mixed.std())
 
 
-def _talk(rng: random.Random, samples: int, voice: Voice, sentences: Sequence[str]) -> np.ndarray:
-    """One voice, all sentences in an order of its own and round again. float32, shape = (samples,), unit power."""
-    pieces, left = list[np.ndarray](), 0
-    skipped = rng.randrange(2 * SAMPLE_RATE)  # else all would begin together
-    while left < samples + skipped:
-        for sentence in rng.sample(sentences, len(sentences)):
-            pause = np.zeros(round(rng.uniform(0.1, 0.5) * SAMPLE_RATE), np.float32)
-            pieces += [_spoken(sentence, voice), pause]
-            left += len(pieces[-2]) + len(pause)
-            if left >= samples + skipped:
-                break
-    audio = np.concatenate(pieces)[skipped : skipped + samples]
+def _talk(speak: Speak, rng: random.Random, samples: int, talker: str, passages: Sequence[str]) -> np.ndarray:
+    """One voice, all passages in an order of its own and round again. float32, shape = (samples,), unit power."""
+    pieces = list[np.ndarray]()
+    for passage in rng.sample(passages, len(passages)):
+        pieces += [speak(passage, talker).audio, np.zeros(round(rng.uniform(0.1, 0.4) * SAMPLE_RATE), np.float32)]
+    loop = np.concatenate(pieces)
+    audio = np.resize(np.roll(loop, rng.randrange(len(loop))), samples)  # else all would begin together
     return audio / np.float32(audio.std())
-
-
-@cache
-def _spoken(sentence: str, voice: Voice) -> np.ndarray:
-    return speak(sentence, voice).audio

@@ -1,9 +1,10 @@
 """Make the bundled data set `talks` again: python -m earspan.datasets.talks.build
 
-Reads the texts beside this file, speaks each in one voice sentence by sentence, puts the noisy half into rooms and
-crowds, and writes Ogg/Opus and `manifest.jsonl`. Needs eSpeak NG and Flite; using the data set needs neither.
+Reads the texts beside this file, speaks each in a voice of its own, puts half of them into noisy rooms, and writes
+Ogg/Opus and `manifest.jsonl`. Needs `pip install 'earspan[talks]'` and npm; using the data set needs neither.
 """
 
+import argparse
 import json
 import random
 from dataclasses import dataclass
@@ -16,81 +17,81 @@ from scipy.signal import correlate
 
 from ..acoustics import AUDIBLE_HZ, add_at_snr, coloured_noise, reverberate, room_response
 from ..audio import SAMPLE_RATE, read_audio
-from ..synthesis import Voice, speak
-from .babble import TALKERS, babble
+from ..recording import Word
+from .babble import TALKERS, Speak, babble
+from .kokoro import Kokoro, Utterance, fetch
 
 FOLDER = Path(__file__).parent
 SEED = 7
 PEAK = 0.5
-_PINK = 0.5  # slope of the amplitude
+PAUSE_S = (0.3, 0.8)  # from the last word of a line to the first of the next
+_LEAD_S = 0.5
+_SLOPES = {"fan": 0.5, "street": 1.0}  # of the amplitude: pink, brown
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A room, in which a fan hums: reverberation, and pink noise `snr_db` below the reverberant speech."""
+    """A room and what is heard in it beside the speaker.
 
+    noise: `fan` (pink noise), `street` (brown noise) or `babble` (`talkers` other voices in the same room).
+    snr_db: power of the speech with its reverberation over that of the noise, whole recording.
+    """
+
+    noise: str
+    snr_db: float
     rt60_s: float
     direct_to_reverberant_db: float
-    snr_db: float = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """Others who speak nearby: babble of `talkers` voices, `snr_db` below the speech."""
-
-    talkers: int
-    snr_db: float = 10.0
+    talkers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a text becomes a recording. Without `surroundings` it stays clean."""
+    """How a text becomes a recording. Without a `room` it stays clean."""
 
-    voice: Voice
-    surroundings: Room | Crowd | None = None
+    voice: str
+    room: Room | None = None
 
 
-# Each voice has a clean and a noisy recording; those of texts from a small and from a wide vocabulary are mixed in both
-# halves. f4, m5 and m6 are kept out of pocket's training (speech/pocket/corpus.py).
+# Two of each SNR, one of them with babble; smaller and larger rooms fall to both kinds of noise.
 PLANS = {
-    "machines-that-listen": Plan(Voice("flite:rms")),
-    "the-storm": Plan(Voice("espeak:en-us+f2")),
-    "the-night-train": Plan(Voice("espeak:en-us+m3", rate=1.05)),
-    "a-room-for-two": Plan(Voice("espeak:en-us+f4")),
-    "how-long-is-a-second": Plan(Voice("espeak:en-us+m6")),
-    "the-museum-of-mistakes": Plan(Voice("flite:slt", rate=0.98)),
-    "the-carpenters-violin": Plan(Voice("espeak:en-us+m1", rate=0.97)),
-    "the-missing-princess": Plan(Voice("espeak:en-us+m5", rate=1.04)),
-    "the-lost-letter": Plan(Voice("flite:slt"), Room(rt60_s=0.3, direct_to_reverberant_db=6.0)),
-    "the-sea-and-the-weather": Plan(Voice("espeak:en-us+m3"), Room(rt60_s=0.6, direct_to_reverberant_db=4.0)),
-    "news-at-nine": Plan(Voice("espeak:en-us+f2", rate=1.06), Room(rt60_s=0.4, direct_to_reverberant_db=5.0)),
-    "a-sailors-tale": Plan(Voice("espeak:en-us+m6", rate=0.96), Room(rt60_s=0.5, direct_to_reverberant_db=3.0)),
-    "market-day": Plan(Voice("espeak:en-us+m5"), Crowd(talkers=6)),
-    "a-walk-in-the-old-city": Plan(Voice("espeak:en-us+m1"), Crowd(talkers=4)),
-    "the-county-fair": Plan(Voice("flite:rms", rate=1.03), Crowd(talkers=6)),
-    "the-wrong-suitcase": Plan(Voice("espeak:en-us+f4", rate=1.02), Crowd(talkers=5)),
+    "the-storm": Plan("af_heart"),
+    "the-museum-of-mistakes": Plan("bm_george"),
+    "the-missing-princess": Plan("am_michael"),
+    "the-friday-release": Plan("af_bella"),
+    "third-quarter-results": Plan("am_eric"),
+    "a-soup-for-winter": Plan("bf_emma"),
+    "a-toast-to-the-bride": Plan("bm_fable"),
+    "the-carpenters-violin": Plan("bf_alice"),
+    "news-at-nine": Plan("bf_isabella", Room("fan", 12.5, 0.3, 0.0)),
+    "how-long-is-a-second": Plan("am_puck", Room("fan", 7.5, 0.8, 0.0)),
+    "the-pump-that-sang": Plan("bm_lewis", Room("street", 10.0, 0.6, 0.0)),
+    "a-sailors-tale": Plan("am_fenrir", Room("street", 5.0, 0.4, 0.0)),
+    "the-beekeeper-of-the-ninth-floor": Plan("af_sarah", Room("babble", 12.5, 0.7, 0.0, talkers=6)),
+    "night-shift-on-ward-six": Plan("af_nova", Room("babble", 10.0, 0.4, 0.0, talkers=5)),
+    "an-order-by-telephone": Plan("af_kore", Room("babble", 7.5, 0.5, 0.0, talkers=4)),
+    "extra-time": Plan("bm_daniel", Room("babble", 5.0, 0.3, 0.0, talkers=6)),
 }
 
 
-def build(folder: Path = FOLDER) -> None:
-    """Write every recording and the manifest into `folder`."""
+def build(speak: Speak, folder: Path = FOLDER) -> None:
+    """Write every recording and the manifest into `folder`. `speak` gives the sound of a text in a voice."""
     lines = []
     for name, plan in PLANS.items():
-        line = record(name, plan, folder)
+        line = record(speak, name, plan, folder)
         lines.append(json.dumps(line))
-        print(f"{name}: {line['duration']:.0f} s, {len(line['words'])} words, {plan.voice.name}, {line['condition']}")
+        print(f"{name}: {line['duration']:.0f} s, {len(line['words'])} words, {plan.voice}, {line['condition']}")
     (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def record(name: str, plan: Plan, folder: Path) -> dict[str, Any]:
+def record(speak: Speak, name: str, plan: Plan, folder: Path) -> dict[str, Any]:
     """Write one recording into `folder`, return its line of the manifest.
 
     Raises `RuntimeError` if coding shifts the sound, as the word times would be wrong then.
     """
     rng = random.Random(f"{SEED} {name}")
-    sentences = (FOLDER / "texts" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    audio, words = _speak_all(sentences, plan.voice, rng)
-    audio = surrounded(audio, plan.surroundings, rng)
+    lines = (FOLDER / "texts" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    dry = joined([speak(line, plan.voice) for line in lines], rng)
+    audio = surrounded(dry.audio, plan.room, speak, rng)
     audio *= np.float32(PEAK / np.abs(audio).max())
     file = folder / f"{name}.ogg"
     soundfile.write(file, audio, SAMPLE_RATE, format="OGG", subtype="OPUS")
@@ -99,40 +100,52 @@ def record(name: str, plan: Plan, folder: Path) -> dict[str, Any]:
     return {
         "audio_filepath": file.name,
         "duration": round(len(audio) / SAMPLE_RATE, 4),
-        "text": " ".join(sentences),
+        "text": " ".join(lines),
         "id": name,
-        "speaker": plan.voice.name,
-        **described(plan.surroundings),
-        "words": words,
+        "speaker": plan.voice,
+        **described(plan.room),
+        "words": [{"word": w.text, "start": round(w.start_s, 3), "end": round(w.end_s, 3)} for w in dry.words],
     }
 
 
-def surrounded(audio: np.ndarray, surroundings: Room | Crowd | None, rng: random.Random) -> np.ndarray:
-    """`audio`, float32 at 16 kHz, shape = (samples,), as a microphone hears it there. What was spoken stays in place.
+def joined(utterances: list[Utterance], rng: random.Random) -> Utterance:
+    """One after the other, with pauses of `PAUSE_S` from word to word."""
+    pieces, words, at = [np.zeros(round(_LEAD_S * SAMPLE_RATE), np.float32)], list[Word](), round(_LEAD_S * SAMPLE_RATE)
+    for spoken in utterances:
+        pause_s = rng.uniform(*PAUSE_S)
+        if words:  # an utterance has some silence of its own at both ends
+            silence = at / SAMPLE_RATE - words[-1].end_s + spoken.words[0].start_s
+            pieces.append(np.zeros(max(round((pause_s - silence) * SAMPLE_RATE), 0), np.float32))
+            at += len(pieces[-1])
+        words += [Word(w.text, at / SAMPLE_RATE + w.start_s, at / SAMPLE_RATE + w.end_s) for w in spoken.words]
+        pieces.append(spoken.audio)
+        at += len(spoken.audio)
+    audio = np.concatenate([*pieces, pieces[0]])
+    # Digital silence is something no microphone hears, and some recognisers stumble over it.
+    noise = np.random.default_rng(SEED).standard_normal(len(audio), dtype=np.float32)
+    return Utterance(audio + np.float32(1e-4) * noise, tuple(words))
 
-    An SNR counts the whole recording, pauses included: power of the speech, with its reverberation, over the noise.
-    """
-    if surroundings is None:
+
+def surrounded(audio: np.ndarray, room: Room | None, speak: Speak, rng: random.Random) -> np.ndarray:
+    """`audio`, float32 at 16 kHz, shape = (samples,), as a microphone hears it there; speech stays where it was."""
+    if room is None:
         return audio
     noises = np.random.default_rng(rng.getrandbits(64))
-    if isinstance(surroundings, Room):
-        response = room_response(noises, surroundings.rt60_s, surroundings.direct_to_reverberant_db)
-        audio, noise = reverberate(audio, response), coloured_noise(noises, len(audio), _PINK, AUDIBLE_HZ)
+    response, elsewhere = (room_response(noises, room.rt60_s, room.direct_to_reverberant_db) for _ in range(2))
+    if room.noise == "babble":
+        noise = reverberate(babble(speak, rng, len(audio), TALKERS[: room.talkers]), elsewhere)
     else:
-        noise = babble(rng, len(audio), rng.sample(TALKERS, surroundings.talkers))
-    return add_at_snr(audio, noise, surroundings.snr_db)
+        noise = coloured_noise(noises, len(audio), _SLOPES[room.noise], AUDIBLE_HZ)
+    return add_at_snr(reverberate(audio, response), noise, room.snr_db)
 
 
-def described(surroundings: Room | Crowd | None) -> dict[str, Any]:
+def described(room: Room | None) -> dict[str, Any]:
     """What the manifest says of a recording's half and of what was done to it."""
-    match surroundings:
-        case Room(rt60_s, direct_to_reverberant_db, snr_db):
-            room = {"rt60_s": rt60_s, "direct_to_reverberant_db": direct_to_reverberant_db}
-            return {"condition": "noisy", "noise": "pink", "snr_db": snr_db, **room}
-        case Crowd(talkers, snr_db):
-            return {"condition": "noisy", "noise": "babble", "snr_db": snr_db, "talkers": talkers}
-        case None:
-            return {"condition": "clean"}
+    if room is None:
+        return {"condition": "clean"}
+    said = {"condition": "noisy", "noise": room.noise, "snr_db": room.snr_db, "rt60_s": room.rt60_s}
+    said["direct_to_reverberant_db"] = room.direct_to_reverberant_db
+    return said | ({"talkers": room.talkers} if room.talkers else {})
 
 
 def lag(heard: np.ndarray, sent: np.ndarray) -> int:
@@ -140,20 +153,15 @@ def lag(heard: np.ndarray, sent: np.ndarray) -> int:
     return int(np.argmax(correlate(heard, sent, method="fft"))) - (len(sent) - 1)
 
 
-def _speak_all(sentences: list[str], voice: Voice, rng: random.Random) -> tuple[np.ndarray, list[dict]]:
-    pieces, words, at_s = [np.zeros(SAMPLE_RATE // 2, np.float32)], [], 0.5
-    for sentence in sentences:
-        spoken = speak(sentence, voice)
-        words += [
-            {"word": w.text, "start": round(at_s + w.start_s, 3), "end": round(at_s + w.end_s, 3)} for w in spoken.words
-        ]
-        pause = np.zeros(int(rng.uniform(0.2, 0.7) * SAMPLE_RATE), np.float32)
-        pieces += [spoken.audio, pause]
-        at_s += (len(spoken.audio) + len(pause)) / SAMPLE_RATE
-    audio = np.concatenate(pieces)
-    # Digital silence is something no microphone hears, and some recognisers stumble over it.
-    return audio + 1e-4 * np.random.default_rng(SEED).standard_normal(len(audio), dtype=np.float32), words
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m earspan.datasets.talks.build", description=__doc__)
+    parser.add_argument("--out", type=Path, default=FOLDER, help="where recordings and manifest go (default: in place)")
+    parser.add_argument("--model", type=Path, default=Path("build/kokoro"), help="where model and voices are or go")
+    args = parser.parse_args()
+    fetch(args.model)
+    args.out.mkdir(parents=True, exist_ok=True)
+    build(Kokoro(args.model).speak, args.out)
 
 
 if __name__ == "__main__":
-    build()
+    main()
