@@ -260,7 +260,7 @@ def _time(gpu: Gpu, work: Workload) -> Timing:
             tally.add(phase, bound, seconds)
     tally.add("transfer", "link", _wire_s(device, wire))
     tally.ceiling_s = ceiling_s + wire / device["host_bandwidth"]
-    return replace(tally.timing(gpu.provenance), jitter=device["jitter"])
+    return replace(tally.timing(gpu.provenance), jitter=device["jitter"], batch=work.batch)
 
 
 def _wire_bytes(work: Workload) -> int:

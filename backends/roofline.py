@@ -26,7 +26,7 @@ class Roofline:
             compute, memory = op.flops / peak, op.bytes * moved / bandwidth
             tally.add(op.phase, "compute" if compute > memory else "memory", op.count * max(compute, memory))
         tally.ceiling_s = tally.seconds
-        return tally.timing("published")
+        return replace(tally.timing("published"), batch=workload.batch)
 
     def serve(self, call: Workload, streams: int) -> Timing:
         """All streams in one batch, or in as many equal batches as the memory makes necessary."""

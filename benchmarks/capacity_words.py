@@ -140,9 +140,7 @@ def _show_spans(spans: Sequence[Row]) -> None:
 
     rows = [[row["backend"], told(row["planned_s"]), told(row["simulated_s"]), row["limited_by"]] for row in spans]
     title = f"Span at {spans[0]['streams']} streams, a call every {spans[0]['step_s']:g} s"
-    show_table(
-        title, ("backend", "all due at once (planner)>", "each at its own time (simulated)>", "limited by"), rows
-    )
+    show_table(title, ("backend", "synchronised (planner)>", "own phases (simulated)>", "limited by"), rows)
     print()
 
 
