@@ -97,7 +97,7 @@ def test_a_batch_lasts_as_long_as_its_longest_call(streams):
 
 @pytest.mark.parametrize(
     ("backend", "streams", "step_s"),
-    [("t4", 8, 1.0), ("l4", 8, 1.0), ("h100", 16, 0.25), ("h100", 64, 1.0), ("b200", 256, 2.0), ("groq-v1x8", 1, 0.5)],
+    [("t4", 2, 1.0), ("l4", 8, 1.0), ("h100", 16, 0.25), ("h100", 64, 1.0), ("b200", 256, 2.0), ("groq-v1x8", 1, 0.5)],
 )
 def test_the_planner_agrees_with_the_simulation_of_synchronised_streams(backend, streams, step_s):
     device = get_backend(backend)
