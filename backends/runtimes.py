@@ -127,6 +127,8 @@ RUNTIMES = {
     )
 }
 DEFAULT = "graph"
+# for every table of times
+NOTE = f"GPUs run in the runtime {DEFAULT} with fp16 weights, unless their name says otherwise"
 
 
 def runtime_of(name: str) -> Runtime:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..backends.runtimes import NOTE
 from .tables import show_table
 from .units import figures
 
@@ -112,7 +113,7 @@ def show(results: Row, folder: Path) -> None:
     _show_spans(results["spans"])
     _show_fleets(results["fleets"])
     print()
-    for sentence in results["summary"]:
+    for sentence in (*results["summary"], f"{NOTE}."):
         print(f"- {sentence}")
     print(f"\n{folder / 'capacity.html'}")
 
