@@ -48,8 +48,9 @@ def server_of(
     """The server for calls like `call` (whose batch is 1), in batches up to `max_batch` or what the memory holds.
 
     A GPU is one station, or with `batching` "continuous" takes up calls between decode steps; None is as its runtime
-    does. An LPU is one station with calls in flight. A hybrid split by phase is two stations with a queue each; in its other splits both devices
-    work on one batch all the time: one station. Raises `CapacityError` if not one call fits.
+    does. An LPU is one station with calls in flight. A hybrid split by phase is two stations with a queue each;
+    in its other splits both devices work on one batch all the time: one station. Raises `CapacityError` if not one
+    call fits.
     """
     if batching is None:
         continuous = isinstance(backend, Gpu) and backend.runtime.batching == "continuous"
