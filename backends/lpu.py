@@ -1,4 +1,4 @@
-"""An LPU: weights stay in the chips' SRAM and every cycle is planned, so only the host's part of a call has jitter.
+"""An LPU: weights stay in the chips' SRAM and every cycle is planned, so service times have no jitter.
 
 A call's time is the length of its calendar (`lpu_plan`, `lpu_schedule`), plus the way from and to the host. Groups
 of chips share every matmul and the layers go over the groups; how many chips make a group is the choice that
@@ -11,7 +11,6 @@ from functools import lru_cache
 
 from .device import Device
 from .errors import InputError
-from .host import CALL_S, with_host
 from .lpu_chip import Chip
 from .lpu_plan import Pass, Plan, alone_cycles, ceiling, finish_cycles, interval_cycles, make_plan
 from .timing import CapacityError, Tally, Timing
@@ -166,9 +165,7 @@ def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
     # transfers may overlap with computing, so the ceiling is the larger of the two; so is the interval
     tally.ceiling_s = max(wire_s, ceiling(plan, work))
     interval_s = interval_cycles(passes, _in_flight(plan, work)) / clock
-    timing = tally.timing("estimate", min(tally.seconds, max(wire_s, interval_s)))
-    # the host prepares a call once: not for what is left of it after another device has begun
-    return with_host(timing) if work.samples else timing
+    return tally.timing("estimate", min(tally.seconds, max(wire_s, interval_s)))
 
 
 def _wire_s(lpu: Lpu, work: Workload) -> float:
@@ -188,7 +185,6 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
         for plan, passes, in_flight in plans:
             cycles = finish_cycles(passes, batches, in_flight)
             seconds = max(batches * wire_s, cycles / plan.chip.clock_hz + wire_s) + 2 * lpu.device["host_latency"]
-            seconds += CALL_S if work.samples else 0.0
             if best is None or seconds < best[0]:
                 best = seconds, plan, work
     if best is None:
