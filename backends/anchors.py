@@ -86,6 +86,7 @@ _FASTER = "SYSTRAN/faster-whisper README; 13 minutes"
 _CHAT = "Allob/voice-chat-experiments results.md; clip of 2-10 s, 10 tokens assumed"
 _INSANE = "insanely-fast-whisper README; 150 minutes"
 _PR50 = "huggingface/open_asr_leaderboard PR 50; AMI"
+_BLOG = "inferencebench.io blog (secondary)"
 _NVIDIA596 = "NVIDIA/TensorRT-LLM PR 596; sample of 5.9 s, 24 tokens assumed"
 _CPP = "ggml-org/whisper.cpp PR 2152; flash attention off"
 _TRT_ORIN = "NVIDIA-AI-IOT/whisper_trt README; 20 s"
@@ -143,6 +144,10 @@ ANCHORS: tuple[Anchor, ...] = (
            fitted="host costs"),
     Anchor("vllm", "MLPerf, 8 H200, RedHat", "h200-vllm", "large-v3", 60.7, "1/s", _MLPERF.format("RedHat"), 256, 120,
            mean_tokens=MLPERF_TOKENS, fitted="host of a call"),
+    Anchor("vllm", "large-v3, 30 at a time, 478 tokens/s", "t4-vllm", "large-v3", 478 / 99, "1/s",
+           "vllm-project/vllm issue 25172; 99 tokens a call assumed", 30, 99),
+    Anchor("hf, secondary", "turbo, 120 s in four chunks", "h100-hf", "turbo", 0.201, "s", _BLOG, 4, 99),
+    Anchor("hf, secondary", "turbo, batch 32", "h100-hf", "turbo", 404, "x", _BLOG, 32, 99),
     Anchor("vllm", "large-v3, AMI, batch 128", "geforce-4080-vllm", "large-v3", 63.56, "x", _PR50, 43, 9, audio_s=2.5),
     *(Anchor("whisper.cpp encoder", f"{model}", "geforce-2060-whisper.cpp", model, ms, "ms", _CPP, 1, 0, phase="encode")
       for model, ms in (("tiny", 12.54), ("base", 24.14), ("medium", 200.69))),

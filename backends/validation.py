@@ -32,6 +32,7 @@ CLASSES = (
     Class("TensorRT-LLM", 0.15, "the host of the person's own machine is in every row"),
     Class("ct2", 0.25, "lengths of texts, prompts from the text before and CPU are not published"),
     Class("hf", 0.25, "long recordings: reading, cutting and merging of chunks are not priced"),
+    Class("hf, secondary", None, "reported by others: batching, lengths and what was timed are not said"),
     Class("openai", 0.25, "CPU and new attempts at a higher temperature are not published"),
     Class("vllm", None, "scheduler and API server are one constant"),
     Class("whisper.cpp encoder", 0.25, "kernels borrowed from A100, as Turing has no public table"),
