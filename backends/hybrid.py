@@ -114,7 +114,11 @@ def _shares(hybrid: Hybrid, work: Workload) -> Shares:
 
 def _phase_split(hybrid: Hybrid, work: Workload) -> Shares:
     if not work.decode_tokens:
-        return _finish(hybrid.gpu.time(Part.of(work, "encode", "prefill")), None, 0.0, ())
+        # a long prompt may be worth handing over by itself
+        there = _finish(hybrid.gpu.time(Part.of(work, "encode", "prefill")), None, 0.0, ())
+        _, handed = _handed(hybrid, work, 0)
+        handed = replace(handed, phases=handed.phases | {"decode": 0.0})
+        return min(there, handed, key=lambda shares: shares.seconds)
     return min((shares for _, shares in _hand_overs(hybrid, work)), key=lambda shares: shares.seconds)
 
 
@@ -130,12 +134,14 @@ def _handed_bytes(work: Workload, way: int) -> int:
 
 def _hand_overs(hybrid: Hybrid, work: Workload) -> list[tuple[Part, Shares]]:
     """Each way to hand a batch over once: what is left for the LPUs, and what it takes."""
-    found = []
-    for way, (gpu_parts, lpu_parts) in enumerate(_WAYS):
-        there = hybrid.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
-        part, link_s = Part.of(work, *lpu_parts), hybrid.link.seconds(_handed_bytes(work, way))
-        found.append((part, _finish(there, hybrid.lpu.time(part), link_s, ())))
-    return found
+    return [_handed(hybrid, work, way) for way in range(len(_WAYS))]
+
+
+def _handed(hybrid: Hybrid, work: Workload, way: int) -> tuple[Part, Shares]:
+    gpu_parts, lpu_parts = _WAYS[way]
+    there = hybrid.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
+    part, link_s = Part.of(work, *lpu_parts), hybrid.link.seconds(_handed_bytes(work, way))
+    return part, _finish(there, hybrid.lpu.time(part), link_s, ())
 
 
 @lru_cache(maxsize=4096)

@@ -174,7 +174,7 @@ def _capacity(device: Device) -> list[Check]:
 
 
 def _lp30(device: Device) -> list[Check]:
-    chip, rack = Chip.of(device, "int8"), 256
+    chip, rack = Chip.of(device, "fp8"), 256
     published = ((2, 0.75), (3, 1.15), (4, 1.6), (5, 2.05), (6, 2.5), (7, 2.95))
     return [
         _check("LP30 FP8 peak", chip.flops / 1e15, 1.2, "PFLOP/s", LPX, "clock"),

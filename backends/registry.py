@@ -1,5 +1,7 @@
 """Backends by name: `h100`, `h100-eager`, `h100-fused`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path.
 
+`groq-v1-groqflow` has as much weight on a chip as compiled models have been published with.
+
 A GPU and an LPU that share each call: `h100+groq-v1x16`, or `h100+groq-v1x16@operator` for another split.
 """
 
@@ -16,7 +18,9 @@ from .roofline import Roofline
 from .timing import Backend
 
 # device or path, for LPUs a number of chips, and how to run it: a GPU's mode or an LPU's weights
-_NAME = re.compile(r"(?P<device>.+?)(?:x(?P<chips>\d+))?(?:-(?P<option>graph|eager|fused|int8|fp16))?")
+_NAME = re.compile(
+    r"(?P<device>.+?)(?:x(?P<chips>\d+))?(?:-(?P<option>graph|eager|fused|int8|fp8|fp16))?(?P<packing>-groqflow)?"
+)
 
 
 def backend_names() -> list[str]:
@@ -33,13 +37,16 @@ def get_backend(name: str) -> Backend:
         return hybrid_backend(name, get_backend(gpu), get_backend(lpu), mode or "phase")
     match = _NAME.fullmatch(name)
     base, chips, option = match.group("device", "chips", "option") if match else (name, None, None)
+    packing = "groqflow" if match and match.group("packing") else "tight"
     if name in device_names() or name.endswith(".toml"):
         base, chips, option = name, None, None
     if base not in device_names() and not base.endswith(".toml"):
         raise unknown("backend", name, [*device_names(), "groq-v1x16"])
     device = load_device(base)
     if device.kind == "lpu":
-        return lpu_backend(name, device, int(chips) if chips else None, option or "int8")
+        return lpu_backend(name, device, int(chips) if chips else None, option or "", packing)
+    if packing != "tight":
+        raise InputError(f"backend {name!r}: a packing is for LPUs; type groq-v1-groqflow")
     if chips:
         raise InputError(f"backend {name!r}: a number of chips is for LPUs; type {base!r}")
     if device.kind == "roofline":
