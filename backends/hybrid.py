@@ -230,7 +230,7 @@ def _finish(
     ceiling_s = max(ceilings_s) if also_gpu else sum(ceilings_s)
     largest = max(gpu_s, lpu_s, link_s)
     bound = "link" if largest == link_s else here.bound if here and largest == lpu_s else there.bound
-    jitter = there.jitter * gpu_s / seconds
+    jitter = (there.jitter * gpu_s + (here.jitter * lpu_s if here else 0.0)) / seconds
     interval_s = min(seconds, interval_s)
     return Shares(gpu_s, lpu_s, link_s, seconds, interval_s, phases, ceiling_s, max(ceilings_s), bound, jitter)
 

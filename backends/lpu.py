@@ -1,4 +1,4 @@
-"""An LPU: weights stay in the chips' SRAM and every cycle is planned, so service times have no jitter.
+"""An LPU: weights stay in the chips' SRAM and every cycle is planned, so only the host's part of a call scatters.
 
 A call's time is the length of its calendar (`lpu_plan`, `lpu_schedule`), plus the way from and to the host. Groups
 of chips share every matmul and the layers go over the groups; how many chips make a group, and whether all groups
@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from .device import Device
 from .errors import InputError
+from .host import TRANSFER_JITTER, utterances_s
 from .lpu_chip import Chip
 from .lpu_plan import Pass, Plan, alone_cycles, ceiling, finish_cycles, interval_cycles, make_plan
 from .timing import CapacityError, Tally, Timing
@@ -20,6 +21,8 @@ from .workload import HOP, SAMPLE_RATE, Workload
 WEIGHTS = ("int8", "fp8", "fp16")
 PACKINGS = ("tight", "groqflow")
 _MOST_CHIPS = 1024
+# of 264 chips, all nodes are linked to one another (TSM22); a rack of Groq 3 LPX has 256
+_THREE_HOPS = 256
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,13 +103,14 @@ class Lpu:
     def groups(self, chips: int) -> list[int]:
         """Sizes of a group that are tried: all chips of a node, for short calls; half and pairs, for many in flight.
 
-        Where links lead out of a node, also as many chips as make two nodes, and all.
+        Where links lead out of a node, also as many chips as make two nodes, and all within three hops.
         """
         if self.group:
             return [self.group]
         node = round(self.device["chips_per_node"])
         largest = min(chips, node)
-        wide = {min(2 * node, chips), chips} if chips > node and "global_bandwidth" in self.device.figures else set()
+        most = min(chips, _THREE_HOPS)
+        wide = {min(2 * node, chips), most} if chips > node and "global_bandwidth" in self.device.figures else set()
         return sorted({largest, -(-largest // 2), min(2, largest), *wide}, reverse=True)
 
 
@@ -194,12 +198,20 @@ def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
                 for bound, cycles in block.bounds:
                     tally.add(phase, bound, run.times * repeats * cycles / clock)
             tally.add("transfer", "link", run.times * leg.hop / clock)
-    wire_s = _wire_s(lpu, work)
+    wire_s, host_s = _wire_s(lpu, work), _host_s(lpu, plan, work)
     tally.add("transfer", "link", wire_s + 2 * lpu.device["host_latency"])
+    tally.add("transfer", "launch", host_s)
     # transfers may overlap with computing, so the ceiling is the larger of the two; so is the interval
     tally.ceiling_s = max(wire_s, ceiling(plan, work))
     interval_s = interval_cycles(passes, _in_flight(plan, work)) / clock
-    return tally.timing("estimate", min(tally.seconds, max(wire_s, interval_s)))
+    timing = tally.timing("estimate", min(tally.seconds, max(wire_s, host_s, interval_s)))
+    return replace(timing, jitter=TRANSFER_JITTER)
+
+
+def _host_s(lpu: Lpu, plan: Plan, work: Workload) -> float:
+    """The server's own work, on one host for each node of chips; in a hybrid it is the other device's."""
+    nodes = math.ceil(sum(stage.chips for stage in plan.stages) / lpu.device["chips_per_node"])
+    return utterances_s(work.batch, nodes) if work.samples else 0.0
 
 
 def _wire_s(lpu: Lpu, work: Workload) -> float:
@@ -217,8 +229,10 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
             break
         wire_s = _wire_s(lpu, work)
         for plan, passes, in_flight in plans:
-            cycles = finish_cycles(passes, batches, in_flight)
-            seconds = max(batches * wire_s, cycles / plan.chip.clock_hz + wire_s) + 2 * lpu.device["host_latency"]
+            cycles, host_s = finish_cycles(passes, batches, in_flight), _host_s(lpu, plan, work)
+            before_s = wire_s + host_s
+            seconds = max(batches * max(wire_s, host_s), cycles / plan.chip.clock_hz + before_s)
+            seconds += 2 * lpu.device["host_latency"]
             if best is None or seconds < best[0]:
                 best = seconds, plan, work
     if best is None:

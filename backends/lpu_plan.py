@@ -206,7 +206,7 @@ def _units(layer: Piece, cut: bool) -> tuple[Piece, ...]:
 
 
 def _edges(targets: list[float], layer: Piece | None, cut: bool) -> tuple[tuple[int, ...], list[float]]:
-    """After how many parts of layers each stage ends, so that the bytes up to there come close to `targets`; and they."""
+    """After how many parts of layers each stage ends, to come close to `targets` in bytes up to there; and these."""
     if layer is None:
         return (0,) * len(targets), [0.0] * len(targets)
     units = _units(layer, cut)
