@@ -13,11 +13,12 @@ from .workload import Workload
 
 @dataclass(frozen=True, slots=True)
 class DecoderOnly(Workload):
-    """A prompt of `prompt_tokens` after `history` tokens whose keys and values are kept, then `decode_tokens` one by one.
+    """A prompt of `prompt_tokens`, then `decode_tokens` one by one.
 
-    width, heads, layers, vocabulary and context are the text side of `dims`. kv_heads: heads of keys and values, each
-    for several of queries. hidden: width of the MLP, whose first product is gated, so twice as wide. parameters: all that
-    has to be held, where only a part of it is used for a token; 0 for what is used.
+    width, heads, layers, vocabulary and context are the text side of `dims`. history: tokens before the prompt whose
+    keys and values are kept. kv_heads: heads of keys and values, each for several of queries. hidden: width of the
+    MLP, whose first product is gated, so twice as wide. parameters: all that has to be held, where only a part of it
+    is used for a token; 0 for what is used.
     """
 
     history: int = 0

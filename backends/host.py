@@ -1,28 +1,30 @@
-"""What a call costs beside the accelerator, whichever that is: the server's own work, its scatter, and the network.
+"""The host beside a device, the same for every kind of device: its work for a call, and how times scatter.
 
-One set of figures for every device: a row for an LPU carries what a row for a GPU carries.
+CALL_S: detokenising, cleaning up and handing over one call, on one core. It is what is left of TensorRT-LLM's time for
+an utterance in MLPerf Inference v5.1 when the device is taken out (H200 3.4 ms, L40S 3.5 ms; see `validation`).
+
+JITTER: run-to-run scatter of equal calls, host included: the 99th percentile over the median of 126,890 calls of
+RetinaNet, one at a time, on an L4 (MLPerf Inference v3.1, closed/NVIDIA/results/L4x1_TRT/retinanet/SingleStream,
+mlperf_log_summary.txt: 4.933 ms over 4.705 ms). ResNet-50 on the same card scatters by 2.5 % (354.5 over 345.9 us,
+1,716,772 calls), RetinaNet on an Orin by 2.0 % (11.79 over 11.56 ms, 51,838 calls).
 """
 
-# Taking in the audio of an utterance, tidying up its text and handing it on, in one thread: what is left of 7 rows of
-# MLPerf Inference v5.1 (whisper-large-v3, Offline, TensorRT) once the GPU's own time is taken away; fitted on those.
-UTTERANCE_S = 3e-3
+from dataclasses import replace
 
-# Excess of the 99th percentile over the predicted time where the chips themselves have none: 24,240 runs of BERT-Large
-# on 4 GroqChips keep within 2 % of the compiler's figure, and what scatters is the transfers from and to the host
-# (A Software-defined Tensor Streaming Multiprocessor, ISCA 2022, doi 10.1145/3470496.3527405, figure 17).
-TRANSFER_JITTER = 0.02
+from .timing import Timing
 
-# A public service's own time for a request: a least-squares line through four published latencies of GroqCloud's Whisper
-# (alpha.hashtagplus.com, secondary: 5 s of audio 180 ms, 15 s 210, 30 s 260, 60 s 380), network, upload and queue, and the
-# chips' own time, included. Another client's slope is 8 times as steep, so the range is wide; nothing else is fitted on it.
-REQUEST_S, REQUEST_PER_AUDIO_S = 0.157, 3.7e-3
+CALL_S = 3.4e-3
+JITTER = 0.048
 
 
-def utterances_s(batch: int, threads: int = 1) -> float:
-    """Seconds of the server's own work on a batch of utterances, one thread for each card or node of chips."""
-    return -(-batch // threads) * UTTERANCE_S
+def with_host(timing: Timing, device_jitter: float = 0.0) -> Timing:
+    """A device's time with the host's work for a call, which scatters as hosts do, and the device as it does.
 
-
-def request_s(audio_s: float) -> float:
-    """Seconds that a request to a public service takes beside its windows, as far as it is known."""
-    return REQUEST_S + REQUEST_PER_AUDIO_S * audio_s
+    Calls of a batch are prepared on as many cores, so the batch waits for one of them; with batches in flight the host
+    is at one while the device is at another.
+    """
+    seconds = timing.seconds + CALL_S
+    phases = dict(timing.phases) | {"transfer": timing.phases.get("transfer", 0.0) + CALL_S}
+    jitter = (timing.seconds * device_jitter + CALL_S * JITTER) / seconds
+    interval_s = seconds if timing.interval_s == timing.seconds else max(timing.interval_s, CALL_S)
+    return replace(timing, seconds=seconds, interval_s=interval_s, phases=phases, jitter=jitter)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from .device import Device
 from .errors import InputError
-from .host import TRANSFER_JITTER, utterances_s
+from .host import with_host
 from .lpu_chip import Chip
 from .lpu_plan import Pass, Plan, alone_cycles, ceiling, finish_cycles, interval_cycles, make_plan
 from .timing import CapacityError, Tally, Timing
@@ -186,7 +186,7 @@ def _in_flight(plan: Plan, work: Workload) -> int:
 
 @lru_cache(maxsize=65536)
 def _time(lpu: Lpu, work: Workload) -> Timing:
-    return _timing(lpu, _best(lpu, work), work)
+    return _hosted(_timing(lpu, _best(lpu, work), work), work)
 
 
 def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
@@ -198,20 +198,17 @@ def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
                 for bound, cycles in block.bounds:
                     tally.add(phase, bound, run.times * repeats * cycles / clock)
             tally.add("transfer", "link", run.times * leg.hop / clock)
-    wire_s, host_s = _wire_s(lpu, work), _host_s(lpu, plan, work)
+    wire_s = _wire_s(lpu, work)
     tally.add("transfer", "link", wire_s + 2 * lpu.device["host_latency"])
-    tally.add("transfer", "launch", host_s)
     # transfers may overlap with computing, so the ceiling is the larger of the two; so is the interval
     tally.ceiling_s = max(wire_s, ceiling(plan, work))
     interval_s = interval_cycles(passes, _in_flight(plan, work)) / clock
-    timing = tally.timing("estimate", min(tally.seconds, max(wire_s, host_s, interval_s)))
-    return replace(timing, jitter=TRANSFER_JITTER)
+    return tally.timing("estimate", min(tally.seconds, max(wire_s, interval_s)))
 
 
-def _host_s(lpu: Lpu, plan: Plan, work: Workload) -> float:
-    """The server's own work, on one host for each node of chips; in a hybrid it is the other device's."""
-    nodes = math.ceil(sum(stage.chips for stage in plan.stages) / lpu.device["chips_per_node"])
-    return utterances_s(work.batch, nodes) if work.samples else 0.0
+def _hosted(timing: Timing, work: Workload) -> Timing:
+    """With the host's part, which in a hybrid is at the device that takes in the audio."""
+    return with_host(timing) if work.samples else timing
 
 
 def _wire_s(lpu: Lpu, work: Workload) -> float:
@@ -229,10 +226,8 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
             break
         wire_s = _wire_s(lpu, work)
         for plan, passes, in_flight in plans:
-            cycles, host_s = finish_cycles(passes, batches, in_flight), _host_s(lpu, plan, work)
-            before_s = wire_s + host_s
-            seconds = max(batches * max(wire_s, host_s), cycles / plan.chip.clock_hz + before_s)
-            seconds += 2 * lpu.device["host_latency"]
+            cycles = finish_cycles(passes, batches, in_flight)
+            seconds = max(batches * wire_s, cycles / plan.chip.clock_hz + wire_s) + 2 * lpu.device["host_latency"]
             if best is None or seconds < best[0]:
                 best = seconds, plan, work
     if best is None:
@@ -243,7 +238,8 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
     # with less than one batch in flight per stage, it is the SRAM that keeps the pipeline from being full
     starved = batches > _in_flight(plan, work) and _in_flight(plan, work) < len(plan.stages)
     bound, ceiling_s = "capacity" if starved else one.bound, one.ceiling_s * streams / work.batch
-    return replace(one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s)
+    served = replace(one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s)
+    return _hosted(served, work)
 
 
 def lpu_backend(name: str, device: Device, chips: int | None = None, weights: str = "", packing: str = "tight") -> Lpu:

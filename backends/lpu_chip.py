@@ -116,6 +116,10 @@ class Chip:
             return 0
         within, nodes = min(chips, self.node), math.ceil(chips / self.node)
         share = self.hop + math.ceil(size / within / self.link)
+        if within < self.node:
+            # long messages go by way of the chips beside the group as well, where each byte takes up two links
+            links = (self.node - 1 + within - 1) / 2
+            share = min(share, 2 * self.hop + math.ceil((within - 1) / within * size / links / self.link))
         if nodes == 1:
             return min(self.hop + math.ceil(size / self.link), 2 * share)
         between = self.shared_cycles(size / within, nodes)
