@@ -89,7 +89,7 @@ KINDS = {
             "matrix_units_int8": "count",
             "matrix_depth_fp8": "count",
             "matrix_units_fp8": "count",
-            "convert_steps": "count",
+            "convert_steps": "cycles",
             "sram_packed": "memory",
             "sram_bandwidth": "bytes per cycle",
             "vector_lanes": "count",

@@ -16,6 +16,7 @@ from .gpu import Gpu
 from .lpu import Lpu
 from .part import Part
 from .timing import PHASES, CapacityError, Timing
+from .whatif import RefinedWorkload
 from .workload import ITEM_BYTES, Workload
 
 MODES = ("phase", "operator", "draft")
@@ -178,7 +179,7 @@ def _draft_split(hybrid: Hybrid, work: Workload) -> Shares:
     before = hybrid.gpu.time(replace(Part.of(work, "encode", "prefill"), decode_tokens=0))
     if not work.decode_tokens:
         return _finish(before, None, 0.0, ())
-    if work.pass_tokens > 1:
+    if work.pass_tokens > 1 or isinstance(work, RefinedWorkload):
         raise InputError(f"{hybrid.name}: the split drafts by itself; leave out --draft, or type another split")
     # a round yields the proposals up to the first that is wrong, and the checker's own token
     per_round = (1 - DRAFT_KEPT ** (DRAFT_TOKENS + 1)) / (1 - DRAFT_KEPT)

@@ -77,7 +77,8 @@ class Lpu:
         if work.padding == "fit":
             longest_s = work.dims.n_audio_ctx * 2 * HOP / SAMPLE_RATE
             audio_s = min(longest_s, math.ceil(round(audio_s, 6)))
-        return replace(work, weight_dtype=self.weights, audio_s=audio_s)
+        booked = getattr(work, "on_a_schedule", None)
+        return replace(booked() if booked else work, weight_dtype=self.weights, audio_s=audio_s)
 
     def chips_needed(self, work: Workload) -> int:
         """Least number of chips whose SRAM holds weights, and caches and activations of the batch."""
