@@ -128,6 +128,9 @@ def _template(work: Workload) -> Workload:
 def _tried(lpu: Lpu, chips: int, group: int, work: Workload) -> Iterator[Plan]:
     """Placements on groups of at most so many chips that hold the weights: layers whole if they fit, else cut."""
     group, work = min(group, chips), _template(work)
+    room = chips * lpu.device["sram_usable"] - work.weights_bytes - work.batch * work.kv_bytes
+    if room < 0:
+        return
 
     def plan(**how: bool) -> Plan | None:
         found = make_plan(lpu.chip, lpu.device["sram_usable"], chips, group, work, **how)
@@ -138,8 +141,14 @@ def _tried(lpu: Lpu, chips: int, group: int, work: Workload) -> Iterator[Plan]:
     if whole:
         yield whole
     reach = chips <= lpu.chip.node or lpu.chip.wide
-    if chips > group and reach and (spread := plan(spread=True) or plan(spread=True, cut=True)):
+    copies = (math.ceil(chips / group) - 1) * _encoder_bytes(work)
+    if chips > group and reach and 0 < copies <= room and (spread := plan(spread=True) or plan(spread=True, cut=True)):
         yield spread
+
+
+@lru_cache(maxsize=4096)
+def _encoder_bytes(work: Workload) -> float:
+    return sum(op.count * op.weight_bytes for op in work.ops() if op.phase == "encode")
 
 
 @lru_cache(maxsize=65536)
