@@ -1,4 +1,4 @@
-"""What a batch buys on each device, as a table and a figure: `python -m earspan.benchmarks.batch_effect --out batch.html`.
+"""What a batch buys on each device: `python -m earspan.benchmarks.batch_effect --out batch.html`, a table and a figure.
 
 Tokens per second of the decode steps as a part of the most that the device reaches, against the calls that are decoded
 together: DRAM wants a batch in the hundreds, SRAM around ten. Also for decoders that do not exist (--decoder).
