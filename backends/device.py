@@ -37,6 +37,7 @@ UNITS: dict[str, dict[str, float]] = {
     "power": {"W": 1},
     "count": {"1": 1},
     "fraction": {"1": 1},
+    "ratio": {"1": 1},
 }
 
 
@@ -48,30 +49,34 @@ class Kind:
     optional: frozenset[str]
 
 
+_PROCESSOR = Kind(
+    {
+        "fp16_peak": "arithmetic",
+        "fp32_peak": "arithmetic",
+        "memory_bandwidth": "bandwidth",
+        "memory": "memory",
+        "l2_cache": "memory",
+        "processors": "count",
+        "clock": "frequency",
+        "matrix_rate": "count",
+        "host_bandwidth": "bandwidth",
+        "host_latency": "time",
+        "price": "price",
+        "power": "power",
+        "memory_efficiency": "fraction",
+        "elementwise_floor": "time",
+        "graph_launch": "time",
+        "host_slowdown": "ratio",
+        "compute_capability": "count",
+        "tensor_rate": "fraction",
+        "sustained": "fraction",
+    },
+    frozenset({"price", "power", "tensor_rate", "sustained", "compute_capability"}),
+)
 KINDS = {
-    "gpu": Kind(
-        {
-            "fp16_peak": "arithmetic",
-            "fp32_peak": "arithmetic",
-            "memory_bandwidth": "bandwidth",
-            "memory": "memory",
-            "l2_cache": "memory",
-            "processors": "count",
-            "clock": "frequency",
-            "matrix_rate": "count",
-            "host_bandwidth": "bandwidth",
-            "host_latency": "time",
-            "price": "price",
-            "power": "power",
-            "memory_efficiency": "fraction",
-            "elementwise_floor": "time",
-            "graph_launch": "time",
-            "eager_launch": "time",
-            "host_step": "time",
-            "jitter": "fraction",
-        },
-        frozenset({"price", "power"}),
-    ),
+    "gpu": _PROCESSOR,
+    # kernels, launches and memory of a CPU are of the same kinds; a launch is a barrier of its threads
+    "cpu": _PROCESSOR,
     "roofline": Kind(
         {"fp16_peak": "arithmetic", "memory_bandwidth": "bandwidth", "memory": "memory", "price": "price"},
         frozenset({"price"}),
@@ -168,6 +173,10 @@ class Device:
 
     def __getitem__(self, key: str) -> float:
         return self.figures[key].base
+
+    def get(self, key: str, default: float) -> float:
+        """A figure in base units, or what stands for one that the file leaves out."""
+        return self.figures[key].base if key in self.figures else default
 
     def basis(self, *keys: str) -> str:
         """The weakest basis among these figures or kernels: "estimate" before "fitted", "published", "measured"."""

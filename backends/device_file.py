@@ -29,8 +29,10 @@ PLAUSIBLE: dict[str, tuple[float, float]] = {
     "power": (1, 20_000),
     "elementwise_floor": (1e-7, 1e-4),
     "graph_launch": (1e-7, 1e-3),
-    "eager_launch": (1e-7, 1e-3),
-    "host_step": (1e-7, 1e-1),
+    "host_slowdown": (0.2, 20),
+    "compute_capability": (6, 20),
+    "tensor_rate": (0.1, 1),
+    "sustained": (0.3, 1),
 }
 # a published peak is at a boost clock near the one given; the peak for sparse matrices is twice as high
 _PEAK_OVER_CLOCK = (0.5, 1.4)

@@ -22,19 +22,22 @@ class Ragged:
 
 
 def time_ragged(gpu: Gpu, calls: Sequence[Workload]) -> Ragged:
-    """One batch of calls that differ in their decode steps only.
+    """One batch of calls that differ in their decode steps only; what becomes of those that end is the runtime's.
 
-    A static batch (openai-whisper, CUDA graphs) goes on at full width until its longest call ends. In mode "fused"
-    calls leave when they end, as TensorRT-LLM's in-flight batching lets them; so nothing is wasted there.
+    "kept": the batch goes on at full width until its longest call ends (openai-whisper, transformers, CUDA graphs).
+    "skipped": so it does, but for the attention of calls that have ended (TensorRT-LLM without in-flight batching).
+    "leave": calls leave when they end (CTranslate2, in-flight batching), and nothing is wasted.
     """
     if not calls:
         raise InputError("no calls in the batch; give at least one")
     longest = max(calls, key=lambda call: call.decode_tokens)
     if any(replace(call, decode_tokens=longest.decode_tokens) != longest or call.batch != 1 for call in calls):
         raise InputError("calls of a batch may differ in their decode steps only, and have batch 1 each")
-    static = gpu.time(replace(longest, batch=len(calls)))
+    steps = [call.decode_tokens for call in calls]
+    alive = sum(steps) / len(steps) / max(1, longest.decode_tokens) if longest.decode_tokens else 1.0
+    static = gpu.unequal(replace(longest, batch=len(calls)), alive)
     leaving_s = _leaving_decode_s(gpu, calls)
-    if gpu.mode != "fused":
+    if gpu.runtime.ended != "leave":
         return Ragged(static, max(0.0, static.phases["decode"] - leaving_s) / static.seconds)
     phases = dict(static.phases) | {"decode": min(leaving_s, static.phases["decode"])}
     seconds = sum(phases.values())

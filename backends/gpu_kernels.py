@@ -45,9 +45,18 @@ COLUMNS: tuple[str, ...] = (
     "v",
     "fp32",
     "least_flops",
+    "least_bytes",
 )
 # how much slower a factor may fall than its coordinate grows, for rounding in the files
 _SLACK = 1e-3
+# What narrow weights cost beside fp16: time of the arithmetic, time for each byte of weights. Medians over the GEMMs of
+# aiconfigurator-core 0.12.0, against bf16 in the same library: int8, weight only (a100_sxm/gemm/trtllm/1.0.0): 0.69 of
+# the time at m 1-8 and 8 MB or more, 1.03 at m 1024-4096. fp8 (h100_sxm, three libraries): 0.66-0.89 of it at m 1-8,
+# 0.67-1.1 at m 1024-4096, 0.84-0.90 at m 16384-40000. w8a8, int8 products (a100_sxm/gemm/trtllm/1.0.0, sq): 0.59 at
+# m 1-8, 0.55 at m 1024-4096.
+_NARROW = {"int8": (1.03, 1.3), "w8a8": (0.55, 1.1), "fp8": (0.8, 1.3)}
+# the least of a factor where tensor cores, not the kernel, set the pace: 97 % of peak (facts: best GEMM over peak)
+_LEAST_FACTOR = 1 / 0.97
 
 Array = NDArray[np.float64]
 
@@ -111,20 +120,31 @@ class Kernel:
     memory: Surface | None = None
 
     def seconds(
-        self, rows: Array, peak: Array | float, bandwidth: float, streamed: float, share: float = 1.0
+        self,
+        rows: Array,
+        peak: Array | float,
+        bandwidth: float,
+        streamed: float,
+        share: float = 1.0,
+        rate: float = 1.0,
+        sustained: float = 1.0,
     ) -> tuple[Array, Array, Array]:
         """Floor, compute and memory seconds, each of shape = (rows,); columns of `rows` as in COLUMNS.
 
-        share: processors of this device over those of the device that the factors were fitted on.
+        share: processors of this device over those of the device that the factors were fitted on. rate: of its tensor
+        cores, relative to those; half as fast ones keep the rest of a kernel less busy. sustained: part of the peak
+        that the device's power allows for.
         """
-        _, _, flops, stationary, moving, x, y, z, u, v, _, _ = rows.T
+        _, _, flops, stationary, moving, x, y, z, u, v, _, _, _ = rows.T
         log = np.zeros(len(rows))
         if self.compute is not None:
             log = self.compute.log(x / share, y)
         if self.depth is not None:
             log = log + self.depth.log(z, z)
         slower = np.exp(self.memory.log(u / (share if self.memory.factor.shape[1] > 1 else 1), v)) if self.memory else 1
-        compute = flops / peak * np.exp(np.maximum(log, 0.0))
+        if rate < 1:
+            log = np.maximum(log + np.log(rate), np.log(_LEAST_FACTOR))
+        compute = flops / peak * np.exp(np.maximum(log, 0.0)) / sustained
         memory = (stationary * slower + moving / streamed) / bandwidth
         return np.full(len(rows), self.floor_s), compute, memory
 
@@ -145,16 +165,31 @@ def rows_of(ops: Iterable[tuple[Op, float]]) -> Array:
 def _row(op: Op, moved: float) -> tuple[float, ...]:
     fp32 = float(op.dtype == "fp32")
     active = op.read_bytes + op.write_bytes
+    least_bytes = active + op.weight_bytes
     if op.kind == "attention":
         batch, heads, queries, keys, head = op.shape
         if op.phase == "decode":
             streams = batch * heads
             # factors are over streams of 64 features, so that more width never costs less
             wide = streams * head / 64
-            return 2, op.count, op.flops, op.read_bytes, op.write_bytes, 1, 1, 1, wide, keys, fp32, op.flops
+            return (
+                2,
+                op.count,
+                op.flops,
+                op.read_bytes,
+                op.write_bytes,
+                1,
+                1,
+                1,
+                wide,
+                keys,
+                fp32,
+                op.flops,
+                least_bytes,
+            )
         tiles = -(-queries // QUERY_TILE)
         flops = 4 * batch * heads * tiles * QUERY_TILE * keys * head
-        return 1, op.count, flops, 0, active, batch * heads * tiles, keys, 1, 1, 1, fp32, op.flops
+        return 1, op.count, flops, 0, active, batch * heads * tiles, keys, 1, 1, 1, fp32, op.flops, least_bytes
     if op.kind == "conv1d":
         batch, inputs, outputs, taps, positions = op.shape
         m, n, k = batch * positions, outputs, inputs * taps
@@ -162,9 +197,13 @@ def _row(op: Op, moved: float) -> tuple[float, ...]:
         *batch, m, n, k = op.shape
         m *= batch[0] if batch else 1
     else:
-        return OTHER, op.count, 0, 0, op.bytes * moved, 1, 1, 1, 1, 1, fp32, 0
+        return OTHER, op.count, 0, 0, op.bytes * moved, 1, 1, 1, 1, 1, fp32, 0, op.bytes * moved
+    arithmetic, stream = _NARROW.get(op.weights, (1.0, 1.0))
+    # tensor cores multiply bytes at twice the rate, which bounds the time from below
+    least_flops = op.flops / 2 if op.weights in ("w8a8", "fp8") else op.flops
     # the weights' size in elements, in bytes of fp16: quantised weights are read in fewer bytes, in as many tiles
-    return 0, op.count, op.flops, op.weight_bytes, active, m, n, k, 2 * n * k, 1, fp32, op.flops
+    sizes = op.flops * arithmetic, op.weight_bytes * stream, active, m, n, k, 2 * n * k, 1
+    return 0, op.count, *sizes, fp32, least_flops, least_bytes
 
 
 def read_kernel(table: Mapping[str, Any]) -> Kernel:

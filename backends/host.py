@@ -20,11 +20,11 @@ JITTER = 0.048
 def with_host(timing: Timing, device_jitter: float = 0.0) -> Timing:
     """A device's time with the host's work for a call, which scatters as hosts do, and the device as it does.
 
-    Calls of a batch are prepared on as many cores, so the batch waits for one of them; with batches in flight the host
-    is at one while the device is at another.
+    Calls are prepared on as many cores, so a batch waits for one of them; with batches in flight they are at one while
+    the device is at another.
     """
     seconds = timing.seconds + CALL_S
     phases = dict(timing.phases) | {"transfer": timing.phases.get("transfer", 0.0) + CALL_S}
     jitter = (timing.seconds * device_jitter + CALL_S * JITTER) / seconds
-    interval_s = seconds if timing.interval_s == timing.seconds else max(timing.interval_s, CALL_S)
+    interval_s = seconds if timing.interval_s == timing.seconds else timing.interval_s
     return replace(timing, seconds=seconds, interval_s=interval_s, phases=phases, jitter=jitter)

@@ -102,6 +102,9 @@ DIMENSIONS: dict[str, Dimensions] = {
     "large-v3-turbo": _size(1280, 20, 32, n_vocab=_V3, n_mels=128, text_layers=4),
     "turbo": _size(1280, 20, 32, n_vocab=_V3, n_mels=128, text_layers=4),
 }
+# Sizes that are no official checkpoints of openai-whisper: huggingface.co/distil-whisper/distil-large-v3 (config.json:
+# the encoder of large-v3, two decoder layers; 756 M parameters).
+DIMENSIONS["distil-large-v3"] = _size(1280, 20, 32, n_vocab=_V3, n_mels=128, text_layers=2)
 
 
 def resolve_dims(name: str, read_checkpoint: Callable[[str], Any | None] | None = None) -> Dimensions:

@@ -7,7 +7,7 @@ SAMPLE_RATE, HOP, N_FFT = (
     160,
     400,
 )  # whisper.audio: samples per second, per mel frame, per Fourier window
-ITEM_BYTES = {"fp32": 4, "fp16": 2, "int8": 1, "fp8": 1}
+ITEM_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1, "w8a8": 1, "fp8": 1}
 Number = int | float
 Shape = tuple[Number, ...]
 
@@ -21,6 +21,7 @@ class Op:
     width); every other kind: the shape of its output. A mean over decode steps may have half a key.
     flops: 2 per multiply-add of convolutions, matmuls and attention, as torch.utils.flop_counter; else 0.
     weight_bytes: parameters; read_bytes: activations and cached keys and values; write_bytes: the output.
+    weights: how the parameters of a matmul are stored, if in another format than the activations.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Op:
     read_bytes: Number
     write_bytes: Number
     count: int = 1
+    weights: str = ""
 
     @property
     def bytes(self) -> Number:

@@ -1,4 +1,6 @@
-"""Backends by name: `h100`, `h100-eager`, `h100-fused`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path.
+"""Backends by name: `h100`, `h100-trtllm`, `h100-ct2-int8`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path.
+
+A GPU takes a runtime (see `runtimes`) and a weight format, `int8`, or `int8enc` or `int8dec` for one half of the model.
 
 `groq-v1-groqflow` has as much weight on a chip as compiled models have been published with.
 
@@ -15,11 +17,15 @@ from .gpu import gpu_backend
 from .hybrid import hybrid_backend
 from .lpu import lpu_backend
 from .roofline import Roofline
+from .runtimes import DEFAULT, FORMATS, RUNTIMES
 from .timing import Backend
 
-# device or path, for LPUs a number of chips, and how to run it: a GPU's mode or an LPU's weights
+# device or path, for LPUs a number of chips and a packing, for GPUs a runtime, and how weights are stored
 _NAME = re.compile(
-    r"(?P<device>.+?)(?:x(?P<chips>\d+))?(?:-(?P<option>graph|eager|fused|int8|fp8|fp16))?(?P<packing>-groqflow)?"
+    r"(?P<device>.+?)(?:x(?P<chips>\d+))?"
+    rf"(?:-(?P<runtime>{'|'.join(map(re.escape, RUNTIMES))}))?"
+    rf"(?:-(?P<weights>{'|'.join(FORMATS)})(?P<half>enc|dec)?)?"
+    r"(?P<packing>-groqflow)?"
 )
 
 
@@ -36,19 +42,23 @@ def get_backend(name: str) -> Backend:
         gpu, _, lpu = pair.partition("+")
         return hybrid_backend(name, get_backend(gpu), get_backend(lpu), mode or "phase")
     match = _NAME.fullmatch(name)
-    base, chips, option = match.group("device", "chips", "option") if match else (name, None, None)
-    packing = "groqflow" if match and match.group("packing") else "tight"
+    base, chips, runtime, weights, half, packing = match.groups() if match else (name, None, None, None, None, None)
     if name in device_names() or name.endswith(".toml"):
-        base, chips, option = name, None, None
+        base, chips, runtime, weights, half, packing = name, None, None, None, None, None
     if base not in device_names() and not base.endswith(".toml"):
         raise unknown("backend", name, [*device_names(), "groq-v1x16"])
     device = load_device(base)
     if device.kind == "lpu":
-        return lpu_backend(name, device, int(chips) if chips else None, option or "", packing)
-    if packing != "tight":
+        if runtime or half:
+            raise InputError(f"backend {name!r}: runtimes and halves of a model are for GPUs; type {base!r}")
+        packed = "groqflow" if packing else "tight"
+        return lpu_backend(name, device, int(chips) if chips else None, weights or "", packed)
+    if packing:
         raise InputError(f"backend {name!r}: a packing is for LPUs; type groq-v1-groqflow")
     if chips:
         raise InputError(f"backend {name!r}: a number of chips is for LPUs; type {base!r}")
     if device.kind == "roofline":
         return Roofline(name, device)
-    return gpu_backend(name, device, option or "graph")
+    stored = weights or ""
+    encoder, decoder = ("" if half == "dec" else stored), ("fp16" if half == "enc" else stored)
+    return gpu_backend(name, device, runtime or DEFAULT, encoder, decoder)

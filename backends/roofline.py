@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from .device import Device
 from .gpu_runtime import kernels
+from .runtimes import RUNTIMES
 from .timing import CapacityError, Tally, Timing, in_sequence
 from .workload import Workload
 
@@ -22,11 +23,11 @@ class Roofline:
             given = self.device["memory"] / 2**30
             raise CapacityError(f"{self.name} has {given:.0f} GiB; weights and caches of this batch do not fit")
         tally, peak, bandwidth = Tally(), self.device["fp16_peak"], self.device["memory_bandwidth"]
-        for op, moved, _ in kernels(workload, "graph", workload.ops()):
+        for op, moved, _ in kernels(workload, RUNTIMES["graph"], workload.ops()):
             compute, memory = op.flops / peak, op.bytes * moved / bandwidth
             tally.add(op.phase, "compute" if compute > memory else "memory", op.count * max(compute, memory))
         tally.ceiling_s = tally.seconds
-        return tally.timing("published")
+        return replace(tally.timing("published"), batch=workload.batch)
 
     def serve(self, call: Workload, streams: int) -> Timing:
         """All streams in one batch, or in as many equal batches as the memory makes necessary."""

@@ -1,31 +1,37 @@
 """The span: the largest window a backend sustains in live transcription, and what keeps it from growing."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from .drafting import drafted, expected_proposals
 from .errors import InputError, unknown
+from .lengths import longest_of, quantile_s
 from .models import Dimensions
+from .serving.arrivals import Load
+from .serving.capacity import largest, streams_verdict
 from .timing import Backend, CapacityError, Timing
+from .windows import GRID_PER_S, LONGEST_S, POLICIES, STRATEGIES, TOKENS_PER_S, call_of, most_tokens, window_call
 from .workload import Workload
 
-LONGEST_S = 30.0
-GRID_PER_S = 10  # windows are multiples of 0.1 s
-STRATEGIES = ("disjoint", "sliding")
-# English speech, about 150 words a minute at 1.3 tokens a word; an assumption, runs use their own counts
-TOKENS_PER_S = 3.3
+__all__ = ["GRID_PER_S", "LONGEST_S", "POLICIES", "STRATEGIES", "TOKENS_PER_S", "Span", "span", "window_call"]
+_LATE = 0.01  # part of the calls that may end after the next is due, as in the simulation of servers
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Answer of the planner.
+    """The answer of the planner.
 
     span_s: the largest sustainable window in seconds, or None. limited_by: what the next larger window fails
     on (or, if there is no span, the smallest): "compute", "memory", "launch", "link", "capacity", "latency
-    budget"; "nothing" at the longest window. window_s and timing: the span, or the smallest possible window
-    if there is none, and how long its calls for all streams take (None if the device cannot hold them).
-    step_s: time between calls of a stream.
+    budget", "falls behind" (with own phases); "nothing" at the longest window. window_s and timing: the span, or
+    the smallest possible window if there is none, and how long its calls for all streams take (None if the device
+    cannot hold them): `seconds` for a batch whose longest call is of median length, `p99_s` with the scatter of
+    lengths and service times; with own phases, the median and 99th percentile of a call's wait and service.
+    step_s: time between calls of a stream. policy: one of POLICIES.
     """
 
     span_s: float | None
@@ -34,6 +40,7 @@ class Span:
     step_s: float
     streams: int
     timing: Timing | None
+    policy: str = "synchronised"
 
     @property
     def sustainable(self) -> bool:
@@ -59,38 +66,29 @@ def span(
     prompt_tokens: int = 0,
     dtype: str = "fp16",
     draft: bool = False,
+    policy: str = "synchronised",
+    scatter: bool = True,
 ) -> Span:
     """The largest window in (0, 30] s, on a grid of 0.1 s, that `backend` sustains for `streams` streams.
 
     A window is sustainable if it keeps up, T <= h, and, given a latency budget, is on time: w + T <= L for
     disjoint chunks (h = w), 2 h + T <= L for sliding windows, whose words LocalAgreement-2 commits at the
-    second call that agrees. T is the 99th percentile of the time to serve one call of every stream, which all
-    come due together: so it holds the wait for the other streams.
+    second call that agrees. T is the 99th percentile of the time to serve one call of every stream.
 
+    policy: with "synchronised", calls of all streams come due together, and a batch lasts as long as its longest
+    call; with "own phases", each stream calls at its own time, and T is found by simulating the server (a call may
+    just miss a batch, wait for it, and take part in the next). scatter: whether calls have a Poisson number of
+    tokens; False gives all of them the mean, rounded up.
     step_s: required for "sliding", which has no window shorter than its step; not given for "disjoint".
     dims: of the model. tokens_per_s: speech rate, which sets the decode steps. draft: calls of sliding windows
     are decoded with the text of the window before as a draft, `drafting.TOKENS_PER_PASS` tokens a pass.
     """
-    planner = _Planner(backend, strategy, streams, step_s, latency_s, draft and strategy == "sliding")
+    drafting = draft and strategy == "sliding"
+    planner = _Planner(backend, strategy, streams, step_s, latency_s, drafting, policy, scatter)
     template = Workload(Dimensions.of(dims), padding=padding, prompt_tokens=prompt_tokens, dtype=dtype)
     if not tokens_per_s >= 0:
         raise InputError(f"tokens per second is {tokens_per_s}; expected 0 or more")
     return planner.plan(template, tokens_per_s)
-
-
-def window_call(template: Workload, window_s: float, tokens_per_s: float) -> Workload:
-    """The call for a window, with decode steps at the speech rate, rounded up, to half the text context."""
-    tokens = min(math.ceil(round(tokens_per_s * window_s, 6)), template.dims.n_text_ctx // 2)
-    # full padding computes 30 s whatever the window: one workload stands for all windows with as many tokens
-    audio_s = template.audio_s if template.padding == "full" else window_s
-    return Workload(
-        template.dims,
-        audio_s=audio_s,
-        padding=template.padding,
-        prompt_tokens=template.prompt_tokens,
-        decode_tokens=tokens,
-        dtype=template.dtype,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +99,14 @@ class _Planner:
     step_s: float | None
     latency_s: float | None
     draft: bool
+    policy: str
+    scatter: bool
 
     def __post_init__(self) -> None:
+        if self.policy not in POLICIES:
+            raise unknown("policy", self.policy, POLICIES)
+        if self.draft and self.policy == "own phases":
+            raise InputError("drafts are planned for synchronised streams; leave out --draft or the policy own phases")
         if self.strategy not in STRATEGIES:
             raise unknown("strategy", self.strategy, STRATEGIES)
         if self.streams < 1:
@@ -117,35 +121,30 @@ class _Planner:
     def plan(self, template: Workload, tokens_per_s: float) -> Span:
         first = max(1, math.ceil(round((self.step_s or 0) * GRID_PER_S, 6)))
         last = round(LONGEST_S * GRID_PER_S)
+        judge = self.synchronised if self.policy == "synchronised" else self.own_phases
 
         def attempt(tick: int) -> tuple[str, Timing | None]:
-            window_s = tick / GRID_PER_S
-            call = window_call(template, window_s, tokens_per_s)
-            return self.verdict(window_s, drafted(call, expected_proposals(call.decode_tokens)) if self.draft else call)
+            return judge(template, tick / GRID_PER_S, tokens_per_s)
 
         best = self.search(attempt, first, last)
         tick = first if best is None else best
         limited_by = "nothing" if best == last else attempt(tick if best is None else tick + 1)[0]
         window_s, timing = tick / GRID_PER_S, attempt(tick)[1]
         span_s = None if best is None else window_s
-        return Span(span_s, limited_by, window_s, self.step_s or window_s, self.streams, timing)
+        return Span(span_s, limited_by, window_s, self.step_s or window_s, self.streams, timing, self.policy)
 
-    def search(self, attempt: Any, first: int, last: int) -> int | None:
+    def search(self, attempt: Callable[[int], tuple[str, Timing | None]], first: int, last: int) -> int | None:
         if self.strategy == "disjoint":
             # a longer chunk leaves more time for itself: sustainable windows may start anywhere
             last = min(last, math.floor(self.latency_s * GRID_PER_S)) if self.latency_s else last
             return next((tick for tick in range(last, first - 1, -1) if attempt(tick)[0] == "nothing"), None)
         # at a fixed step, a longer window only costs more
-        low, high = first - 1, last
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if attempt(middle)[0] == "nothing" else (low, middle - 1)
-        return low if low >= first else None
+        return largest(lambda tick: attempt(tick)[0], first, last)[0]
 
-    def verdict(self, window_s: float, call: Workload) -> tuple[str, Timing | None]:
+    def synchronised(self, template: Workload, window_s: float, tokens_per_s: float) -> tuple[str, Timing | None]:
         """What makes the window unsustainable, or "nothing"; and the timing if it can be run at all."""
         try:
-            timing = self.backend.serve(call, self.streams)
+            timing = self.together(template, window_s, tokens_per_s)
         except CapacityError:
             return "capacity", None
         step_s = self.step_s or window_s
@@ -154,3 +153,36 @@ class _Planner:
         emitted_s = timing.p99_s + (window_s if self.strategy == "disjoint" else 2 * step_s)
         late = self.latency_s is not None and emitted_s > self.latency_s
         return ("latency budget" if late else "nothing"), timing
+
+    def together(self, template: Workload, window_s: float, tokens_per_s: float) -> Timing:
+        """One call of every stream at once, until the last is done, in batches as long as their longest call."""
+
+        def serve(tokens: int) -> Timing:
+            call = call_of(template, window_s, tokens)
+            proposals = expected_proposals(call.decode_tokens) if self.draft else ()
+            return self.backend.serve(drafted(call, proposals), self.streams)
+
+        mean, most = tokens_per_s * window_s, most_tokens(template)
+        first = serve(window_call(template, window_s, tokens_per_s).decode_tokens)
+        if not (self.scatter and mean):
+            return first
+        tokens, chance = longest_of(first.batch, mean, most)
+        # of several batches one after another, lengths even out: what counts is the mean of their longest calls
+        batches = math.ceil(self.streams / first.batch)
+        lengths = tokens @ chance + (tokens - tokens @ chance) / math.sqrt(batches)
+        below = np.cumsum(chance)
+        middle, high = (int(tokens[np.searchsorted(below, part)]) for part in (0.5, 1 - _LATE / 4))
+        typical, long = serve(middle), serve(max(high, middle + 1))
+        slope = (long.seconds - typical.seconds) / (max(high, middle + 1) - middle)
+        # times between two lengths are on a line, nearly; none is below that of an empty text
+        seconds = np.maximum(typical.seconds + slope * (lengths - middle), typical.seconds / 1e3)
+        p99_s = quantile_s(seconds, chance, typical.jitter, 1 - _LATE)
+        return replace(typical, jitter=max(0.0, p99_s / typical.seconds - 1))
+
+    def own_phases(self, template: Workload, window_s: float, tokens_per_s: float) -> tuple[str, Timing | None]:
+        """The same if each stream calls at its own time, by simulation."""
+        step_s = self.step_s or window_s
+        rest = {"strategy": self.strategy, "tokens_per_s": tokens_per_s, "scatter": self.scatter}
+        load = Load(self.streams, window_s, step_s, **rest)
+        found = streams_verdict(self.backend, call_of(template, window_s, load.mean_tokens), load, self.latency_s)
+        return found.cause, found.timing

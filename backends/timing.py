@@ -22,6 +22,7 @@ class Timing:
     "link" (host or chip-to-chip transfers) or "capacity" (memory keeps calls from running together).
     provenance: "measured", "fitted" (to published measurements), "published" or "estimate".
     jitter: excess of the 99th percentile of the service time over `seconds`, relative; 0 is deterministic.
+    batch: calls that run together and end together, with the longest of them (1 where each ends by itself).
     """
 
     seconds: float
@@ -31,6 +32,7 @@ class Timing:
     bound: str
     provenance: str
     jitter: float = 0.0
+    batch: int = 1
 
     @property
     def p99_s(self) -> float:
@@ -79,7 +81,9 @@ def in_sequence(timings: Iterable[tuple[Timing, int]]) -> Timing:
     seconds = sum(timing.seconds * times for timing, times in parts)
     phases = {phase: sum(timing.phases[phase] * times for timing, times in parts) for phase in PHASES}
     ceiling_s = sum(timing.ceiling_s * times for timing, times in parts)
-    return Timing(seconds, seconds, phases, ceiling_s, longest.bound, longest.provenance, longest.jitter)
+    batch = max(timing.batch for timing, _ in parts)
+    rest = longest.bound, longest.provenance, longest.jitter, batch
+    return Timing(seconds, seconds, phases, ceiling_s, *rest)
 
 
 class CapacityError(InputError):

@@ -30,7 +30,10 @@ class Workload:
     prompt_tokens: initial token sequence with special tokens; default that of `dims` (2 or 4).
     decode_tokens: decode steps after the prefill = text tokens emitted, since the prefill yields the first
     one and the last step yields end-of-text. dtype: "fp16" or "fp32".
-    weight_dtype: how weights are stored, default `dtype`; also "int8" and "fp8".
+    weight_dtype: how weights are stored, default `dtype`; also "int8" (weights only), "w8a8" (int8 products with
+    activations made int8), "fp8" (likewise), and "bf16" where numbers are 16 bits.
+    decoder_weights: those of the decoder, default `weight_dtype`. beam: texts that compete for each call in beam
+    search, 1 for greedy decoding; they share keys and values of the audio.
     pass_tokens: tokens that each decode step feeds: more than 1 where it also checks tokens of a draft; then a step
     is counted as adding one of them to the caches (see `backends.drafting`).
     """
@@ -44,6 +47,8 @@ class Workload:
     dtype: str = "fp16"
     weight_dtype: str = ""
     pass_tokens: int = 1
+    decoder_weights: str = ""
+    beam: int = 1
 
     # whether the sizes of every operation grow by as much with each call of the batch, and with each step
     affine: ClassVar[bool] = True
@@ -62,13 +67,20 @@ class Workload:
         )
         _expect(self.padding in PADDINGS, "padding", self.padding, "full or fit")
         _expect(self.dtype in ("fp16", "fp32"), "dtype", self.dtype, "fp16 or fp32")
-        _expect(self.weight_dtype in ITEM_BYTES, "weight dtype", self.weight_dtype, "fp16, fp32, int8 or fp8")
+        for stored in (self.weight_dtype, self.decoder_weight_dtype):
+            _expect(stored in ITEM_BYTES, "weight dtype", stored, "fp16, bf16, fp32, int8, w8a8 or fp8")
+        _expect(self.beam >= 1, "beam", self.beam, "at least 1")
         _expect(self.prompt_tokens >= 1, "prompt tokens", self.prompt_tokens, "at least 1")
         _expect(self.decode_tokens >= 0, "decode tokens", self.decode_tokens, "0 or more")
         _expect(self.pass_tokens >= 1, "tokens per decode step", self.pass_tokens, "at least 1")
         checked = self.pass_tokens - 1 if self.decode_tokens else 0
         total, context = self.prompt_tokens + self.decode_tokens + checked, self.dims.n_text_ctx
         _expect(total <= context, "prompt and decode tokens", total, f"at most {context} together")
+
+    @property
+    def decoder_weight_dtype(self) -> str:
+        """How weights of the decoder are stored."""
+        return self.decoder_weights or self.weight_dtype
 
     @property
     def frames(self) -> int:
@@ -91,14 +103,18 @@ class Workload:
     @property
     def weights_bytes(self) -> int:
         """Bytes of all parameters as stored; layer norms stay in fp32, as Whisper computes them in it."""
-        d = self.dims
-        norms = 2 * d.n_audio_state * (2 * d.n_audio_layer + 1) + 2 * d.n_text_state * (3 * d.n_text_layer + 1)
-        return (d.parameters - norms) * ITEM_BYTES[self.weight_dtype] + norms * 4
+        d, total = self.dims, 0
+        for parameters, norms, stored in (
+            (d.encoder_parameters, 2 * d.n_audio_state * (2 * d.n_audio_layer + 1), self.weight_dtype),
+            (d.decoder_parameters, 2 * d.n_text_state * (3 * d.n_text_layer + 1), self.decoder_weight_dtype),
+        ):
+            total += (parameters - norms) * ITEM_BYTES[stored] + norms * 4
+        return total
 
     @property
     def kv_bytes(self) -> int:
         """Bytes of cached keys and values, self and cross, of *one* stream at the end of the call."""
-        keys = self.positions + self.prompt_tokens + self.decode_tokens
+        keys = self.positions + self.beam * (self.prompt_tokens + self.decode_tokens)
         return 2 * self.dims.n_text_layer * keys * self.dims.n_text_state * ITEM_BYTES[self.dtype]
 
     def ops(self) -> tuple[Op, ...]:
@@ -181,7 +197,7 @@ def _mean_steps(work: Workload) -> Segments:
 
 def _steps(work: Workload, keys: Number, times: int) -> Segments:
     """A decode step that attends to `keys` tokens, its first among them, and to those it checks, `times` over."""
-    decode = OpBuilder("decode", work, work.dims.n_text_state, work.dims.n_text_head)
+    decode = OpBuilder("decode", work, work.dims.n_text_state, work.dims.n_text_head, work.beam)
     fed = work.pass_tokens
     attention = decode.self_attention(fed, keys + fed - 1, cached=keys - 1) + decode.cross_attention(fed, project=False)
     yield decode.embed(fed), times

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..backends.models import Dimensions, resolve_dims
 from ..backends.registry import get_backend
+from ..backends.runtimes import NOTE
 from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Backend
 from ..backends.workload import PADDINGS
@@ -204,7 +205,7 @@ def _introduce(model: str, timed_as: str, dataset: Dataset) -> None:
     print(
         f"measured: text and WER of {model} on {dataset.name} "
         f"({len(dataset)} recordings, {dataset.audio_s / 60:.1f} min)\n"
-        f"simulated: service times and spans of {timed_as} on device models",
+        f"simulated: service times and spans of {timed_as} on device models; {NOTE}",
         file=sys.stderr,
     )
 

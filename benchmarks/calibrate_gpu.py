@@ -44,7 +44,15 @@ TABLES = {
             "context": f"{folder}/encoder_attention/vllm/0.24.0",
             "decode": f"{folder}/attention/vllm/0.24.0",
         }
-        for gpu, folder in {"h100": "h100_sxm", "h200": "h200_sxm", "b200": "b200_sxm", "l40s": "l40s"}.items()
+        for gpu, folder in {
+            "h100": "h100_sxm",
+            "h200": "h200_sxm",
+            "b200": "b200_sxm",
+            "b300": "b300_sxm",
+            "gb200": "gb200",
+            "l40s": "l40s",
+            "rtx-pro-6000": "rtx_pro_6000_server",
+        }.items()
     },
 }
 FILES = {

@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--padding", default="full", choices=PADDINGS, help="pad calls to 30 s, or fit them (default: full)")
     add("--activity", type=float, default=1.0, metavar="PART", help="part of the time that is speech (default: 1)")
     add("--skip-silence", action="store_true", help="no calls while nobody speaks")
-    add("--batching", default="dynamic", choices=BATCHING, help="how GPUs form batches (default: dynamic)")
+    add("--batching", choices=BATCHING, help="how GPUs form batches (default: as their runtime does)")
     add("--max-batch", type=positive_count, default=MAX_BATCH, help=f"default: {MAX_BATCH}")
     add("--max-wait", type=float, default=0.0, metavar="S", help="a call's wait for others (default: 0)")
     add("--seed", type=seed, default=0, help="seed of phases and jitter (default: 0)")

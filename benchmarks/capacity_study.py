@@ -84,7 +84,7 @@ class Study:
     wer: Curve | None = None
     max_batch: int = MAX_BATCH
     max_wait_s: float = 0.0
-    batching: str = "dynamic"
+    batching: str | None = None
     seed: int = 0
     factors: Callable[[Backend], tuple[float, ...]] = lambda backend: (1.0,)
     _servers: dict[tuple[str, float], Server | None] = field(init=False, default_factory=dict)

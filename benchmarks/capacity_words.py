@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..backends.runtimes import NOTE
 from .tables import show_table
 from .units import figures
 
@@ -112,7 +113,7 @@ def show(results: Row, folder: Path) -> None:
     _show_spans(results["spans"])
     _show_fleets(results["fleets"])
     print()
-    for sentence in results["summary"]:
+    for sentence in (*results["summary"], f"{NOTE}."):
         print(f"- {sentence}")
     print(f"\n{folder / 'capacity.html'}")
 
@@ -140,9 +141,7 @@ def _show_spans(spans: Sequence[Row]) -> None:
 
     rows = [[row["backend"], told(row["planned_s"]), told(row["simulated_s"]), row["limited_by"]] for row in spans]
     title = f"Span at {spans[0]['streams']} streams, a call every {spans[0]['step_s']:g} s"
-    show_table(
-        title, ("backend", "all due at once (planner)>", "each at its own time (simulated)>", "limited by"), rows
-    )
+    show_table(title, ("backend", "synchronised (planner)>", "own phases (simulated)>", "limited by"), rows)
     print()
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from ..backends.device import Device
 from ..backends.device_file import device_names, load_device
+from ..backends.runtimes import DEFAULT, RUNTIMES
 from .tables import show_table
 from .validation import show_validation
 
@@ -44,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
         "timing figures",
     )
     show_table("Devices (fp16; bandwidth of the memory that holds the weights)", columns, map(_row, devices))
+    print("\nA GPU takes a runtime and how weights are stored (int8enc, int8dec: of one half only): h100-trtllm-int8")
+    rows = [[f"{one.name} (default)" if one.name == DEFAULT else one.name, one.about, one.fitted_on]
+            for one in RUNTIMES.values()]  # fmt: skip
+    show_table("Runtimes of GPUs", ("runtime", "what it is", "host costs are from"), rows)
     print("\nAn LPU takes a number of chips: groq-v1x16. For every figure and its source: earspan devices NAME")
     return 0
 
@@ -61,7 +66,7 @@ def _print_json(value: object) -> None:
 
 def _row(device: Device) -> list[str]:
     price = f"{device['price']:.2f}" if "price" in device.figures else "-"
-    if device.kind in ("gpu", "roofline"):
+    if device.kind != "lpu":
         peak, memory, bandwidth = device["fp16_peak"], device["memory"], device["memory_bandwidth"]
         basis = device.basis(*device.kernels) if device.kernels else "roofline only"
     else:

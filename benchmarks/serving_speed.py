@@ -110,7 +110,7 @@ def main() -> int:
     linear = {count: station_s(count) / count * 1e6 for count in (10_000, 100_000, 1_000_000, 4_000_000)}
     arrivals, tokens = random_calls(1_000_000)
     call = window_call(Workload(DIMENSIONS["large-v3"]), 10.0, LOAD.tokens_per_s)
-    device = server_of(get_backend("h100-fused"), call, batching="continuous").stations[0]
+    device = server_of(get_backend("h100-trtllm"), call, batching="continuous").stations[0]
     continuous = cpu_s(lambda: serve_continuously(device, arrivals / 90, tokens, np.random.default_rng(0)))  # type: ignore[arg-type]
     servers = {name: whole_s(name, "dynamic", 1_000_000) for name in ("h100", "groq-v1x16", "h100+groq-v1x16")}
     small = simpy_s(100_000)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ..backends.runtimes import NOTE
 from .tables import show_table
 
 _FEW_WORDS = 20  # below, a rate says nothing
@@ -103,7 +104,7 @@ def summarise(results: dict[str, Any]) -> list[str]:
     sentences.append(
         f"Text and WER are measured: {results['model']} on {results['dataset']['name']}. "
         f"Times and spans are simulated: {results['timed_as']}, "
-        f"{results['timed_padding']} padding, {results['timed_dtype']}, on device models. "
+        f"{results['timed_padding']} padding, {results['timed_dtype']}, on device models. {NOTE}. "
         f"{_recogniser_caveat(results)}".strip()
     )
     return sentences

@@ -12,6 +12,7 @@ from ..backends.footing import footings
 from ..backends.lpu_trace import write_trace
 from ..backends.models import resolve_dims
 from ..backends.registry import get_backend
+from ..backends.runtimes import DEFAULT, FORMATS, RUNTIMES
 from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Timing
 from ..backends.whatif import read_decoder
@@ -20,6 +21,7 @@ from .options import positive_seconds
 from .tables import show_table
 
 HELP = "predict the time of one Whisper call on one device"
+WEIGHTS = [f"{stored}{half}" for stored in FORMATS for half in ("", "enc", "dec")]
 FIGURES = ("flops", "weight_bytes", "read_bytes", "write_bytes")
 
 
@@ -33,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--padding", default="full", choices=PADDINGS, help="pad audio to 30 s, or fit it")
     parser.add_argument("--tokens", type=int, metavar="N", help="decode steps (default: 3.3 per second of audio)")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="calls served together (default: 1)")
+    parser.add_argument(
+        "--runtime", choices=RUNTIMES, help=f"how a GPU is driven (default: that of the name, else {DEFAULT})"
+    )
+    parser.add_argument("--weights", choices=WEIGHTS, help="how weights are stored, enc and dec: of one half only")
+    parser.add_argument("--beam", type=int, default=1, metavar="N", help="texts of a beam search (default: 1, greedy)")
     parser.add_argument("--dtype", default="fp16", choices=("fp16", "fp32"), help="arithmetic (default: fp16)")
     parser.add_argument("--schedule", type=Path, metavar="OUT.json", help="write an LPU's calendar as a Perfetto trace")
     parser.add_argument(
@@ -46,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the prediction for one batch of calls."""
     dims = resolve_dims(args.model, _checkpoint_dims)
-    backend = get_backend(args.backend)
+    backend = get_backend("-".join(part for part in (args.backend, args.runtime, args.weights) if part))
     tokens = math.ceil(TOKENS_PER_S * args.audio) if args.tokens is None else args.tokens
-    work = Workload(dims, args.batch, args.audio, args.padding, decode_tokens=tokens, dtype=args.dtype)
+    work = Workload(dims, args.batch, args.audio, args.padding, decode_tokens=tokens, dtype=args.dtype, beam=args.beam)
     decoder = read_decoder(args.decoder) if args.decoder else None
     work = decoder.of(work) if decoder else work
     timing = backend.time(work)
@@ -96,7 +103,8 @@ def _totals(work: Workload) -> dict[tuple[str, str], dict[str, float]]:
 
 def _report(model: str, device: str, work: Workload, timing: Timing, totals: dict[tuple[str, str], Any]) -> None:
     calls = f"{work.batch} calls of" if work.batch > 1 else "one call,"
-    print(f"{model}: {calls} {work.audio_s:g} s, {work.padding} padding, {work.decode_tokens} decode steps")
+    print(f"{model}: {calls} {work.audio_s:g} s, {work.padding} padding, {work.decode_tokens} decode steps, "
+          f"{f'beam {work.beam}' if work.beam > 1 else 'greedy'}")  # fmt: skip
     print(f"on {device}\n")
     factor = work.batch * work.audio_s / timing.seconds
     print(f"ceiling     {timing.ceiling_s * 1e3:.3f} ms (speed of light: peak arithmetic, nominal bandwidth)")

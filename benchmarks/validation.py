@@ -1,4 +1,4 @@
-"""`earspan devices --validation`: errors on kernels held out, on published GPU runs, on published LPU figures."""
+"""`earspan devices --validation`: errors on kernels held out, on published GPU runs by class, on LPU figures."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from ..backends import lpu_validation
 from ..backends.check import Check
 from ..backends.device import Device
 from ..backends.device_file import load_device
-from ..backends.validation import BAND, end_to_end
+from ..backends.validation import BAND, end_to_end, scores
 from .tables import show_table
 
 # why a class of shapes is predicted badly, where it is known
@@ -26,13 +26,22 @@ def show_validation(names: Sequence[str], *, as_json: bool) -> int:
     gpu, lpu = end_to_end(), lpu_validation.lpu_checks()
     if as_json:
         kernels = [{"device": device.name, **row} for device in devices for row in device.validation]
-        tables = {"kernels": kernels, "end_to_end": list(map(_record, gpu)), "lpu": list(map(_record, lpu))}
+        by_class = [asdict(score) | {"met": score.met} for score in scores(gpu)]
+        rows = {"end_to_end": list(map(_record, gpu)), "lpu": list(map(_record, lpu))}
+        tables = {"kernels": kernels, "classes": by_class, **rows}
         print(json.dumps(tables, indent=2))
         return 0
     _show_kernels(devices)
     print()
-    rows = [[c.name, c.backend, *_figures(c), c.reason, c.source] for c in gpu]
-    columns = ("run", "timed as", *_FIGURES, "why", "source")
+    rows = [
+        [s.name, str(s.n), str(s.fitted), f"{s.median:.1%}", _bar(s.bar, s.met), f"{s.worst:.0%}", s.worst_row, s.why]
+        for s in scores(gpu)
+    ]
+    columns = ("class", "n>", "of which fitted on>", "median>", "bar", "worst>", "worst row", "why")
+    show_table("GPU, class by class: |predicted / published - 1|", columns, rows)
+    print()
+    rows = [[c.name, c.backend, *_figures(c), c.fitted_on, c.reason, c.source] for c in gpu]
+    columns = ("run", "timed as", *_FIGURES, "fitted on it", "why", "source")
     show_table(f"GPU, end to end: {_about(BAND)}", columns, rows)
     print()
     rows = [[c.name, *_figures(c), c.fitted_on, c.reason, c.source] for c in lpu]
@@ -45,15 +54,19 @@ def _show_kernels(devices: Sequence[Device]) -> None:
     rows = []
     for device in devices:
         for row in device.validation:
-            bar = f"{row['bar']:.0%} {'met' if row['median'] <= row['bar'] else 'MISSED'}" if "bar" in row else ""
+            bar = _bar(row.get("bar"), row["median"] <= row.get("bar", 0))
             why = _WHY.get(row["class"], "") if row["median"] > _BAD or row["p90"] > 2 * _BAD else ""
             errors = [str(row["held_out"]), f"{row['median']:.1%}", f"{row['p90']:.1%}"]
             rows.append([device.name, row["kernel"], row["class"], *errors, bar, why])
     title = "Kernels: |predicted / measured - 1| on shapes held out from the fit (benchmarks/calibrate_gpu.py)"
     show_table(title, ("device", "kernel", "shapes", "held out>", "median>", "p90>", "bar for the median", "why"), rows)
-    unfitted = [device.name for device in devices if device.kind == "gpu" and not device.validation]
+    unfitted = [device.name for device in devices if device.kind in ("gpu", "cpu") and not device.validation]
     if unfitted:
         print(f"\nNo public kernel table, so nothing to hold out (constants borrowed): {', '.join(unfitted)}")
+
+
+def _bar(bar: float | None, met: bool | None) -> str:
+    return "" if bar is None else f"{bar:.0%} {'met' if met else 'MISSED'}"
 
 
 _FIGURES = ("predicted>", "published>", "unit", "ratio>", "in band")

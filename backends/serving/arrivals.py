@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, unknown
-from ..span import LONGEST_S, STRATEGIES, TOKENS_PER_S
+from ..windows import LONGEST_S, STRATEGIES, TOKENS_PER_S
 
 Array = NDArray[np.float64]
 # A word is shown at the second call that agrees on it (LocalAgreement-2), or at once.
@@ -24,7 +24,8 @@ class Load:
     A call every `step_s`, on the last `window_s` (strategy "sliding"), or on the whole step ("disjoint", whose window
     is its step). activity: part of the time in which somebody speaks; the calls of silent steps are left out where
     `skip_silence`. tokens_per_s: of speech, which with the window sets the decode steps of a call: a Poisson number of
-    them where `scatter`, else the mean, rounded up, as in the planner of the span.
+    them where `scatter`, else the mean, rounded up, as in the planner of the span. synchronised: whether the server
+    clocks the windows, so that all streams call at once, or each stream has its own phase.
     """
 
     streams: int
@@ -35,6 +36,7 @@ class Load:
     skip_silence: bool = False
     tokens_per_s: float = TOKENS_PER_S
     scatter: bool = True
+    synchronised: bool = False
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -69,7 +71,7 @@ class Load:
 
     @property
     def mean_tokens(self) -> int:
-        """Decode steps of a call, as `backends.span.window_call` has them but for its limit."""
+        """Decode steps of a call, as `backends.windows.window_call` has them but for its limit."""
         return math.ceil(round(self.tokens_per_s * self.window_s, 6))
 
 
@@ -134,7 +136,7 @@ def _of_load(
 ) -> tuple[NDArray, ...]:
     """Arrivals, dues, counted, shows and load of one load, unsorted unless there is one replica."""
     steps = max(1, round(duration_s / load.step_s))
-    phases = np.sort(rng.uniform(0, load.step_s, (replicas, load.streams)), axis=1)
+    phases = np.sort(rng.uniform(0, load.step_s, (replicas, load.streams)), axis=1) * (not load.synchronised)
     offsets = np.arange(replicas) * replica_period_s(duration_s, longest_s)
     arrival = (offsets[:, None] + phases)[:, None, :] + (np.arange(steps) * load.step_s)[None, :, None]
     made = np.ones(arrival.shape, bool)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import InputError
-from ..span import GRID_PER_S, LONGEST_S, window_call
-from ..timing import Backend, CapacityError
+from ..gpu import Gpu
+from ..lpu import Lpu
+from ..timing import Backend, CapacityError, Timing
+from ..windows import GRID_PER_S, LONGEST_S, window_call
 from ..workload import Workload
 from .arrivals import Load, longest_step_s, replica_period_s
 from .server import MAX_BATCH, Server, server_of
@@ -18,6 +20,7 @@ STEPS = 24  # of each stream in a replica; the first fifth is not counted
 _LONGER = 10  # times as many, where calls come in time but ever later
 _GROWTH = 0.01  # of a step, from one half of a replica to the next
 _CALLS = 3000  # of each load in all replicas, at least
+_TICKS = 1500  # at which synchronised streams call together, at least: their calls are late together
 # The search ends when it knows the number of streams to within this part.
 _RESOLUTION = 0.01
 
@@ -55,8 +58,11 @@ def trial(server: Server, loads: tuple[Load, ...], seed: int = 0) -> Outcome:
 
 def _trial(server: Server, loads: tuple[Load, ...], steps: int, seed: int) -> Outcome:
     duration_s = steps * longest_step_s(loads)
-    rarest = min(load.streams * load.calls_per_step * duration_s / load.step_s for load in loads)
-    return simulate(server, loads, duration_s, replicas=max(1, math.ceil(_CALLS / rarest)), seed=seed)
+    needed = max(
+        load.step_s * max(_CALLS / load.streams / load.calls_per_step, _TICKS if load.synchronised else 0)
+        for load in loads
+    )
+    return simulate(server, loads, duration_s, replicas=max(1, math.ceil(needed / duration_s)), seed=seed)
 
 
 def _grows(outcome: Outcome, index: int) -> bool:
@@ -107,13 +113,66 @@ def capacity(server: Server, load: Load, *, latency_s: float | None = None, seed
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What simulating a load says. cause: "nothing" if it is carried, else what fails, in a word.
+
+    timing: of one call alone, stretched to the median of a call's wait and service, with their 99th percentile; None
+    if the device cannot hold one call.
+    """
+
+    cause: str
+    timing: Timing | None
+
+
+def streams_verdict(
+    backend: Backend, call: Workload, load: Load, latency_s: float | None = None, *, batching: str | None = None
+) -> Carried:
+    """Whether the backend carries the streams of `load`, whose calls are like `call`."""
+    try:
+        alone, size = backend.time(call), min(MAX_BATCH, load.streams)
+        if load.synchronised:
+            backend, size = _set_for_all_at_once(backend, call, size)
+        outcome = trial(server_of(backend, call, max_batch=size, batching=batching), (load,))
+    except CapacityError:
+        return Carried("capacity", None)
+    found = verdict(outcome, latency_s)
+    median_s, p99_s = (float(part) for part in np.quantile(outcome.response_s(), (0.5, 0.99)))
+    phases = {phase: part * median_s / alone.seconds for phase, part in alone.phases.items()}
+    timing = replace(alone, seconds=median_s, phases=phases, jitter=max(0.0, p99_s / median_s - 1))
+    return Carried("nothing" if found.valid else found.cause, timing)
+
+
+def _set_for_all_at_once(backend: Backend, call: Workload, streams: int) -> tuple[Backend, int]:
+    """The layout of an LPU and the largest batch with which calls that are all due at once are done first.
+
+    A GPU takes all. Where batches are in flight together, smaller ones keep the pipeline full.
+    """
+    if isinstance(backend, Gpu):
+        return backend, streams
+    layouts: list[Backend] = [backend]
+    if isinstance(backend, Lpu):
+        layouts = [replace(backend, group=group) for group in backend.groups(backend.chips_for(call))]
+    best = (math.inf, backend, streams)
+    for layout in layouts:
+        for size in sorted({2**power for power in range(streams.bit_length())} | {streams}):
+            try:
+                timing = layout.time(replace(call, batch=size))
+            except CapacityError:
+                break
+            finish_s = timing.seconds + (math.ceil(streams / size) - 1) * timing.interval_s
+            best = min(best, (finish_s, layout, size), key=lambda found: found[0])
+    return best[1:]
+
+
 def simulated_span(
-    backend: Backend, template: Workload, load: Load, *, latency_s: float | None = None, batching: str = "dynamic"
+    backend: Backend, template: Workload, load: Load, *, latency_s: float | None = None, batching: str | None = None
 ) -> tuple[float | None, str]:
     """The largest window (s, on the planner's grid) that the streams of `load` can have, and what limits it.
 
     The dual of `capacity`: streams and step are given, the window is sought; None if no window holds. The planner of
-    the span asks the same of the mean, with all streams due at once. `load.window_s` does not matter.
+    the span asks the same with its policy "own phases"; for synchronised streams it has a formula, and this checks it.
+    `load.window_s` does not matter.
     """
     if load.strategy == "disjoint":
         raise InputError("the simulated span is for sliding windows; type --strategy sliding")
@@ -121,19 +180,14 @@ def simulated_span(
     def attempt(tick: int) -> str:
         window_s = tick / GRID_PER_S
         call = window_call(template, window_s, load.tokens_per_s)
-        try:
-            server = server_of(backend, call, max_batch=min(MAX_BATCH, load.streams), batching=batching)
-        except CapacityError:
-            return "capacity"
-        found = verdict(trial(server, (replace(load, window_s=window_s),)), latency_s)
-        return "nothing" if found.valid else found.cause
+        return streams_verdict(backend, call, replace(load, window_s=window_s), latency_s, batching=batching).cause
 
     first, last = max(1, math.ceil(round(load.step_s * GRID_PER_S, 6))), round(LONGEST_S * GRID_PER_S)
-    best, limited_by = _largest(attempt, first, last)
+    best, limited_by = largest(attempt, first, last)
     return (best / GRID_PER_S if best else None), limited_by
 
 
-def _largest(attempt: Callable[[int], str], first: int, last: int) -> tuple[int | None, str]:
+def largest(attempt: Callable[[int], str], first: int, last: int) -> tuple[int | None, str]:
     """The largest of first..last for which `attempt` says "nothing", as up to it; and what the next fails on."""
     low, high, cause = first - 1, last, "nothing"
     while low < high:

@@ -43,14 +43,18 @@ def server_of(
     *,
     max_batch: int = MAX_BATCH,
     max_wait_s: float = 0.0,
-    batching: str = "dynamic",
+    batching: str | None = None,
 ) -> Server:
     """The server for calls like `call` (whose batch is 1), in batches up to `max_batch` or what the memory holds.
 
-    A GPU is one station, or with `batching` "continuous" takes up calls between decode steps. An LPU is one station
-    with calls in flight. A hybrid split by phase is two stations with a queue each; in its other splits both devices
-    work on one batch all the time: one station. Raises `CapacityError` if not one call fits.
+    A GPU is one station, or with `batching` "continuous" takes up calls between decode steps; None is as its runtime
+    does. An LPU is one station with calls in flight. A hybrid split by phase is two stations with a queue each;
+    in its other splits both devices work on one batch all the time: one station. Raises `CapacityError` if not one
+    call fits.
     """
+    if batching is None:
+        continuous = isinstance(backend, Gpu) and backend.runtime.batching == "continuous"
+        batching = "continuous" if continuous else "dynamic"
     if batching not in BATCHING:
         raise unknown("batching", batching, BATCHING)
     if max_batch < 1 or not 0 <= max_wait_s < float("inf"):

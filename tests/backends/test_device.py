@@ -90,7 +90,7 @@ def _line(key):
         ("value = 0.858,", "value = 1.2,", "memory_efficiency", "at most 1"),
         ("value = 0.858,", "value = 0.858, sure = true,", "memory_efficiency", "unknown field 'sure'"),
         ("memory_bandwidth =", "memory_bandwith =", "memory_bandwith", "did you mean 'memory_bandwidth'"),
-        ('kind = "gpu"', 'kind = "cpu"', "kind", "expected one of gpu"),
+        ('kind = "gpu"', 'kind = "dsp"', "kind", "expected one of gpu"),
         ("value = 3350,", "value = 3350000,", "memory_bandwidth", "check the unit"),
         ("value = 3350,", "value = 3.35,", "memory_bandwidth", "check the unit"),
         ("value = 64,", "value = 64000,", "host_bandwidth", "check the unit"),

@@ -54,12 +54,13 @@ def test_features_of_the_operations_of_a_call():
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in rows_of((op, 1.0) for op in ops)]
     assert sum(row["count"] * row["least_flops"] for row in rows) == sum(op.count * op.flops for op in ops)
     for op, row in zip(ops, rows, strict=True):
-        assert row["stationary"] + row["moving"] == op.bytes
+        assert row["least_bytes"] == op.bytes
+        assert row["stationary"] + row["moving"] >= op.bytes
         assert row["flops"] >= row["least_flops"]
     logits = next(row for op, row in zip(ops, rows, strict=True) if op.kind == "logits" and op.phase == "decode")
     assert (logits["x"], logits["y"], logits["z"]) == (2, 51866, 1280)
-    # int8 weights are half of the bytes, in as many tiles as in fp16
-    assert logits["stationary"] == 51866 * 1280
+    # int8 weights are half of the bytes, each of which takes 1.3 times as long, in as many tiles as in fp16
+    assert logits["stationary"] == pytest.approx(1.3 * 51866 * 1280)
     assert logits["u"] == 2 * 51866 * 1280
     encoder = next(row for op, row in zip(ops, rows, strict=True) if op.kind == "attention")
     # 1500 queries are 12 tiles of 128

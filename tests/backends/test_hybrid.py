@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 from earspan.backends.errors import InputError
+from earspan.backends.host import CALL_S
 from earspan.backends.hybrid import MODES, Hybrid, Link, hybrid_backend
 from earspan.backends.models import DIMENSIONS
 from earspan.backends.part import Part
@@ -70,8 +71,8 @@ def test_phase_split_by_hand():
     decoded = LPU.time(Part.of(work, "prefill", "attend", "project")).seconds
     # 1500 x 1280 fp16 numbers once, 3.84 MB: 20 us + 0.16 ms over PCIe
     assert get_backend("h100+groq-v1x16").time(work).seconds == pytest.approx(encoded + decoded + 20e-6 + 3.84e6 / 24e9)
-    # the GPU's share is its encoder, to the kernel launches of phases it does not run
-    assert encoded == pytest.approx(sum(GPU.time(work).phases[p] for p in ("mel", "encode")), rel=0.05)
+    # the GPU's share is its encoder and the host, to the kernel launches of phases it does not run
+    assert encoded - CALL_S == pytest.approx(sum(GPU.time(work).phases[p] for p in ("mel", "encode")), rel=0.05)
 
 
 def test_operator_split_crosses_four_times_a_layer_and_token():

@@ -30,7 +30,13 @@ def test_lpu_names(name, chips, weights):
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [("h100", "graph"), ("h100-eager", "eager"), ("h100-fused", "fused"), ("geforce-4090-eager", "eager")],
+    [
+        ("h100", "graph"),
+        ("h100-eager", "eager"),
+        ("h100-trtllm", "trtllm"),
+        ("h100-whisper.cpp", "whisper.cpp"),
+        ("geforce-4090-eager", "eager"),
+    ],
 )
 def test_gpu_names(name, mode):
     backend = get_backend(name)
@@ -55,9 +61,10 @@ def test_a_device_file_is_a_backend(tmp_path):
         ("h1000", "unknown backend 'h1000'; did you mean 'h100'"),
         ("", "unknown backend"),
         ("groq-v1x0", "at least 1"),
-        ("groq-v1x16-eager", "int8 or fp16"),
+        ("groq-v1x16-eager", "are for GPUs"),
         ("h100x8", "type 'h100'"),
-        ("h100-int8", "graph, eager or fused"),
+        ("h100-fused", "unknown backend"),
+        ("groq-v1x16-int8enc", "for GPUs"),
         ("nowhere.toml", "cannot read device file nowhere.toml"),
     ],
 )

@@ -45,7 +45,7 @@ def calls(*tokens):
     return [replace(CALL, decode_tokens=count) for count in tokens]
 
 
-@pytest.mark.parametrize("mode", ["graph", "eager", "fused"])
+@pytest.mark.parametrize("mode", ["graph", "trtllm", "ct2"])
 def test_equal_calls_waste_nothing(mode):
     gpu = gpu_backend("l40s", load_device("l40s"), mode)
     ragged = time_ragged(gpu, calls(20, 20, 20))
@@ -56,7 +56,7 @@ def test_equal_calls_waste_nothing(mode):
 def test_a_static_batch_waits_for_its_longest_call_and_in_flight_batching_does_not():
     lengths = (5, 100, 5, 5, 5, 5, 5, 5)
     whole = replace(CALL, batch=8, decode_tokens=100)
-    graph, fused = (gpu_backend("l4", load_device("l4"), mode) for mode in ("graph", "fused"))
+    graph, fused = (gpu_backend("l4", load_device("l4"), mode) for mode in ("graph", "vllm"))
     static = time_ragged(graph, calls(*lengths))
     assert static.timing == graph.time(whole)
     # 95 of the 100 steps need one call only: what they cost beyond that is waste

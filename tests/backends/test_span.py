@@ -1,11 +1,14 @@
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
-from earspan.backends.span import span
+from earspan.backends.serving.arrivals import Load
+from earspan.backends.serving.capacity import simulated_span
+from earspan.backends.span import POLICIES, span
 from earspan.backends.timing import CapacityError, Timing
 from earspan.backends.workload import Workload
 from hypothesis import given, settings
@@ -38,9 +41,16 @@ class Planted:
         return self.name
 
 
+class Together(Planted):
+    """The same, in one batch that lasts as long as its longest call."""
+
+    def serve(self, call, streams):
+        return replace(super().serve(call, streams), batch=streams)
+
+
 def test_sliding_by_hand():
     # 0.1 + 0.01 per token <= 0.5: 40 tokens, at 3.3 a second 12.1 s (12.2 s round up to 41)
-    answer = span(Planted(0.1, 0.01), LARGE, step_s=0.5)
+    answer = span(Planted(0.1, 0.01), LARGE, step_s=0.5, scatter=False)
     assert (answer.span_s, answer.limited_by, answer.step_s) == (12.1, "memory", 0.5)
     assert answer.timing is not None
     assert answer.timing.seconds == pytest.approx(0.5)
@@ -61,13 +71,54 @@ def test_disjoint_small_windows_fail_and_large_ones_hold():
 
 def test_sliding_is_on_time_two_steps_and_a_call_after_the_word():
     # 2 * 1 + 0.01 n <= 2.3: 30 tokens, 9 s
-    answer = span(Planted(0, 0.01), LARGE, step_s=1, latency_s=2.3 + 1e-9)
+    answer = span(Planted(0, 0.01), LARGE, step_s=1, latency_s=2.3 + 1e-9, scatter=False)
     assert (answer.span_s, answer.limited_by) == (9.0, "latency budget")
 
 
 def test_jitter_counts_at_its_99th_percentile():
     # 0.01 n * 1.25 <= 0.5: 40 tokens
-    assert span(Planted(0, 0.01, jitter=0.25), LARGE, step_s=0.5).span_s == 12.1
+    assert span(Planted(0, 0.01, jitter=0.25), LARGE, step_s=0.5, scatter=False).span_s == 12.1
+
+
+@pytest.mark.parametrize("streams", [1, 8])
+def test_a_batch_lasts_as_long_as_its_longest_call(streams):
+    # in one call of a hundred batches, the longest of the calls has this many tokens; drawn, not computed
+    rng = np.random.default_rng(0)
+
+    def p99_s(window_s):
+        tokens = rng.poisson(3.3 * window_s, (20_000, streams)).max(1)
+        return np.quantile(streams * 0.01 * tokens, 0.99)
+
+    step_s = 0.5 * streams
+    found = span(Together(0, 0.01), LARGE, step_s=step_s, streams=streams, tokens_per_s=3.3).span_s
+    assert found is not None
+    assert p99_s(found * 0.96) <= step_s < p99_s(found * 1.06)
+
+
+@pytest.mark.parametrize(
+    ("backend", "streams", "step_s"),
+    [("t4", 2, 1.0), ("l4", 8, 1.0), ("h100", 16, 0.25), ("h100", 64, 1.0), ("b200", 256, 2.0), ("groq-v1x8", 1, 0.5)],
+)
+def test_the_planner_agrees_with_the_simulation_of_synchronised_streams(backend, streams, step_s):
+    device = get_backend(backend)
+    planned = span(device, LARGE if streams > 1 else TINY, streams=streams, step_s=step_s).span_s
+    load = Load(streams, 30, step_s, synchronised=True)
+    simulated, _ = simulated_span(device, Workload(LARGE if streams > 1 else TINY), load)
+    assert planned is not None
+    # to within the grid of 0.1 s, or 5 %
+    assert simulated == pytest.approx(planned, rel=0.05, abs=0.101)
+
+
+def test_own_phases_cost_a_wait_for_the_batch_that_was_just_missed():
+    both = [span(get_backend("a100"), LARGE, streams=8, step_s=1, policy=policy) for policy in POLICIES]
+    assert [answer.policy for answer in both] == list(POLICIES)
+    assert both[0].span_s > both[1].span_s
+    # alone on a device, a stream has no batch to miss
+    alone = [span(get_backend("a100"), LARGE, step_s=0.25, policy=policy).span_s for policy in POLICIES]
+    assert alone[1] == pytest.approx(alone[0], rel=0.05)
+    answer = span(Planted(5, 0), LARGE, strategy="disjoint", policy="own phases")
+    assert (answer.span_s, answer.limited_by) == (30.0, "nothing")
+    assert answer.timing.seconds == pytest.approx(5)
 
 
 def test_a_device_that_is_too_small_is_limited_by_capacity():
@@ -118,6 +169,7 @@ def test_equals_brute_force(backend, dims, strategy, streams, step_s, latency_s,
         step_s=step_s if sliding else None,
         latency_s=latency_s,
         padding=padding,
+        scatter=False,
     )
     assert found.span_s == best
     assert (found.limited_by == "nothing") == (best == 30.0)
@@ -149,6 +201,8 @@ def test_the_shape_of_the_claim():
         {"step_s": 1, "latency_s": 0},
         {"step_s": 1, "tokens_per_s": -1},
         {"step_s": 1, "padding": "half"},
+        {"step_s": 1, "policy": "synchronized"},
+        {"step_s": 1, "policy": "own phases", "draft": True},
     ],
 )
 def test_impossible_settings_are_refused(settings):

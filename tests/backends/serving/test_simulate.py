@@ -120,7 +120,7 @@ def test_times_of_a_server_are_the_backends_own():
 
 
 def test_continuous_batching_serves_the_same_calls():
-    gpu = get_backend("h100-fused")
+    gpu = get_backend("h100-trtllm")
     loads = (Load(100, 10, 1),)
     continuous = simulate(server_of(gpu, CALL, batching="continuous"), loads, 30)
     dynamic = simulate(server_of(gpu, CALL), loads, 30)
