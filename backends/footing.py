@@ -77,7 +77,10 @@ def _one(backend: Backend, work: Workload, part: Part) -> Footing:
     else:
         device = backend.device if isinstance(backend, Gpu | Roofline) else None
         memory = device["memory"] if device else 0.0
-        held, units = work.weights_bytes, part.units
+        stored = backend.stored(work) if isinstance(backend, Gpu) else work
+        weights, decoder = stored.weight_dtype, stored.decoder_weight_dtype
+        weights = weights if decoder == weights else f"{weights} encoder and {decoder} decoder"
+        held, units = stored.weights_bytes, part.units
     if part.price is None:
         usd, basis = None, "no price known"
     else:

@@ -78,7 +78,8 @@ class Lpu:
             longest_s = work.dims.n_audio_ctx * 2 * HOP / SAMPLE_RATE
             audio_s = min(longest_s, math.ceil(round(audio_s, 6)))
         booked = getattr(work, "on_a_schedule", None)
-        return replace(booked() if booked else work, weight_dtype=self.weights, audio_s=audio_s)
+        stored = {"weight_dtype": self.weights, "decoder_weights": ""}
+        return replace(booked() if booked else work, audio_s=audio_s, **stored)
 
     def chips_needed(self, work: Workload) -> int:
         """Least number of chips whose SRAM holds weights, and caches and activations of the batch."""

@@ -21,6 +21,8 @@ LPX = "NVIDIA developer blog, Inside NVIDIA Groq 3 LPX, 2026-03-16"
 
 # a prediction is in band if predicted / published is within it: the bar for what is not an input
 BAND = (0.75, 1.25)
+# for the median of a class
+BAR = 0.25
 # blocks of ResNet stages at 56, 28, 14 and 7 pixels a side (arXiv 1512.03385, table 1)
 RESNETS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
