@@ -16,6 +16,7 @@ from .gpu import Gpu
 from .lpu import Lpu
 from .part import Part
 from .timing import PHASES, CapacityError, Timing
+from .whatif import RefinedWorkload
 from .workload import ITEM_BYTES, Workload
 
 MODES = ("phase", "operator", "draft")
@@ -114,7 +115,11 @@ def _shares(hybrid: Hybrid, work: Workload) -> Shares:
 
 def _phase_split(hybrid: Hybrid, work: Workload) -> Shares:
     if not work.decode_tokens:
-        return _finish(hybrid.gpu.time(Part.of(work, "encode", "prefill")), None, 0.0, ())
+        # a long prompt may be worth handing over by itself
+        there = _finish(hybrid.gpu.time(Part.of(work, "encode", "prefill")), None, 0.0, ())
+        _, handed = _handed(hybrid, work, 0)
+        handed = replace(handed, phases=handed.phases | {"decode": 0.0})
+        return min(there, handed, key=lambda shares: shares.seconds)
     return min((shares for _, shares in _hand_overs(hybrid, work)), key=lambda shares: shares.seconds)
 
 
@@ -130,12 +135,14 @@ def _handed_bytes(work: Workload, way: int) -> int:
 
 def _hand_overs(hybrid: Hybrid, work: Workload) -> list[tuple[Part, Shares]]:
     """Each way to hand a batch over once: what is left for the LPUs, and what it takes."""
-    found = []
-    for way, (gpu_parts, lpu_parts) in enumerate(_WAYS):
-        there = hybrid.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
-        part, link_s = Part.of(work, *lpu_parts), hybrid.link.seconds(_handed_bytes(work, way))
-        found.append((part, _finish(there, hybrid.lpu.time(part), link_s, ())))
-    return found
+    return [_handed(hybrid, work, way) for way in range(len(_WAYS))]
+
+
+def _handed(hybrid: Hybrid, work: Workload, way: int) -> tuple[Part, Shares]:
+    gpu_parts, lpu_parts = _WAYS[way]
+    there = hybrid.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
+    part, link_s = Part.of(work, *lpu_parts), hybrid.link.seconds(_handed_bytes(work, way))
+    return part, _finish(there, hybrid.lpu.time(part), link_s, ())
 
 
 @lru_cache(maxsize=4096)
@@ -172,7 +179,7 @@ def _draft_split(hybrid: Hybrid, work: Workload) -> Shares:
     before = hybrid.gpu.time(replace(Part.of(work, "encode", "prefill"), decode_tokens=0))
     if not work.decode_tokens:
         return _finish(before, None, 0.0, ())
-    if work.pass_tokens > 1:
+    if work.pass_tokens > 1 or isinstance(work, RefinedWorkload):
         raise InputError(f"{hybrid.name}: the split drafts by itself; leave out --draft, or type another split")
     # a round yields the proposals up to the first that is wrong, and the checker's own token
     per_round = (1 - DRAFT_KEPT ** (DRAFT_TOKENS + 1)) / (1 - DRAFT_KEPT)
@@ -224,7 +231,7 @@ def _finish(
     ceiling_s = max(ceilings_s) if also_gpu else sum(ceilings_s)
     largest = max(gpu_s, lpu_s, link_s)
     bound = "link" if largest == link_s else here.bound if here and largest == lpu_s else there.bound
-    jitter = there.jitter * gpu_s / seconds
+    jitter = (there.jitter * gpu_s + (here.jitter * lpu_s if here else 0.0)) / seconds
     interval_s = min(seconds, interval_s)
     return Shares(gpu_s, lpu_s, link_s, seconds, interval_s, phases, ceiling_s, max(ceilings_s), bound, jitter)
 

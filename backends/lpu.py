@@ -1,31 +1,38 @@
-"""An LPU: weights stay in the chips' SRAM and every cycle is planned, so service times have no jitter.
+"""An LPU: weights stay in the chips' SRAM and every cycle is planned, so only the host's part of a call scatters.
 
 A call's time is the length of its calendar (`lpu_plan`, `lpu_schedule`), plus the way from and to the host. Groups
-of chips share every matmul and the layers go over the groups; how many chips make a group is the choice that
-serves the streams first. Calls in flight take turns on the groups.
+of chips share every matmul and the layers go over the groups; how many chips make a group, and whether all groups
+share the rows of the encoder, is the choice that serves the streams first. Calls in flight take turns on the groups.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from .device import Device
 from .errors import InputError
+from .host import with_host
 from .lpu_chip import Chip
 from .lpu_plan import Pass, Plan, alone_cycles, ceiling, finish_cycles, interval_cycles, make_plan
 from .timing import CapacityError, Tally, Timing
 from .workload import HOP, SAMPLE_RATE, Workload
 
-WEIGHTS = ("int8", "fp16")
-_MOST_CHIPS = 512
+WEIGHTS = ("int8", "fp8", "fp16")
+PACKINGS = ("tight", "groqflow")
+_MOST_CHIPS = 1024
+# of 264 chips, all nodes are linked to one another (TSM22); a rack of Groq 3 LPX has 256
+_THREE_HOPS = 256
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Lpu:
     """`chips` linked LPU chips, or with `chips` None the least number that holds one call of the workload.
 
-    weights: how weights are stored in SRAM; arithmetic is fp16 either way. group: chips that share a matmul, at
-    most; None for the best.
+    weights: how weights are stored in SRAM; int8 ones are made fp16 on their way to the planes, fp8 are multiplied as
+    they are, where the device does that; all other arithmetic is fp16. packing: "tight" fills the usable SRAM,
+    "groqflow" puts as much weight on a chip as compiled models have been published with. group: chips that share a
+    matmul, at most; None for the best.
     """
 
     name: str
@@ -33,6 +40,7 @@ class Lpu:
     chips: int | None = None
     weights: str = "int8"
     group: int | None = None
+    packing: str = "tight"
 
     @property
     def chip(self) -> Chip:
@@ -69,7 +77,9 @@ class Lpu:
         if work.padding == "fit":
             longest_s = work.dims.n_audio_ctx * 2 * HOP / SAMPLE_RATE
             audio_s = min(longest_s, math.ceil(round(audio_s, 6)))
-        return replace(work, weight_dtype=self.weights, audio_s=audio_s)
+        booked = getattr(work, "on_a_schedule", None)
+        stored = {"weight_dtype": self.weights, "decoder_weights": ""}
+        return replace(booked() if booked else work, audio_s=audio_s, **stored)
 
     def chips_needed(self, work: Workload) -> int:
         """Least number of chips whose SRAM holds weights, and caches and activations of the batch."""
@@ -82,17 +92,33 @@ class Lpu:
     def describe(self) -> str:
         """One line: device, chips, how weights are stored, what the figures rest on."""
         chips = f"{self.chips} chips" if self.chips else "as many chips as the model needs"
-        return f"{self.device.title}, {chips}, {self.weights} weights, fp16 arithmetic; static schedule, an estimate"
+        arithmetic = {"fp8": "fp8 products with weights, else fp16", "int8": "fp16 arithmetic after conversion"}
+        packed = ", packed as GroqFlow does" if self.packing == "groqflow" else ""
+        how = f"{self.weights} weights{packed}, {arithmetic.get(self.weights, 'fp16 arithmetic')}"
+        return f"{self.device.title}, {chips}, {how}; static schedule, an estimate"
+
+    @property
+    def weights_limit(self) -> float:
+        """Bytes of weights that a chip takes at most."""
+        return self.device["sram_packed" if self.packing == "groqflow" else "sram_usable"]
 
     def groups(self, chips: int) -> list[int]:
-        """Sizes of a group that are tried: all chips of a node, for short calls; half and pairs, for many in flight."""
-        largest = min(chips, round(self.device["chips_per_node"]))
-        return [self.group] if self.group else sorted({largest, -(-largest // 2), min(2, largest)}, reverse=True)
+        """Sizes of a group that are tried: all chips of a node, for short calls; half and pairs, for many in flight.
+
+        Where links lead out of a node, also as many chips as make two nodes, and all within three hops.
+        """
+        if self.group:
+            return [self.group]
+        node = round(self.device["chips_per_node"])
+        largest = min(chips, node)
+        most = min(chips, _THREE_HOPS)
+        wide = {min(2 * node, chips), most} if chips > node and "global_bandwidth" in self.device.figures else set()
+        return sorted({largest, -(-largest // 2), min(2, largest), *wide}, reverse=True)
 
 
 @lru_cache(maxsize=256)
 def _chip(lpu: Lpu) -> Chip:
-    return Chip.of(lpu.device)
+    return Chip.stored(lpu.device, lpu.weights)
 
 
 def _template(work: Workload) -> Workload:
@@ -100,8 +126,30 @@ def _template(work: Workload) -> Workload:
     return replace(work, decode_tokens=min(1, work.decode_tokens))
 
 
-def _plan(lpu: Lpu, chips: int, group: int, work: Workload) -> Plan:
-    return make_plan(lpu.chip, lpu.device["sram_usable"], chips, min(group, chips), _template(work))
+def _tried(lpu: Lpu, chips: int, group: int, work: Workload) -> Iterator[Plan]:
+    """Placements on groups of at most so many chips that hold the weights: layers whole if they fit, else cut."""
+    group, work = min(group, chips), _template(work)
+    room = chips * lpu.device["sram_usable"] - work.weights_bytes - work.batch * work.kv_bytes
+    if room < 0:
+        return
+
+    def plan(**how: bool) -> Plan | None:
+        found = make_plan(lpu.chip, lpu.device["sram_usable"], chips, group, work, **how)
+        fits = all(stage.weight_bytes <= stage.chips * lpu.weights_limit for stage in found.stages)
+        return found if fits and found.calls_in_flight(work.kv_bytes) else None
+
+    whole = plan() or plan(cut=True)
+    if whole:
+        yield whole
+    reach = chips <= lpu.chip.node or lpu.chip.wide
+    copies = (math.ceil(chips / group) - 1) * _encoder_bytes(work)
+    if chips > group and reach and 0 < copies <= room and (spread := plan(spread=True) or plan(spread=True, cut=True)):
+        yield spread
+
+
+@lru_cache(maxsize=4096)
+def _encoder_bytes(work: Workload) -> float:
+    return sum(op.count * op.weight_bytes for op in work.ops() if op.phase == "encode")
 
 
 @lru_cache(maxsize=65536)
@@ -110,8 +158,8 @@ def _plans(lpu: Lpu, work: Workload) -> tuple[tuple[Plan, tuple[Pass, ...], int]
     chips = lpu.chips_for(work)
     # groups of unlike size wait for the smallest: better to leave the chips idle that are one too many
     shapes = dict.fromkeys((used, group) for group in lpu.groups(chips) for used in (chips, chips // group * group))
-    tried = (_plan(lpu, used, group, work) for used, group in shapes if used)
-    held = ((plan, min(len(plan.stages), plan.calls_in_flight(work.kv_bytes))) for plan in tried)
+    tried = (plan for used, group in shapes if used for plan in _tried(lpu, used, group, work))
+    held = ((plan, _in_flight(plan, work)) for plan in tried)
     return tuple((plan, plan.passes(work), in_flight) for plan, in_flight in held if in_flight)
 
 
@@ -119,7 +167,7 @@ def _best(lpu: Lpu, work: Workload) -> Plan:
     """The placement that is done first; `CapacityError` if none fits."""
     if not (plans := _plans(lpu, work)):
         chips = lpu.chips_for(work)
-        held = f"{chips} chips hold {chips * lpu.device['sram_usable'] / 1e6:.0f} MB"
+        held = f"{chips} chips hold {chips * lpu.weights_limit / 1e6:.0f} MB"
         need = f"this takes {lpu.chips_needed(work)} chips"
         raise CapacityError(f"{lpu.name}: {held} of {lpu.weights} weights and caches; {need}")
     return min(plans, key=lambda found: alone_cycles(found[1]))[0]
@@ -127,11 +175,12 @@ def _best(lpu: Lpu, work: Workload) -> Plan:
 
 @lru_cache(maxsize=4096)
 def _chips_needed(lpu: Lpu, work: Workload) -> int:
-    least = max(1, int((work.weights_bytes + work.batch * work.kv_bytes) // lpu.device["sram_usable"]))
+    usable = (work.weights_bytes + work.batch * work.kv_bytes) // lpu.device["sram_usable"]
+    least = max(1, int(usable), int(work.weights_bytes // lpu.weights_limit))
     node = round(lpu.device["chips_per_node"])
 
     def fits(chips: int) -> bool:
-        plans = (_plan(lpu, chips, group, work) for group in lpu.groups(chips))
+        plans = (plan for group in lpu.groups(chips) for plan in _tried(lpu, chips, group, work))
         return any(plan.calls_in_flight(work.kv_bytes) for plan in plans)
 
     # whole nodes first, then chip by chip
@@ -148,7 +197,7 @@ def _in_flight(plan: Plan, work: Workload) -> int:
 
 @lru_cache(maxsize=65536)
 def _time(lpu: Lpu, work: Workload) -> Timing:
-    return _timing(lpu, _best(lpu, work), work)
+    return _hosted(_timing(lpu, _best(lpu, work), work), work)
 
 
 def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
@@ -166,6 +215,11 @@ def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
     tally.ceiling_s = max(wire_s, ceiling(plan, work))
     interval_s = interval_cycles(passes, _in_flight(plan, work)) / clock
     return tally.timing("estimate", min(tally.seconds, max(wire_s, interval_s)))
+
+
+def _hosted(timing: Timing, work: Workload) -> Timing:
+    """With the host's part, which in a hybrid is at the device that takes in the audio."""
+    return with_host(timing) if work.samples else timing
 
 
 def _wire_s(lpu: Lpu, work: Workload) -> float:
@@ -195,13 +249,21 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
     # with less than one batch in flight per stage, it is the SRAM that keeps the pipeline from being full
     starved = batches > _in_flight(plan, work) and _in_flight(plan, work) < len(plan.stages)
     bound, ceiling_s = "capacity" if starved else one.bound, one.ceiling_s * streams / work.batch
-    return replace(one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s)
+    served = replace(one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s)
+    return _hosted(served, work)
 
 
-def lpu_backend(name: str, device: Device, chips: int | None = None, weights: str = "int8") -> Lpu:
-    """An `Lpu`; `InputError` if the number of chips or the weight format is not possible."""
+def lpu_backend(name: str, device: Device, chips: int | None = None, weights: str = "", packing: str = "tight") -> Lpu:
+    """An `Lpu`; `InputError` if the number of chips, the weight format or the packing is not possible.
+
+    weights: default fp8 where the device multiplies it, else int8.
+    """
+    narrow = "matrix_units_fp8" in device.figures
     if chips is not None and chips < 1:
         raise InputError(f"{name}: {chips} chips given; expected at least 1")
-    if weights not in WEIGHTS:
-        raise InputError(f"{name}: {weights!r} weights given; expected {' or '.join(WEIGHTS)}")
-    return Lpu(name, device, chips, weights)
+    known = [format for format in WEIGHTS if narrow or format != "fp8"]
+    if weights and weights not in known:
+        raise InputError(f"{name}: {weights!r} weights given; expected {' or '.join(known)}")
+    if packing not in PACKINGS or (packing == "groqflow" and "sram_packed" not in device.figures):
+        raise InputError(f"{name}: packing {packing!r} is not known of {device.name}; leave it out")
+    return Lpu(name, device, chips, weights or ("fp8" if narrow else "int8"), packing=packing)

@@ -7,13 +7,13 @@ next tile loads while this one computes.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from .device import Device
 from .errors import InputError
 
-ARITHMETIC = {"fp16": 2, "int8": 1}  # bytes of one operand
+ARITHMETIC = {"fp16": 2, "int8": 1, "fp8": 1}  # bytes of one operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,9 @@ class Chip:
     planes of depth x width multiply-adds; load: weights into all planes together; lanes and alus: of the vector
     unit; shift: of the switch units; to_matrix: from memory through a matrix plane to the vector unit; to_vector:
     from memory to the vector unit; to_memory: through the vector unit back to memory; hop and link: to another
-    chip, per link and direction; arithmetic: "fp16" or "int8".
+    chip of the same node, per link and direction; node: chips that are all linked; wide: from a chip to all those of
+    other nodes, 0 if there is no way. arithmetic: one of `ARITHMETIC`. convert: vector operations that make an operand
+    of a stored weight; narrow: the same chip as products with weights see it, None if they are done like all others.
     """
 
     clock_hz: float
@@ -40,11 +42,23 @@ class Chip:
     to_memory: int
     hop: int
     link: float
+    node: int
+    wide: float
+    convert: float = 0.0
+    narrow: "Chip | None" = None
+
+    @classmethod
+    def stored(cls, device: Device, weights: str) -> "Chip":
+        """The chip with weights in a format: fp16, int8 (made fp16 on the way), or fp8 (multiplied as it is)."""
+        if weights == "fp8":
+            return replace(cls.of(device), narrow=cls.of(device, "fp8"))
+        convert = device["convert_steps"] if weights == "int8" and "convert_steps" in device.figures else 0.0
+        return replace(cls.of(device), convert=convert)
 
     @classmethod
     def of(cls, device: Device, arithmetic: str = "fp16") -> "Chip":
         """The chip of a device file; `InputError` if the file has no figures for the arithmetic."""
-        suffix = "" if arithmetic == "fp16" else "_int8"
+        suffix = "" if arithmetic == "fp16" else f"_{arithmetic}"
         if arithmetic not in ARITHMETIC or f"matrix_units{suffix}" not in device.figures:
             raise InputError(f"{device.name} has no {arithmetic} arithmetic; type fp16")
         clock = device["clock"]
@@ -64,7 +78,14 @@ class Chip:
             to_memory=to_vector + round(device["delay_vector"]),
             hop=math.ceil(device["hop"] * clock),
             link=device["link_bandwidth"] / clock,
+            node=round(device["chips_per_node"]),
+            wide=device["global_bandwidth"] / clock if "global_bandwidth" in device.figures else 0.0,
         )
+
+    @property
+    def weighing(self) -> "Chip":
+        """The chip as products with weights see it."""
+        return self.narrow or self
 
     @property
     def item(self) -> int:
@@ -86,11 +107,39 @@ class Chip:
         return math.ceil(elements * operations / (self.lanes * self.alus))
 
     def exchange_cycles(self, size: float, chips: int) -> int:
-        """Cycles to sum `size` bytes over chips that are all linked: at once, or in shares there and back."""
+        """Cycles to sum `size` bytes over chips: at once, or in shares there and back.
+
+        Over several nodes in three turns, as A Software-defined Tensor Streaming Multiprocessor has it: shares within
+        each node, those shares between the nodes, then back within each node.
+        """
         if chips == 1:
             return 0
-        wire = size / self.link
-        return min(self.hop + math.ceil(wire), 2 * (self.hop + math.ceil(wire / chips)))
+        within, nodes = min(chips, self.node), math.ceil(chips / self.node)
+        share = self.hop + math.ceil(size / within / self.link)
+        if within < self.node:
+            # long messages go by way of the chips beside the group as well, where each byte takes up two links
+            links = (self.node - 1 + within - 1) / 2
+            share = min(share, 2 * self.hop + math.ceil((within - 1) / within * size / links / self.link))
+        if nodes == 1:
+            return min(self.hop + math.ceil(size / self.link), 2 * share)
+        between = self.shared_cycles(size / within, nodes)
+        at_once = self.hop + math.ceil((nodes - 1) * size / within / self.wide)
+        return 2 * share + min(at_once, 2 * between)
+
+    def shared_cycles(self, size: float, nodes: int) -> int:
+        """Cycles until a chip of each node has all of `size` bytes, of which each had a share."""
+        return self.hop + math.ceil((nodes - 1) / nodes * size / self.wide)
+
+    def gather_cycles(self, size: float, chips: int, stages: int) -> int:
+        """Cycles until every stage of `chips` has `size` bytes a chip, of which each stage had a share.
+
+        Chips of one node are linked; to others it is three hops, by those links that lead out of a node.
+        """
+        if stages == 1:
+            return 0
+        if chips * stages <= self.node:
+            return self.hop + math.ceil(size / stages / self.link)
+        return 2 * self.hop + self.shared_cycles(size, stages)
 
     def hop_cycles(self, size: float, chips: int) -> int:
         """Cycles to pass `size` bytes on to the next group, a share by each of its `chips`."""
@@ -102,6 +151,7 @@ class Tiling:
     """How one plane, of those in use, goes about its share of a matmul.
 
     passes: tiles the busiest plane takes in turn; rows: streamed past each; load: cycles to bring in a tile;
+    convert: those of the vector unit to make operands of all weights;
     cycles: from the first row in to the last row in, the first tile being in place; swapped: the left operand is
     the one that stays in the planes, so that the result comes out transposed.
     """
@@ -112,6 +162,7 @@ class Tiling:
     load: int
     cycles: int
     swapped: bool
+    convert: int = 0
 
     @property
     def pass_cycles(self) -> int:
@@ -125,28 +176,32 @@ class Tiling:
 
 
 @lru_cache(maxsize=65536)
-def tile(chip: Chip, m: float, k: float, n: float, copies: float = 1, either: bool = False) -> Tiling:
+def tile(
+    chip: Chip, m: float, k: float, n: float, copies: float = 1, either: bool = False, convert: float = 0.0
+) -> Tiling:
     """The quickest tiling of `copies` products [m x k] x [k x n] on one chip.
 
-    either: whether the left operand may take the place of the weights, which costs a transposition.
+    either: whether the left operand may take the place of the weights, which costs a transposition. convert: vector
+    operations to make an operand of each stored weight.
     """
-    plans = [_tiling(chip, m, k, n, copies, False)]
+    plans = [_tiling(chip, m, k, n, copies, False, convert)]
     if either:
-        plans.append(_tiling(chip, n, k, m, copies, True))
+        plans.append(_tiling(chip, n, k, m, copies, True, convert))
     return min(plans, key=lambda plan: plan.cycles)
 
 
-def _tiling(chip: Chip, m: float, k: float, n: float, copies: float, swapped: bool) -> Tiling:
+def _tiling(chip: Chip, m: float, k: float, n: float, copies: float, swapped: bool, convert: float) -> Tiling:
     tiles = math.ceil(copies * math.ceil(k / chip.depth) * math.ceil(n / chip.width))
     rows, planes = math.ceil(m), chip.planes
     # rows of a tile that no operand uses meet zeros, so what they hold does not matter and need not be loaded
-    load = math.ceil(min(k, chip.depth) * chip.width * chip.item * planes / chip.load)
-    whole = Tiling(min(planes, tiles), math.ceil(tiles / planes), rows, load, 0, swapped)
+    values = min(k, chip.depth) * chip.width
+    load = max(math.ceil(values * chip.item * planes / chip.load), chip.vector_cycles(values * planes, convert))
+    converting = chip.vector_cycles(values * tiles, convert)
+    whole = Tiling(min(planes, tiles), math.ceil(tiles / planes), rows, load, 0, swapped, converting)
     # or every tile on all planes, each with a part of the rows
-    split = Tiling(planes, tiles, math.ceil(rows / planes), load, 0, swapped)
+    split = Tiling(planes, tiles, math.ceil(rows / planes), load, 0, swapped, converting)
     return min((_timed(whole), _timed(split)), key=lambda plan: plan.cycles)
 
 
 def _timed(plan: Tiling) -> Tiling:
-    cycles = (plan.passes - 1) * plan.pass_cycles + plan.rows
-    return Tiling(plan.planes, plan.passes, plan.rows, plan.load, cycles, plan.swapped)
+    return replace(plan, cycles=(plan.passes - 1) * plan.pass_cycles + plan.rows)

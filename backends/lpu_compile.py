@@ -4,6 +4,7 @@ The chips of a group share every matmul. Projections that feed attention, and th
 columns; the ones after are cut by rows, which leaves partial sums that the chips exchange before the residual
 sum. Attention goes by heads. With many rows, the rows are taken in chunks, so that one chunk is on the links
 while the next is computed. Casts, biases, GELU and softmax ride on the streams through the vector unit.
+Several groups may share the rows of a piece: then each has all its weights, and of attention all keys and values.
 """
 
 import math
@@ -20,7 +21,7 @@ from .op import N_FFT, Op
 ALU_STEPS = {"add": 1, "gelu": 8, "softmax": 4, "layer_norm": 4, "elementwise": 2, "pad": 1, "reduce": 1}
 # heads of 64 stay whole on a chip: the head size of every Whisper
 GRAIN = 64
-CHUNKS, CHUNK_ROWS, TURNS = 4, 320, 32
+CHUNKS, CHUNK_ROWS, TURNS = 4, 160, 32
 ITEM = 2  # bytes of an activation in SRAM
 
 
@@ -48,10 +49,21 @@ def pieces(ops: Iterable[Op], times: int = 1) -> tuple[Piece, ...]:
     return tuple(Piece(phase, tuple(part), count // times) for phase, count, part in found)
 
 
+def halves(piece: Piece) -> tuple[Piece, ...]:
+    """A layer cut where a norm begins: its attentions and its MLP, each once; sums of residuals stay whole."""
+    cuts = [0]
+    for index, op in enumerate(piece.ops):
+        if op.kind == "layer_norm":
+            start = index - (index > 0 and piece.ops[index - 1].kind == "cast")
+            cuts += [start] if start else []
+    ends = [*cuts[1:], len(piece.ops)]
+    return tuple(Piece(piece.phase, piece.ops[a:b], 1) for a, b in zip(cuts, ends, strict=True))
+
+
 @lru_cache(maxsize=8192)
-def compile_block(chip: Chip, group: int, piece: Piece) -> Block:
-    """The calendar of one repetition of the piece on each chip of a group."""
-    compiler = _Compiler(chip, group, Calendar(chip))
+def compile_block(chip: Chip, group: int, piece: Piece, parts: int = 1) -> Block:
+    """The calendar of one repetition of the piece on each chip of a group, of `parts` that share its rows."""
+    compiler = _Compiler(chip, group, Calendar(chip), parts)
     for op in piece.ops:
         compiler.take(op)
     compiler.flush()
@@ -78,6 +90,8 @@ def as_matmul(op: Op) -> tuple[float, float, float, float] | None:
 def ceiling_s(chip: Chip, chips: int, op: Op) -> float:
     """Seconds of one operation at full use of every matrix plane, and of the paths that bring weights into them."""
     flops, loads = op.flops, 0.0
+    if op.weight_bytes and op.phase != "mel":
+        chip = chip.weighing
     if (product := as_matmul(op)) is not None and op.kind != "fft":
         copies, m, n, k = product
         # either operand may be the one that stays
@@ -90,6 +104,7 @@ class _Compiler:
     chip: Chip
     group: int
     calendar: Calendar
+    parts: int = 1  # groups that share the rows
     source: list[int] = field(default_factory=list)  # by chunk, what the next projection reads
     residual: list[int] = field(default_factory=list)
     queue: list[tuple[Op, float]] = field(default_factory=list)  # projections of one source, with local columns
@@ -110,8 +125,9 @@ class _Compiler:
             self.flush(ALU_STEPS["gelu"])
             if convolved and self.group > 1:
                 # the next convolution needs all channels
-                cycles = self.chip.hop_cycles(op.write_bytes, self.group)
-                self.done = [self.calendar.exchange("channels", cycles, op.write_bytes, self.done)]
+                size = op.write_bytes / self.parts
+                cycles = self.chip.hop_cycles(size, self.group)
+                self.done = [self.calendar.exchange("channels", cycles, size, self.done)]
             self.source, self.done, self.sharded = self.done, [], self.group > 1 and not convolved
             return
         self.flush(ALU_STEPS["add"] if op.kind == "add" and self.group == 1 else 0)
@@ -120,7 +136,7 @@ class _Compiler:
         elif op.kind == "add" and op.phase != "mel" and self.done:
             self.add(op)
         elif op.kind in ("scatter", "gather"):
-            size = op.write_bytes / self.group
+            size = op.write_bytes / self.group / self.parts
             self.done = [self.calendar.switch(op.kind, size, self.inputs(op))]
             self.source, self.done = (self.done, []) if op.kind == "scatter" else ([], self.done)
         else:
@@ -143,7 +159,8 @@ class _Compiler:
 
     def inputs(self, op: Op) -> list[int]:
         if not self.source:
-            self.source = [self.calendar.given("input", op.read_bytes / (self.group if op.phase == "mel" else 1))]
+            shared = self.parts * (self.group if op.phase == "mel" else 1)
+            self.source = [self.calendar.given("input", op.read_bytes / shared)]
             self.residual = self.source
         return self.source
 
@@ -153,19 +170,22 @@ class _Compiler:
             return
         (op, _), columns = self.queue[0], sum(columns for _, columns in self.queue)
         copies, m, _, k = as_matmul(op) or (1, 1, 1, 1)
+        m /= self.parts
         self.queue = []
         inputs = self.inputs(op)
         name = f"{op.kind} {m:g}x{k:g}x{columns:g}"
+        weighs = op.phase != "mel"  # the filters of the spectrogram are kept as operands
         if self.rows and op.kind == "matmul" and len(op.shape) == 3 and m > self.rows and self.residual:
             # keys and values of the audio: they wait for nothing in the decoder
             audio = self.calendar.given("audio", m * k * ITEM)
-            self.outside = [self.matmul(name, m, k, columns, copies, [audio], steps)]
+            self.outside = [self.matmul(name, m, k, columns, copies, [audio], steps, weighs)]
             return
         depth = self.share(k) if self.sharded else k
         if op.phase == "mel":
             m, columns = m / self.group, (as_matmul(op) or (1, 1, 1, 1))[2]
         chunks = inputs if len(inputs) > 1 else inputs * self.chunks(op, m)
-        self.done = [self.matmul(name, m / len(chunks), depth, columns, copies, [chunk], steps) for chunk in chunks]
+        each = m / len(chunks)
+        self.done = [self.matmul(name, each, depth, columns, copies, [chunk], steps, weighs) for chunk in chunks]
         if op.kind == "logits" and self.group > 1:
             # every chip sends its best token of the rows of the table that it holds
             best = self.calendar.exchange("best", self.chip.exchange_cycles(8 * m, self.group), 8 * m, self.done)
@@ -177,8 +197,11 @@ class _Compiler:
         large = self.group > 1 and m >= CHUNKS * CHUNK_ROWS and op.kind == "matmul" and op.phase != "mel"
         return CHUNKS if large else 1
 
-    def matmul(self, name: str, m: float, k: float, n: float, copies: float, reads: list[int], steps: int = 0) -> int:
-        plan = tile(self.chip, m, k, n, copies)
+    def matmul(
+        self, name: str, m: float, k: float, n: float, copies: float, reads: list[int], steps: int, weighs: bool
+    ) -> int:
+        chip, convert = (self.chip.weighing, self.chip.convert) if weighs else (self.chip, 0.0)
+        plan = tile(chip, m, k, n, copies, convert=convert)
         vector = self.chip.vector_cycles(copies * m * n, steps)
         return self.calendar.matmul(name, plan, copies * m * n * ITEM, reads, vector=vector)
 
@@ -186,6 +209,11 @@ class _Compiler:
         batch, heads, queries, keys, size = op.shape
         chip, calendar = self.chip, self.calendar
         copies = int(batch) * math.ceil(heads / self.group)
+        if self.parts > 1:
+            queries /= self.parts
+            held = 2 * copies * keys * size * ITEM
+            cycles = chip.gather_cycles(held, self.group, self.parts)
+            self.outside = [calendar.exchange("keys and values", cycles, held, self.done)]
         # with many queries, heads take turns on the planes while the softmax of others is on the vector unit
         turns = min(copies, TURNS) if queries >= CHUNK_ROWS else 1
         each = copies / turns
@@ -224,8 +252,8 @@ class _Compiler:
         return self.calendar.vector("softmax", cycles, elements * ITEM, (raw,))
 
     def add(self, op: Op) -> None:
-        elements = math.prod(op.shape)
-        self.rows, self.width = math.prod(op.shape[:-1]), op.shape[-1]
+        elements = math.prod(op.shape) / self.parts
+        self.rows, self.width = math.prod(op.shape[:-1]) / self.parts, op.shape[-1]
         summed: list[int] = []
         if self.group == 1:
             summed = self.done
@@ -243,11 +271,11 @@ class _Compiler:
     def elementwise(self, op: Op) -> None:
         shared = op.phase == "mel" or op.kind == "reduce"
         shape = op.shape[::2] if op.kind == "embedding" else op.shape  # of a look-up: tokens and width
-        elements = math.prod(shape) / (self.group if shared else 1)
+        elements = math.prod(shape) / (self.group if shared else 1) / self.parts
         inputs = self.done or self.inputs(op)
         steps, passes = ALU_STEPS.get(op.kind, 1), 2 if op.kind == "layer_norm" else 1
         if op.kind == "layer_norm":
-            self.rows, self.width = math.prod(op.shape[:-1]), op.shape[-1]
+            self.rows, self.width = math.prod(op.shape[:-1]) / self.parts, op.shape[-1]
             inputs = self.residual or inputs
             if len(inputs) == 1:
                 inputs = inputs * (CHUNKS if self.group > 1 and self.rows >= CHUNKS * CHUNK_ROWS else 1)

@@ -84,9 +84,10 @@ class Calendar:
         vector: cycles of the vector unit.
         """
         chip, free, reads, held = self.chip, self.free, tuple(reads), tuple(held)
-        # nothing holds a stream back: a slow vector unit slows the rows down
-        cycles = max(plan.cycles, vector)
-        earliest_load = max(free["LOAD"], self._complete(held))
+        # nothing holds a stream back: a slow vector unit, which also makes operands of stored weights, slows the rows
+        first_convert = min(plan.convert, plan.load)
+        cycles = max(plan.cycles, vector + plan.convert - first_convert)
+        earliest_load = max(free["LOAD"], self._complete(held), free["VXM"] if plan.convert else 0)
         start = max(self._complete(reads), free["MXM"], earliest_load + plan.load, free["VXM"] - chip.to_matrix)
         ready = start + cycles + chip.fill
         output = self._buffer(name, size, start + chip.fill, ready)
@@ -94,11 +95,13 @@ class Calendar:
         loaded = start + cycles - plan.rows
         first = start - plan.load
         self._book("LOAD", first, loaded, f"load {name}", held, passes=plan.passes, planes=plan.planes)
+        if first_convert:
+            self._book("VXM", start - first_convert, start, f"convert {name}", held)
         self._book("MXM", start, start + cycles, name, reads, passes=plan.passes, rows=plan.rows, planes=plan.planes)
         streams = start + chip.to_matrix, start + chip.to_matrix + cycles
         self._book("VXM", *streams, f"{name} out", (), output, ready, follows=len(self.bookings) - 1)
         free["MXM"], free["LOAD"], free["VXM"] = start + cycles, loaded, streams[1]
-        slow = "compute" if vector > plan.cycles else plan.bound
+        slow = "compute" if cycles > plan.cycles else plan.bound
         self._advance(ready, slow, chip.fill)
         return output
 

@@ -45,7 +45,11 @@ def _brief(lpu: Lpu, work: Workload) -> list[Slot]:
         elif end > start:
             booked.append([start, end])
 
+    last = -1
     for start, _, phase, block, repeat in events(plan, lpu.stored(work)):
+        if start == last:
+            continue  # the same, on another stage
+        last = start
         book("program", phase, start, start + block.cycles, gap=sys.maxsize)
         if blocks.get(phase, 0) >= BRIEF_BLOCKS:
             continue

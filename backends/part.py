@@ -16,12 +16,27 @@ class Part(Workload):
     """The operations of `parts` (see `PARTS`) of the workload; same fields, same meaning."""
 
     parts: tuple[str, ...] = PARTS
+    base: Workload | None = None  # what it is a part of, where that is not Whisper's own decoder
 
     @classmethod
     def of(cls, work: Workload, *parts: str) -> "Part":
-        """That part of a plain workload."""
+        """That part of a workload."""
         fields = {name: getattr(work, name) for name in Workload.__slots__}
-        return cls(**fields, parts=parts)
+        return cls(**fields, parts=parts, base=None if type(work) is Workload else work)
+
+    @property
+    def affine(self) -> bool:
+        """Whether the sizes grow evenly, as those of the whole do."""
+        return self._whole().affine
+
+    def on_a_schedule(self) -> "Part":
+        """The part of what a static schedule books."""
+        booked = getattr(self.base, "on_a_schedule", None)
+        return replace(self, base=booked()) if booked else self
+
+    def key_runs(self, quantum: int) -> tuple[tuple[int, int], ...]:
+        """Decode steps as those of the whole."""
+        return self._whole().key_runs(quantum)
 
     @property
     def samples(self) -> int:
@@ -57,7 +72,8 @@ class Part(Workload):
         return self._whole().kv_bytes if attends else 0
 
     def _whole(self) -> Workload:
-        return Workload(**{name: getattr(self, name) for name in Workload.__slots__})
+        fields = {name: getattr(self, name) for name in Workload.__slots__}
+        return replace(self.base, **fields) if self.base else Workload(**fields)
 
     def _kept(self, ops: Iterable[Op]) -> tuple[Op, ...]:
         # where attention is done elsewhere, its results arrive in its place

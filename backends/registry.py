@@ -2,6 +2,8 @@
 
 A GPU takes a runtime (see `runtimes`) and a weight format, `int8`, or `int8enc` or `int8dec` for one half of the model.
 
+`groq-v1-groqflow` has as much weight on a chip as compiled models have been published with.
+
 A GPU and an LPU that share each call: `h100+groq-v1x16`, or `h100+groq-v1x16@operator` for another split.
 """
 
@@ -18,11 +20,12 @@ from .roofline import Roofline
 from .runtimes import DEFAULT, FORMATS, RUNTIMES
 from .timing import Backend
 
-# device or path, for LPUs a number of chips, for GPUs a runtime, and how weights are stored
+# device or path, for LPUs a number of chips and a packing, for GPUs a runtime, and how weights are stored
 _NAME = re.compile(
     r"(?P<device>.+?)(?:x(?P<chips>\d+))?"
     rf"(?:-(?P<runtime>{'|'.join(map(re.escape, RUNTIMES))}))?"
     rf"(?:-(?P<weights>{'|'.join(FORMATS)})(?P<half>enc|dec)?)?"
+    r"(?P<packing>-groqflow)?"
 )
 
 
@@ -39,16 +42,19 @@ def get_backend(name: str) -> Backend:
         gpu, _, lpu = pair.partition("+")
         return hybrid_backend(name, get_backend(gpu), get_backend(lpu), mode or "phase")
     match = _NAME.fullmatch(name)
-    base, chips, runtime, weights, half = match.groups() if match else (name, None, None, None, None)
+    base, chips, runtime, weights, half, packing = match.groups() if match else (name, None, None, None, None, None)
     if name in device_names() or name.endswith(".toml"):
-        base, chips, runtime, weights, half = name, None, None, None, None
+        base, chips, runtime, weights, half, packing = name, None, None, None, None, None
     if base not in device_names() and not base.endswith(".toml"):
         raise unknown("backend", name, [*device_names(), "groq-v1x16"])
     device = load_device(base)
     if device.kind == "lpu":
         if runtime or half:
             raise InputError(f"backend {name!r}: runtimes and halves of a model are for GPUs; type {base!r}")
-        return lpu_backend(name, device, int(chips) if chips else None, weights or "int8")
+        packed = "groqflow" if packing else "tight"
+        return lpu_backend(name, device, int(chips) if chips else None, weights or "", packed)
+    if packing:
+        raise InputError(f"backend {name!r}: a packing is for LPUs; type groq-v1-groqflow")
     if chips:
         raise InputError(f"backend {name!r}: a number of chips is for LPUs; type {base!r}")
     if device.kind == "roofline":

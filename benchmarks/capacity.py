@@ -25,6 +25,8 @@ from .capacity_page import render_capacity
 from .capacity_study import Point, Promise, Study, batch_curve
 from .capacity_words import sentences, show
 from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, seconds_list, seed
+from .other_users import WORKLOADS
+from .other_users import show as show_others
 from .progress import stage
 from .report_data import Curve, Node
 from .store import SCHEMA, command_typed, environment, read_json, write_whole
@@ -62,12 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-wait", type=float, default=0.0, metavar="S", help="a call's wait for others (default: 0)")
     add("--seed", type=seed, default=0, help="seed of phases and jitter (default: 0)")
     add("--out", type=Path, default=Path("runs/capacity"), metavar="FOLDER", help="default: runs/capacity")
+    add("--workload", default="captions", choices=WORKLOADS,
+        help="who else asks: captions of live speech (default), speech synthesis, an agent's nested calls")  # fmt: skip
     add("--json", action="store_true", help="print results.json instead of tables")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the study. Everything given is checked before the work starts."""
     began = time.monotonic()
+    if args.workload != "captions":
+        backends, prices = list(map(get_backend, args.backends)), dict(map(read_price, args.price))
+        return show_others(args.workload, backends, prices, seed=args.seed, as_json=args.json)
     check_folder(args.out)
     check_windows([*args.windows, args.window], 30.0)
     curve, wer_source = _wer_curve(args.wer)

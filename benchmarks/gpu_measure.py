@@ -1,9 +1,11 @@
 """Measure Whisper on this machine's GPU: `python -m earspan.benchmarks.gpu_measure --out measured.json`.
 
 Encoder, prefill and decode steps of openai-whisper's own modules with random weights in fp16, at the dimensions of the
-official sizes, for several batch sizes, eager and as CUDA graphs; and the kernels alone, by shape. Times are medians of
-wall time around a synchronised device, so that host costs are in them. `--device cpu` runs the same on the CPU in fp32,
-to check the script. The JSON says device, driver, versions and date, and beside each value the model's prediction.
+official sizes, for several batch sizes, eager and as CUDA graphs; the kernels alone, by shape; the host's work for a
+call; and how equal calls scatter. Times are medians of wall time around a synchronised device, so that host costs are
+in them. The run ends within `--budget` seconds, what matters most first, and says what it left out; the file is
+written after each size. `--device cpu` runs the same on the CPU in fp32, to check the script. The JSON says device,
+driver, versions and date, and beside each value the model's prediction.
 """
 
 import argparse
@@ -26,9 +28,13 @@ from ..backends.errors import InputError, unknown
 from ..backends.models import DIMENSIONS, Dimensions
 from ..backends.registry import get_backend
 from ..backends.workload import Workload
+from .gpu_host import host_work, scatter, whole_call
 
-MODELS = ("tiny", "base", "small", "medium", "large-v3")
-BATCHES = (1, 2, 4, 8, 16, 32, 64)
+# in the order in which they are measured: if time is short, the ends are there
+MODELS = ("large-v3", "tiny", "small", "medium", "base")
+BATCHES = (1, 8, 64, 320, 2, 32, 256, 4, 16, 128)
+# beyond, a graph of the encoder saves nothing and takes memory
+GRAPHED_ENCODERS = 16
 PROMPT = 4
 
 
@@ -40,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES), metavar="N")
     parser.add_argument("--positions", type=int, default=1500, help="encoder positions (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=20, help="timed runs of each (default: %(default)s)")
+    parser.add_argument("--each", type=float, default=0.4, metavar="S", help="seconds for one value (default: 0.4)")
+    parser.add_argument("--budget", type=float, default=540.0, metavar="S", help="most seconds in all (default: 540)")
+    parser.add_argument("--calls", type=int, default=300, help="equal calls whose scatter is measured (default: 300)")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
 
 
@@ -65,16 +74,24 @@ def _driver() -> str:
     return path.read_text(encoding="utf-8").splitlines()[0] if path.exists() else "unknown"
 
 
-def median_s(run: Callable[[], object], device: str, repeats: int) -> dict[str, float]:
-    """Median and 99th percentile (the largest, for fewer than 100 runs) of wall seconds, after a warm-up."""
-    seconds = []
-    for number in range(repeats + 3):
+def median_s(run: Callable[[], object], device: str, repeats: int, most_s: float = 60.0) -> dict[str, float]:
+    """Median and 99th percentile (the largest, for fewer than 100 runs) of wall seconds, after a warm-up.
+
+    Slow runs are warmed up once and timed no longer than `most_s`, but three times at least, if `repeats` allows.
+    """
+    seconds, began, warm = [], time.perf_counter(), 0
+    while len(seconds) < repeats:
         _wait(device)
         start = time.perf_counter()
         run()
         _wait(device)
-        if number >= 3:
-            seconds.append(time.perf_counter() - start)
+        now = time.perf_counter()
+        if warm < 3 and (warm == 0 or now - began < most_s / 2):
+            warm += 1
+            continue
+        seconds.append(now - start)
+        if now - began > most_s and len(seconds) >= 3:
+            break
     seconds.sort()
     return {"median_s": statistics.median(seconds), "p99_s": seconds[min(len(seconds) - 1, int(0.99 * len(seconds)))]}
 
@@ -187,31 +204,78 @@ def predicted_s(backend: str | None, size: str, batch: int, positions: int, phas
 @torch.inference_mode()
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """All measurements, as the JSON that is written."""
-    modes = ("eager", "graph") if args.device == "cuda" else ("eager",)
-    dtype = torch.float16 if args.device == "cuda" else torch.float32
-    runs, seen = [], set()
+    began, dtype = time.monotonic(), torch.float16 if args.device == "cuda" else torch.float32
+    settings = {"dtype": "fp16" if args.device == "cuda" else "fp32", "positions": args.positions, "prompt": PROMPT}
+    found: dict[str, Any] = {"schema": 2, "environment": environment(args.device), "settings": settings}
+    found |= {"runs": [], "host": _host(args, dtype), "scatter": [], "left_out": []}
+    seen: set[str] = set()
     for size in args.models:
         with torch.device(args.device):
             model = Whisper(_model_dimensions(DIMENSIONS[size], args.positions)).eval()
         if args.device == "cuda":
             model = halved(model)
         for batch in args.batches:
-            parts = [("phase", *part) for part in phases(model, batch, args.positions, args.device, dtype)]
-            parts += [("kernel", *part) for part in kernels(DIMENSIONS[size], batch, args.positions, args.device)]
-            for kind, name, run in parts:
-                if kind == "kernel" and name in seen:
-                    continue
-                seen.add(name if kind == "kernel" else "")
-                for mode in modes:
-                    timed = median_s(captured(run) if mode == "graph" else run, args.device, args.repeats)
-                    record = {"kind": kind, "name": name, "mode": mode, "batch": batch, **timed}
-                    if kind == "phase":
-                        guess = predicted_s(args.backend, size, batch, args.positions, name, mode)
-                        record |= {"model": size, "predicted_s": guess}
-                    runs.append(record)
-                    print(f"{size} batch {batch} {name} {mode}: {timed['median_s'] * 1e3:.3f} ms", file=sys.stderr)
-    settings = {"dtype": "fp16" if args.device == "cuda" else "fp32", "positions": args.positions, "prompt": PROMPT}
-    return {"schema": 1, "environment": environment(args.device), "settings": settings, "runs": runs}
+            left_s = args.budget - (time.monotonic() - began)
+            if left_s <= 0:
+                found["left_out"].append({"model": size, "batch": batch, "why": "time is up"})
+                continue
+            try:
+                found["runs"] += _runs(args, size, model, batch, dtype, seen)
+                if batch in (1, 8) and size == args.models[0]:
+                    found["scatter"].append(_scatter(args, size, model, batch, dtype))
+            except torch.OutOfMemoryError:
+                found["left_out"].append({"model": size, "batch": batch, "why": "out of memory"})
+                torch.cuda.empty_cache()
+        found["seconds"] = time.monotonic() - began
+        # what is there survives if the machine is taken away
+        args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found
+
+
+def _runs(
+    args: argparse.Namespace, size: str, model: Whisper, batch: int, dtype: torch.dtype, seen: set[str]
+) -> list[dict[str, Any]]:
+    """Phases and kernels of one size and batch; kernels that have been seen are left out."""
+    modes = ("eager", "graph") if args.device == "cuda" else ("eager",)
+    runs = []
+    parts = [("phase", *part) for part in phases(model, batch, args.positions, args.device, dtype)]
+    parts += [("kernel", *part) for part in kernels(DIMENSIONS[size], batch, args.positions, args.device)]
+    for kind, name, run in parts:
+        if kind == "kernel" and name in seen:
+            continue
+        seen.add(name if kind == "kernel" else "")
+        for mode in modes[-1:] if kind == "kernel" else modes:
+            if mode == "graph" and name == "encode" and batch > GRAPHED_ENCODERS:
+                continue
+            timed = median_s(captured(run) if mode == "graph" else run, args.device, args.repeats, args.each)
+            record = {"kind": kind, "name": name, "mode": mode, "batch": batch, **timed}
+            if kind == "phase":
+                guess = predicted_s(args.backend, size, batch, args.positions, name, mode)
+                record |= {"model": size, "predicted_s": guess}
+            runs.append(record)
+            print(f"{size} batch {batch} {name} {mode}: {timed['median_s'] * 1e3:.3f} ms", file=sys.stderr)
+    return runs
+
+
+def _host(args: argparse.Namespace, dtype: torch.dtype) -> list[dict[str, Any]]:
+    """The host's work for a call, each value for one of it."""
+    found = []
+    for name, run, times in host_work(args.device, dtype, DIMENSIONS[args.models[0]].n_vocab):
+        timed = median_s(run, args.device, args.repeats, args.each)
+        found.append({"name": name, **{key: value / times for key, value in timed.items()}})
+    return found
+
+
+def _scatter(args: argparse.Namespace, size: str, model: Whisper, batch: int, dtype: torch.dtype) -> dict[str, Any]:
+    """How whole calls of one size and batch scatter."""
+    step = next(run for name, run in phases(model, batch, args.positions, args.device, dtype) if name == "decode")
+    step = captured(step) if args.device == "cuda" else step
+
+    def call() -> object:
+        return whole_call(model, batch, args.device, step, dtype)
+
+    quantiles = scatter(call, lambda: _wait(args.device), args.calls, max(args.each, args.budget / 15))
+    return {"model": size, "batch": batch, **quantiles}
 
 
 def _model_dimensions(dims: Dimensions, positions: int) -> Any:
@@ -231,14 +295,17 @@ def main(argv: list[str] | None = None) -> int:
                 raise unknown("Whisper size", size, DIMENSIONS)
         if args.device == "cuda" and not torch.cuda.is_available():
             raise InputError("no CUDA device found; type --device cpu to check the script without one")
-        if min(args.batches) < 1 or args.repeats < 1 or not 1 <= args.positions <= 1500:
-            raise InputError("batches and repeats are at least 1, positions 1 to 1500")
+        if min(*args.batches, args.repeats, args.calls) < 1 or not 1 <= args.positions <= 1500:
+            raise InputError("batches, repeats and calls are at least 1, positions 1 to 1500")
+        if not (args.each > 0 and args.budget > 0):
+            raise InputError("seconds for one value and in all are above 0")
         if args.backend:
             get_backend(args.backend)
     except InputError as error:
         print(f"gpu_measure: {error}", file=sys.stderr)
         return 2
-    args.out.write_text(json.dumps(measure(args), indent=1) + "\n", encoding="utf-8")
+    found = measure(args)
+    print(f"{len(found['runs'])} values, {len(found['left_out'])} settings left out: {args.out}", file=sys.stderr)
     return 0
 
 

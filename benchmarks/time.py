@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.errors import unknown
+from ..backends.footing import footings
 from ..backends.lpu_trace import write_trace
 from ..backends.models import resolve_dims
 from ..backends.registry import get_backend
 from ..backends.runtimes import DEFAULT, FORMATS, RUNTIMES
 from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Timing
+from ..backends.whatif import read_decoder
 from ..backends.workload import PADDINGS, Workload
 from .options import positive_seconds
 from .tables import show_table
@@ -40,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beam", type=int, default=1, metavar="N", help="texts of a beam search (default: 1, greedy)")
     parser.add_argument("--dtype", default="fp16", choices=("fp16", "fp32"), help="arithmetic (default: fp16)")
     parser.add_argument("--schedule", type=Path, metavar="OUT.json", help="write an LPU's calendar as a Perfetto trace")
+    parser.add_argument(
+        "--decoder",
+        metavar="WHAT-IF",
+        help="a decoder that does not exist: moe:experts=8,active=2,skew=1 or diffusion:steps=8,block=32,first=0.1",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -49,16 +56,25 @@ def run(args: argparse.Namespace) -> int:
     backend = get_backend("-".join(part for part in (args.backend, args.runtime, args.weights) if part))
     tokens = math.ceil(TOKENS_PER_S * args.audio) if args.tokens is None else args.tokens
     work = Workload(dims, args.batch, args.audio, args.padding, decode_tokens=tokens, dtype=args.dtype, beam=args.beam)
+    decoder = read_decoder(args.decoder) if args.decoder else None
+    work = decoder.of(work) if decoder else work
     timing = backend.time(work)
+    footing = footings(backend, work)
     if args.schedule:
         write_trace(backend, work, args.schedule)
     totals = _totals(work)
     if args.json:
         workload = {**asdict(work), "ops": [{"phase": p, "kind": k, **t} for (p, k), t in totals.items()]}
         answer = {"model": args.model, "backend": args.backend, "describe": backend.describe()}
+        answer["footing"] = [asdict(one) for one in footing]
+        answer["decoder"] = asdict(decoder) if decoder else None
         print(json.dumps({**answer, "timing": asdict(timing), "workload": workload}, indent=2))
         return 0
-    _report(args.model, backend.describe(), work, timing, totals)
+    name = f"{args.model} with a decoder that does not exist ({decoder.kind})" if decoder else args.model
+    _report(name, backend.describe(), work, timing, totals)
+    print()
+    for one in footing:
+        print(f"stands on   {one.line}")
     return 0
 
 

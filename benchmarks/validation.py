@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from statistics import median
 
 from ..backends import lpu_validation
 from ..backends.check import Check
@@ -44,10 +45,22 @@ def show_validation(names: Sequence[str], *, as_json: bool) -> int:
     columns = ("run", "timed as", *_FIGURES, "fitted on it", "why", "source")
     show_table(f"GPU, end to end: {_about(BAND)}", columns, rows)
     print()
+    rows = [_lpu_class(name, checks) for name, checks in lpu_validation.lpu_classes().items()]
+    columns = ("class", "n>", "median>", "bar", "worst>", "worst row", "why")
+    show_table("LPU, class by class, inputs left out: |predicted / published - 1|", columns, rows)
+    print()
     rows = [[c.name, *_figures(c), c.fitted_on, c.reason, c.source] for c in lpu]
     columns = ("figure", *_FIGURES, "input, not a test", "why", "source")
     show_table(f"LPU: {_about(lpu_validation.BAND)}", columns, rows)
     return 0
+
+
+def _lpu_class(name: str, checks: Sequence[Check]) -> list[str]:
+    tests = [check for check in checks if not check.fitted_on]
+    middle = median(abs(check.ratio - 1) for check in tests)
+    worst = max(tests, key=lambda check: abs(check.ratio - 1))
+    met = _bar(lpu_validation.BAR, middle <= lpu_validation.BAR)
+    return [name, str(len(tests)), f"{middle:.1%}", met, f"{abs(worst.ratio - 1):.0%}", worst.name, worst.reason]
 
 
 def _show_kernels(devices: Sequence[Device]) -> None:

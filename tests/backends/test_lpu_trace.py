@@ -56,8 +56,10 @@ def test_the_brief_schedule_is_the_start_of_every_phase_of_the_trace(name, model
         slots = [(start, end) for name, part, start, end in brief if (name, part) == (unit, phase)]
         assert all(end < start for (_, end), (start, _) in pairwise(slots))
         until = slots[-1][1]
-        booked = [e for e in full if (e["tid"], e["cat"]) == (unit, phase) and e["ts"] < until - 1e-3]
-        assert sum(end - start for start, end in slots) == pytest.approx(sum(e["dur"] for e in booked), abs=0.2)
+        # what all stages do at the same time is in brief once
+        mine = (e for e in full if (e["tid"], e["cat"]) == (unit, phase) and e["ts"] < until - 1e-3)
+        booked = {(e["ts"], e["dur"]) for e in mine}
+        assert sum(end - start for start, end in slots) == pytest.approx(sum(dur for _, dur in booked), abs=0.2)
     assert len(json.dumps({"rows": [{"schedule": brief}]}, indent=1)) < 50_000
 
 

@@ -10,7 +10,20 @@ from earspan.benchmarks import gpu_measure
 
 def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path):
     out = tmp_path / "measured.json"
-    argv = ["--device", "cpu", "--models", "tiny", "--batches", "1", "--positions", "16", "--repeats", "1"]
+    argv = [
+        "--device",
+        "cpu",
+        "--models",
+        "tiny",
+        "--batches",
+        "1",
+        "--positions",
+        "16",
+        "--repeats",
+        "1",
+        "--calls",
+        "5",
+    ]
     assert gpu_measure.main([*argv, "--backend", "l4", "--out", str(out)]) == 0
     record = json.loads(out.read_text())
     assert record["environment"]["torch"] == torch.__version__
@@ -22,6 +35,33 @@ def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path):
         assert run["predicted_s"] == pytest.approx(get_backend("l4-eager").time(work).phases[name])
     kinds = {run["name"].split()[0] for run in record["runs"] if run["kind"] == "kernel"}
     assert kinds == {"matmul", "logits", "conv1d", "attention", "layer_norm", "gelu"}
+    host = {run["name"]: run["median_s"] for run in record["host"]}
+    assert len(host) == 5
+    assert host["launch of a kernel"] < host["log-mel of 30 s on the host"]
+    (scatter,) = record["scatter"]
+    assert (scatter["model"], scatter["batch"], scatter["runs"]) == ("tiny", 1, 3)
+    assert scatter["p99_s"] >= scatter["p50_s"] > 0
+    assert record["left_out"] == []
+
+
+def test_the_run_keeps_to_its_budget_and_says_what_it_left_out(tmp_path):
+    out = tmp_path / "measured.json"
+    argv = ["--device", "cpu", "--models", "tiny", "base", "--batches", "1", "2", "--positions", "16", "--repeats", "1"]
+    assert gpu_measure.main([*argv, "--calls", "1", "--budget", "1e-6", "--out", str(out)]) == 0
+    record = json.loads(out.read_text())
+    assert [(one["model"], one["batch"]) for one in record["left_out"]] == [
+        (m, b) for m in ("tiny", "base") for b in (1, 2)
+    ]
+    assert record["runs"] == []
+
+
+def test_what_takes_long_is_run_three_times_and_what_does_not_as_often_as_asked():
+    calls = []
+    gpu_measure.median_s(lambda: calls.append(0), "cpu", 20, 60.0)
+    assert len(calls) == 20 + 3
+    calls.clear()
+    gpu_measure.median_s(lambda: calls.append(0), "cpu", 20, 1e-9)
+    assert len(calls) == 3 + 1
 
 
 @torch.inference_mode()
@@ -53,7 +93,8 @@ def test_the_phases_run_in_half_precision_as_on_a_gpu():
 
 
 @pytest.mark.parametrize(
-    "argv", [["--models", "huge"], ["--batches", "0"], ["--positions", "1501"], ["--backend", "h1000"]]
+    "argv",
+    [["--models", "huge"], ["--batches", "0"], ["--positions", "1501"], ["--backend", "h1000"], ["--budget", "0"]],
 )
 def test_bad_input_is_one_line(argv, tmp_path, capsys):
     out = tmp_path / "out.json"
