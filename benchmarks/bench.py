@@ -23,6 +23,7 @@ from ..speech.transcriber import WINDOW_LIMIT_S
 from .options import (
     DEFAULT_DATASET,
     add_decoding_arguments,
+    add_model_arguments,
     check_folder,
     check_windows,
     comma_list,
@@ -66,16 +67,7 @@ PLANNED_LOADS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "--model",
-        default="pocket",
-        help="recogniser: pocket, an official Whisper, or a checkpoint (default: pocket)",
-    )
-    add(
-        "--timed-as",
-        metavar="SIZE",
-        help="Whisper size that the backends time (default: the model; large-v3 for pocket)",
-    )
+    add_model_arguments(parser)
     add(
         "--dataset",
         default=DEFAULT_DATASET,

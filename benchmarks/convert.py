@@ -5,13 +5,14 @@ from pathlib import Path
 
 from ..speech.ct2_format import QUANTIZATIONS, convert
 from ..speech.model import load_recogniser
-from .options import check_folder
+from .options import DEFAULT_MODEL, check_folder
 
 HELP = "write a Whisper for CTranslate2 and faster-whisper"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="pocket, an official Whisper, or a checkpoint in openai-whisper's format")
+    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL,
+        help=f"an official Whisper, or a checkpoint in openai-whisper's format (default: {DEFAULT_MODEL})")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: MODEL-ct2")
     parser.add_argument("--quantization", default="float32", metavar="TYPE", help=f"{', '.join(QUANTIZATIONS)}")
 

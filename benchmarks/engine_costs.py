@@ -64,9 +64,9 @@ def growth(recogniser: Recogniser, recordings: Sequence[Recording], clock: Clock
         yield {"times": factor, "audio_s": audio_s, "seconds": took_s, "seconds_per_audio_s": took_s / audio_s}
 
 
-def memory(hours: float, hear_hours: float) -> Iterator[dict[str, Any]]:
+def memory(model: str, hours: float, hear_hours: float) -> Iterator[dict[str, Any]]:
     """One row for each quarter of an hour heard of a recording of `hours`, by a process of its own: its peak so far."""
-    command = [sys.executable, "-m", f"{__package__}.engine_costs", str(hours), str(hear_hours)]
+    command = [sys.executable, "-m", f"{__package__}.engine_costs", model, str(hours), str(hear_hours)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             yield json.loads(line)
@@ -74,7 +74,7 @@ def memory(hours: float, hear_hours: float) -> Iterator[dict[str, Any]]:
         raise RuntimeError(f"the process that measures memory ended with {process.returncode}")
 
 
-def _hear(hours: float, hear_hours: float) -> None:
+def _hear(model: str, hours: float, hear_hours: float) -> None:
     """Hear a recording that lies in memory as a whole, in windows of 30 s that do not overlap; one line a block."""
     samples = round(hours * 3600 * SAMPLE_RATE)
     audio, rng = np.empty(samples, np.float32), np.random.default_rng(1)
@@ -83,7 +83,7 @@ def _hear(hours: float, hear_hours: float) -> None:
         part = audio[start : start + block]
         rng.standard_normal(out=part, dtype=np.float32)
         part *= 0.05
-    engine = Engine(load_recogniser("pocket"), DecodeOptions(max_tokens=MEMORY_TOKENS))
+    engine = Engine(load_recogniser(model), DecodeOptions(max_tokens=MEMORY_TOKENS))
     _say(0.0, engine)
     window = round(MEMORY_WINDOW_S * SAMPLE_RATE)
     for start in range(0, round(hear_hours * 3600 * SAMPLE_RATE), block):
@@ -98,4 +98,4 @@ def _say(heard_s: float, engine: Engine) -> None:
 
 
 if __name__ == "__main__":
-    _hear(float(sys.argv[1]), float(sys.argv[2]))
+    _hear(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]))

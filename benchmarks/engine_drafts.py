@@ -1,4 +1,4 @@
-"""What drafts save on sliding windows, and that they change no text: on talks, and on random weights."""
+"""What drafts save on sliding windows, and that they change no text: on talks."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -13,7 +13,6 @@ from .engine_windows import Clock, first_seconds, said, seconds, windows
 
 WINDOWS_S, STEP_S = (10.0, 15.0, 20.0, 30.0), 0.5
 TALKS, SLIDES = 3, 60  # talks, and windows of each: half a minute of sliding
-RANDOM_TOKENS = 34  # of a window of 10 s, at 3.3 a second
 BAR = 4.0
 
 
@@ -53,7 +52,7 @@ def drafts(
             "passes_drafted": drafted.decoder_passes / max(1, drafted.computed),
             "factor": plain.decoder_passes / max(1, drafted.decoder_passes),
             "factor_of_one_text": _factor(expected, remembered=1),
-            "factor_without_errors": _ideal(recogniser, heard, window_s) if max_tokens == 224 else None,
+            "factor_without_errors": _ideal(recogniser, heard, window_s),
             "differing_texts": differing,
             "time_factor": plain_s / drafted_s,
         }

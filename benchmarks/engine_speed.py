@@ -1,10 +1,9 @@
 """How fast the engine is beside the tools people would pick: `python -m earspan.benchmarks.engine_speed`.
 
 Same weights, same windows, same greedy decoding in float32, all in one run, as ratios: openai-whisper's `decode` in a
-loop, faster-whisper's batched pipeline, and this engine; on `pocket`, and on random weights of the size of tiny.en,
-whose texts are cut off at 3.3 tokens a second. Before that, what no engine could beat here. Then what drafts save, what
-the cache saves, how cost grows with audio, how near the encoder comes to this machine's matrix multiplication, and how
-much memory four hours take. On a busy machine: `--clock cpu --threads 1`.
+loop, faster-whisper's batched pipeline, and this engine. Before that, what no engine could beat here. Then what drafts
+save, what the cache saves, how cost grows with audio, how near the encoder comes to this machine's matrix
+multiplication, and how much memory four hours take. On a busy machine: `--clock cpu --threads 1`.
 """
 
 import argparse
@@ -13,30 +12,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from whisper.model import ModelDimensions
 
 from ..backends.errors import InputError, unknown
-from ..backends.models import DIMENSIONS
 from ..datasets import Recording, open_dataset
 from ..speech.model import Recogniser, load_recogniser
 from .engine_ceiling import encoder_rates, floors, gemm_peak
 from .engine_compare import BARS, COUNTS, compare
 from .engine_costs import CACHE_BAR, MEMORY_BAR_BYTES, cached, growth, memory
 from .engine_drafts import BAR as PASSES_BAR
-from .engine_drafts import RANDOM_TOKENS, TALKS, drafts
+from .engine_drafts import TALKS, drafts
 from .engine_windows import CLOCKS, Clock, Ratio, first_seconds
-from .options import check_folder, comma_list, cores, positive_count, positive_seconds
-from .rivals import random_whisper
+from .options import DEFAULT_MODEL, check_folder, comma_list, cores, positive_count, positive_seconds
 from .store import environment, write_whole
 from .tables import show_table
 
-MODELS = ("pocket", "tiny.en")
 TALK_S = 60.0  # of each talk, for all but the section `all-talks`
 Row = dict[str, Any]
 
@@ -51,18 +46,8 @@ class Bench:
         self._began = time.monotonic()
 
     @cached_property
-    def pocket(self) -> Recogniser:
-        return load_recogniser("pocket")
-
-    @cached_property
-    def tiny(self) -> Recogniser:
-        sizes = ModelDimensions(**DIMENSIONS["tiny.en"].to_dict())
-        return replace(random_whisper(sizes), name="tiny.en, random")
-
-    @property
-    def models(self) -> list[Recogniser]:
-        """Those to compare on."""
-        return [self.pocket if name == "pocket" else self.tiny for name in self.args.models]
+    def recogniser(self) -> Recogniser:
+        return load_recogniser(self.args.model)
 
     @cached_property
     def talks(self) -> list[Recording]:
@@ -77,34 +62,31 @@ class Bench:
         print(f"[{time.monotonic() - self._began:5.0f} s] {what}", file=sys.stderr, flush=True)
 
     def floors(self) -> Iterator[Row]:
-        yield from floors(self.models, self.args.windows, self.peak)
+        yield from floors(self.recogniser, self.peak)
 
     def compare(self) -> Iterator[Row]:
-        for recogniser in self.models:
-            yield from compare(
-                recogniser, self.heads, self.folder / recogniser.sha256, self.peak, self.clock,
-                self.args.repeats, self.args.count, self.say, self.args.windows,
-            )  # fmt: skip
+        yield from compare(
+            self.recogniser, self.heads, self.folder / "ct2", self.peak, self.clock,
+            self.args.repeats, self.args.count, self.say, self.args.windows,
+        )  # fmt: skip
 
     def drafts(self) -> Iterator[Row]:
-        yield from drafts(self.pocket, self.talks[:TALKS], self.clock)
-        unpadded = replace(self.tiny, pads=False)
-        yield from drafts(unpadded, self.talks[:1], self.clock, (10.0,), slides=12, max_tokens=RANDOM_TOKENS)
+        yield from drafts(self.recogniser, self.talks[:TALKS], self.clock)
 
     def all_talks(self) -> Iterator[Row]:
-        yield from drafts(self.pocket, self.talks, self.clock, (10.0,), slides=None)
+        yield from drafts(self.recogniser, self.talks, self.clock, (10.0,), slides=None)
 
     def cache(self) -> Iterator[Row]:
-        yield from cached(self.pocket, self.heads, self.folder / "cache", self.clock, self.args.repeats)
+        yield from cached(self.recogniser, self.heads, self.folder / "cache", self.clock, self.args.repeats)
 
     def growth(self) -> Iterator[Row]:
-        yield from growth(self.pocket, self.heads, self.clock)
+        yield from growth(self.recogniser, self.heads, self.clock)
 
     def encoder(self) -> Iterator[Row]:
-        yield from encoder_rates(self.models, self.peak, self.clock)
+        yield from encoder_rates(self.recogniser, self.peak, self.clock)
 
     def memory(self) -> Iterator[Row]:
-        yield from memory(self.args.hours, min(self.args.hours, self.args.hear_hours))
+        yield from memory(self.args.model, self.args.hours, min(self.args.hours, self.args.hear_hours))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +100,7 @@ class Section:
 
 
 def _window(row: Row) -> str:
-    return "any" if row["window_s"] is None else f"{row['window_s']:g} s"
+    return f"{row['window_s']:g} s"
 
 
 _DRAFTS: dict[str, Callable[[Row], str]] = {
@@ -129,32 +111,29 @@ _DRAFTS: dict[str, Callable[[Row], str]] = {
     "with drafts>": lambda r: f"{r['passes_drafted']:.1f}",
     f"factor (bar {PASSES_BAR:g})>": lambda r: f"{r['factor']:.2f}",
     "of one text>": lambda r: f"{r['factor_of_one_text']:.2f}",
-    "of a perfect recogniser>": lambda r: f"{r['factor_without_errors']:.1f}" if r["factor_without_errors"] else "-",
+    "of a perfect recogniser>": lambda r: f"{r['factor_without_errors']:.1f}",
     "texts that differ>": lambda r: f"{r['differing_texts']}",
     "time saved>": lambda r: f"{r['time_factor']:.2f} x",
 }
 SECTIONS: dict[str, Section] = {
     "floors": Section("The least an encoder takes here: its arithmetic at the measured rate", Bench.floors, {
         "model": lambda r: r["model"],
-        "window": _window,
-        "encoded": lambda r: "30 s" if r["padded"] else "the window",
         "GFLOP>": lambda r: f"{r['gflop']:.2f}",
         "least, ms a call>": lambda r: f"{r['floor_s'] * 1e3:.1f}",
     }),
     "compare": Section("Calls a second, and factors: the other's time over ours, with their range", Bench.compare, {
         "model": lambda r: r["model"],
         "window": _window,
-        "ours": lambda r: r["beside"],
         "engine": lambda r: r["engine"],
         "calls/s>": lambda r: f"{r['calls_per_s']:.2f}",
         "factor>": lambda r: str(r["factor"]),
         "bar>": lambda r: f"{r['bar']:g}" if r["bar"] else "-",
         "at most, at the peak>": lambda r: f"{r['at_most']:.1f}",
         "equal texts>": lambda r: f"{r['equal']}/{r['calls']}",
-        "WER>": lambda r: "-" if r["wer"] is None else f"{r['wer']:.1%}",
+        "WER>": lambda r: f"{r['wer']:.1%}",
     }),
     "drafts": Section("Drafts, step 0.5 s: passes of the decoder a call", Bench.drafts, _DRAFTS),
-    "cache": Section(f"Cache, pocket (bar {CACHE_BAR:g})", Bench.cache, {
+    "cache": Section(f"Cache (bar {CACHE_BAR:g})", Bench.cache, {
         "calls>": lambda r: f"{r['calls']}",
         "window": _window,
         "step>": lambda r: f"{r['step_s']:g} s",
@@ -162,7 +141,7 @@ SECTIONS: dict[str, Section] = {
         "again>": lambda r: f"{Ratio.of(r['again_s']).middle * 1e3:.2f} ms",
         "factor>": lambda r: str(r["factor"]),
     }),
-    "growth": Section("Cost, pocket, windows of 5 s", Bench.growth, {
+    "growth": Section("Cost, windows of 5 s", Bench.growth, {
         "audio>": lambda r: f"{r['times']} x",
         "seconds>": lambda r: f"{r['audio_s']:.0f}",
         "took>": lambda r: f"{r['seconds']:.2f} s",
@@ -170,11 +149,11 @@ SECTIONS: dict[str, Section] = {
     }),
     "encoder": Section("Encoder, of the measured rate", Bench.encoder, {
         "model": lambda r: r["model"],
-        "calls": lambda r: f"{r['calls']} x {r['window_s']:g} s",
+        "calls": lambda r: f"{r['calls']} x 30 s",
         "GFLOP/s>": lambda r: f"{r['gflops_per_s']:.0f}",
         "of peak>": lambda r: f"{r['of_peak']:.0%}",
     }),
-    "memory": Section(f"Memory, pocket, the recording in memory (bar {MEMORY_BAR_BYTES / 1e9:g} GB)", Bench.memory, {
+    "memory": Section(f"Memory, the recording in memory (bar {MEMORY_BAR_BYTES / 1e9:g} GB)", Bench.memory, {
         "heard>": lambda r: f"{r['heard_s'] / 3600:.2f} h",
         "calls>": lambda r: f"{r['calls']}",
         "peak>": lambda r: f"{r['peak_bytes'] / 1e9:.2f} GB",
@@ -186,15 +165,13 @@ SECTIONS: dict[str, Section] = {
 def verdicts(found: dict[str, list[Row]]) -> Iterator[tuple[str, str, str]]:
     """What each bar comes to: the bar, the worst figure under it, and whether it is met."""
     for row in found.get("compare", ()):
-        if row["bar"] and row["beside"] == "earspan":
+        if row["bar"]:
             within = row["factor"].middle >= row["bar"]
             why = "" if within or row["at_most"] >= row["bar"] else f"; no engine can: at most {row['at_most']:.1f}"
             name = f"{row['model']}, {row['window_s']:g} s: {row['engine']}, {row['bar']:g} x"
             yield name, str(row["factor"]), ("met" if within else "MISSED") + why
     for key, bar in (("drafts", PASSES_BAR), ("all-talks", PASSES_BAR), ("cache", CACHE_BAR)):
         for row in found.get(key, ()):
-            if row.get("model") not in (None, "pocket"):
-                continue
             factor = row["factor"].middle if isinstance(row["factor"], Ratio) else row["factor"]
             name = f"{key}, {row['calls']} calls of {row['window_s']:g} s: {bar:g} x"
             yield name, f"{factor:.2f}", "met" if factor >= bar else "MISSED"
@@ -233,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--count", type=positive_count, default=99, metavar="N", help="at most so many windows of each length")
     add("--windows", type=lambda text: [positive_seconds(part) for part in comma_list(text)], default=list(COUNTS),
         metavar="S,...", help="windows to compare at, at most 30 s (default: 1,5,15,30)")  # fmt: skip
-    add("--models", type=comma_list, default=list(MODELS), metavar="A,B", help=f"{', '.join(MODELS)} (default: both)")
+    add("--model", default=DEFAULT_MODEL, help=f"an official Whisper, or a checkpoint (default: {DEFAULT_MODEL})")
     add("--hours", type=positive_seconds, default=4.0, help="length of the recording of `memory` (default: 4)")
     add(
         "--hear-hours", type=positive_seconds, default=1e9, metavar="H", help="of which so much is heard (default: all)"
@@ -244,9 +221,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in args.only or ():
             if name not in SECTIONS:
                 raise unknown("section", name, SECTIONS)
-        for name in args.models:
-            if name not in MODELS:
-                raise unknown("model", name, MODELS)
         if args.out:
             check_folder(args.out)
     except InputError as error:

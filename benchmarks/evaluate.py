@@ -28,6 +28,7 @@ from .exports import EXPORTS, check_exports
 from .options import (
     DEFAULT_DATASET,
     add_decoding_arguments,
+    add_model_arguments,
     check_folder,
     check_windows,
     comma_list,
@@ -59,8 +60,7 @@ _PORTION_S = 1800.0  # audio in memory at a time: half an hour is 115 MB
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan evaluate`."""
     add = parser.add_argument
-    add("--model", default="pocket", help="recogniser: pocket, an official Whisper, or a checkpoint (default: pocket)")
-    add("--timed-as", metavar="SIZE", help="Whisper size that is timed (default: the model; large-v3 for pocket)")
+    add_model_arguments(parser)
     add("--dataset", type=comma_list, default=DEFAULT_DATASET, metavar="NAME|PATH,...",
         help=f"see earspan datasets (default: {DEFAULT_DATASET})")  # fmt: skip
     add("--backend", default="h100", metavar="NAME|none", help="what is timed; none: text only (default: h100)")

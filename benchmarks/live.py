@@ -28,6 +28,7 @@ from ..speech.stream import Job, ServiceTime, play
 from ..speech.transcriber import WINDOW_LIMIT_S
 from .options import (
     add_decoding_arguments,
+    add_model_arguments,
     check_windows,
     engine_of,
     positive_count,
@@ -50,8 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan live`."""
     add = parser.add_argument
     add("file", metavar="FILE", help="an audio file, a dataset, or DATASET:RECORDING, for example talks:the-storm")
-    add("--model", default="pocket", help="recogniser: pocket, an official Whisper, or a checkpoint (default: pocket)")
-    add("--timed-as", metavar="SIZE", help="Whisper size that is timed (default: the model; large-v3 for pocket)")
+    add_model_arguments(parser)
     add("--backend", default="h100", metavar="NAME|here", help="whose delay; here: this machine's (default: h100)")
     add("--strategy", default="sliding", choices=sorted(strategy_names()), help="default: sliding")
     add("--window", type=positive_seconds, metavar="S", help="default: the backend's span; 5 for this machine")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # What is listened to unless told otherwise: half of the bundled talks, so that the main job takes minutes.
 DEFAULT_DATASET = "talks-clean"
+DEFAULT_MODEL, STOOD_IN_FOR = "tiny.en", "large-v3"  # what is heard, and what is timed unless told otherwise
 
 
 def comma_list(text: str) -> list[str]:
@@ -56,6 +57,14 @@ def seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 0 or more")
     return int(text)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is heard, and what is timed; see `playing.timed_model`."""
+    add = parser.add_argument
+    add("--model", default=DEFAULT_MODEL, help=f"an official Whisper, or a checkpoint (default: {DEFAULT_MODEL})")
+    add("--timed-as", metavar="SIZE",
+        help=f"Whisper size that is timed (default: the model; {STOOD_IN_FOR} for {DEFAULT_MODEL})")  # fmt: skip
 
 
 def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ from ..speech.strategies import Call, step_of
 from ..speech.stream import ServiceTime
 from ..speech.token_counts import counted_by
 from ..speech.transcriber import WINDOW_LIMIT_S, Transcriber
+from .options import DEFAULT_MODEL, STOOD_IN_FOR
 from .store import command_typed
 
 
@@ -84,8 +85,8 @@ class WordTimes:
 
 
 def timed_model(args: argparse.Namespace) -> str:
-    """The Whisper whose times are simulated: what `--timed-as` says, else what is heard; large-v3 for `pocket`."""
-    return args.timed_as or ("large-v3" if args.model == "pocket" else args.model)
+    """The Whisper whose times are simulated: `--timed-as`, else what is heard; the default stands in for large-v3."""
+    return args.timed_as or (STOOD_IN_FOR if args.model == DEFAULT_MODEL else args.model)
 
 
 def window_of(args: argparse.Namespace, planned: Span, anyway: str) -> float:

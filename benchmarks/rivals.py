@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import whisper
-from whisper.model import ModelDimensions, Whisper
 
 from ..speech.audio_features import SAMPLES_PER_POSITION
 from ..speech.ct2_format import convert
@@ -18,12 +17,9 @@ from ..speech.model import Recogniser
 Transcribe = Callable[[Sequence[Clip]], list[str]]
 
 
-def openai_loop(recogniser: Recogniser, max_tokens: int, padded: bool) -> Transcribe:
-    """openai-whisper's `decode`, one chunk after another, nothing suppressed.
-
-    padded: to 30 s, as its documentation shows and its encoder demands. If not, the audio is heard by a model of the
-    same weights whose encoder context is as long as the audio: that is what our engine computes without padding.
-    """
+def openai_loop(recogniser: Recogniser, max_tokens: int) -> Transcribe:
+    """openai-whisper's `decode`, one chunk padded to 30 s after another, nothing suppressed."""
+    model = recogniser.whisper
     options = whisper.DecodingOptions(
         language="en",
         without_timestamps=True,
@@ -34,34 +30,13 @@ def openai_loop(recogniser: Recogniser, max_tokens: int, padded: bool) -> Transc
         length_penalty=0.0,  # of one candidate it changes nothing; without it, an empty text divides by zero
     )
 
-    def one(clip: Clip, model: Whisper) -> str:
+    def one(clip: Clip) -> str:
         audio = whisper.pad_or_trim(clip.audio, model.dims.n_audio_ctx * SAMPLES_PER_POSITION)
         mel = log_mel(torch.from_numpy(audio)[None], model.dims.n_mels)
         [result] = whisper.decode(model, mel, options)  # pyright: ignore[reportGeneralTypeIssues]
         return result.text
 
-    def transcribe(clips: Sequence[Clip]) -> list[str]:
-        shorter: dict[int, Whisper] = {}
-        texts = []
-        for clip in clips:
-            positions = recogniser.dims.n_audio_ctx if padded else -(-len(clip.audio) // SAMPLES_PER_POSITION)
-            if positions not in shorter:
-                shorter[positions] = _with_context(recogniser.whisper, positions)
-            texts.append(one(clip, shorter[positions]))
-        return texts
-
-    return transcribe
-
-
-def _with_context(model: Whisper, positions: int) -> Whisper:
-    """The same weights, not copied, with an encoder for exactly so many positions."""
-    if positions == model.dims.n_audio_ctx:
-        return model
-    shorter = Whisper(ModelDimensions(**{**vars(model.dims), "n_audio_ctx": positions}))
-    weights = {**model.state_dict()}
-    weights["encoder.positional_embedding"] = weights["encoder.positional_embedding"][:positions]
-    shorter.load_state_dict(weights, assign=True)
-    return shorter.eval()
+    return lambda clips: [one(clip) for clip in clips]
 
 
 def faster_whisper_batches(recogniser: Recogniser, folder: Path, max_tokens: int, batch: int = 16) -> Transcribe | None:
@@ -100,14 +75,3 @@ def faster_whisper_batches(recogniser: Recogniser, folder: Path, max_tokens: int
         return [texts.get(round(window["start"], 2), "") for window in windows]
 
     return transcribe
-
-
-def random_whisper(dims: ModelDimensions) -> Recogniser:
-    """A Whisper with random weights that is given 30 s: for its speed, as its text means nothing."""
-    torch.manual_seed(1)
-    model = Whisper(dims).eval()
-    with torch.no_grad():
-        # positions count for more than the last token, which would otherwise be repeated
-        torch.nn.init.normal_(model.decoder.positional_embedding)
-        model.decoder.token_embedding.weight *= 0.05
-    return Recogniser("random", model, "random", pads=True)

@@ -25,6 +25,7 @@ from .bench import head
 from .options import (
     DEFAULT_DATASET,
     add_decoding_arguments,
+    add_model_arguments,
     check_folder,
     check_windows,
     comma_list,
@@ -59,8 +60,7 @@ WINDOWS_S = "2,5,10,20,30"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--list", action="store_true", help="list the strategies and the overload policies, and do nothing else")
-    add("--model", default="pocket", help="recogniser: pocket, an official Whisper, or a checkpoint (default: pocket)")
-    add("--timed-as", metavar="SIZE", help="Whisper size that is timed (default: the model; large-v3 for pocket)")
+    add_model_arguments(parser)
     add(
         "--dataset",
         default=DEFAULT_DATASET,

@@ -9,8 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .model import Recogniser
 from .transcriber import Transcriber, prompt_of
 
-CALIBRATED = Path(__file__).with_name("alignment_heads.json")
 _VERSION = 1
 _MEDIAN = 7  # frames: openai-whisper's medfilt_width
 _REWIND_S = 4.0  # SimulWhisper gives a step up that jumps back more than 200 frames
@@ -44,20 +42,12 @@ class AttendedWord:
 
 
 def alignment_heads(recogniser: Recogniser) -> list[Head]:
-    """The heads that follow the audio: calibrated for this very checkpoint, else those that openai-whisper names.
+    """The heads that follow the audio, as openai-whisper names them.
 
     For official models these were chosen by OpenAI; for any other checkpoint they are all heads of the later layers.
     """
-    for entry in _calibrated():
-        if entry["model_sha256"] == recogniser.sha256:
-            return [(layer, head) for layer, head in entry["heads"]]
     indices = recogniser.whisper.get_buffer("alignment_heads").indices().T.tolist()
     return [(int(layer), int(head)) for layer, head in indices]
-
-
-@cache
-def _calibrated() -> list[dict[str, Any]]:
-    return json.loads(CALIBRATED.read_text(encoding="utf-8"))["models"]
 
 
 class Attention:

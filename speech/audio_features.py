@@ -21,7 +21,7 @@ SAMPLES_PER_POSITION = 320  # one encoder position: two 10 ms mel frames
 SECONDS_PER_POSITION = SAMPLES_PER_POSITION / SAMPLE_RATE
 _SHORTEST_S = 0.5  # shorter audio is padded to this: below it a convolution sees mostly edges
 _ENCODED_TOGETHER_S = 30.0  # seconds of audio: larger encoder batches leave the processor's caches
-_REMEMBERED_BYTES = 24 << 20  # 20 windows of 30 s of `pocket`: what eight live streams call at once
+_REMEMBERED_BYTES = 24 << 20  # 10 windows of 30 s of tiny.en: what eight live streams call at once
 
 
 def positions_of(clip: Clip, recogniser: Recogniser) -> int:

@@ -1,4 +1,4 @@
-"""Any Whisper in openai-whisper's format, `pocket` too, as a folder for CTranslate2 and faster-whisper.
+"""Any Whisper in openai-whisper's format as a folder for CTranslate2 and faster-whisper.
 
 CTranslate2's own converter takes Hugging Face's format only. Here its specification of Whisper is filled from
 openai-whisper's modules, and the tokenizer's merges, which tiktoken does not store, are found again from its ranks.

@@ -23,7 +23,7 @@ from .transcriber import WINDOW_LIMIT_S, Progress, Transcriber, prompt_of
 __all__ = ["WINDOW_LIMIT_S", "Clip", "DecodeOptions", "Engine", "Hypothesis", "Progress"]
 
 ENGINE_VERSION = "4"  # raise it when the same call may give another text
-_BATCH_BYTES = 192 << 20  # 22 windows of 30 s of `pocket`; 2.7 times as many take 2 to 8 % less time, and more memory
+_BATCH_BYTES = 192 << 20  # 2.7 times as many bytes took 2 to 8 % less time, and more memory
 _LEAST_SHARE = 0.75  # of the longest clip of a batch: below it masked keys cost more than a batch of its own
 
 

@@ -14,9 +14,7 @@ from whisper.model import AudioEncoder, ModelDimensions, Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.errors import InputError, unknown
-from .pocket.checkpoint import BUNDLED, expanded, is_compact, token_ids_of
 from .precision import chosen_dtype, hold, precision_name
-from .tokens import merged_tokens, merging_less
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,22 +47,21 @@ class Recogniser:
     def tokenizer(self, language: str | None, task: str) -> Tokenizer:
         """The model's tokenizer; an English-only model ignores language and task."""
         several = self.whisper.is_multilingual
-        whole = get_tokenizer(
+        return get_tokenizer(
             several,
             num_languages=self.whisper.num_languages,
             language=language if several else None,
             task=task if several else None,
         )
-        return merging_less(whole, self.merged) if self.merged else whole
 
 
 def model_names() -> list[str]:
     """Names that `load_recogniser` takes, besides paths of checkpoints in openai-whisper's format."""
-    return ["pocket", *whisper.available_models()]
+    return whisper.available_models()
 
 
 def load_recogniser(name: str, device: str = "cpu", precision: str = "auto") -> Recogniser:
-    """Load `pocket`, an official Whisper by name, or a checkpoint file: openai-whisper's format, or `pocket`'s own.
+    """Load an official Whisper by name, or a checkpoint file in openai-whisper's format.
 
     Official weights come from openai-whisper's own cache or download. Raises `InputError` for an unknown name,
     for weights that are neither present nor to be had, for a file that is no Whisper checkpoint, and for a device or
@@ -77,8 +74,6 @@ def load_recogniser(name: str, device: str = "cpu", precision: str = "auto") -> 
 
 
 def _load(name: str, device: str) -> Recogniser:
-    if name == "pocket":
-        return _load_compact(name, BUNDLED, device)
     if name in whisper.available_models():
         return _load_official(name, device)
     path = Path(name)
@@ -86,8 +81,6 @@ def _load(name: str, device: str) -> Recogniser:
         if path.suffix or len(path.parts) > 1:
             raise InputError(f"{name}: no such checkpoint; known models: {', '.join(model_names())}")
         raise unknown("model", name, model_names())
-    if is_compact(path):
-        return _load_compact(path.stem, path, device)
     try:
         model = whisper.load_model(str(path), device=device)
     except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
@@ -96,17 +89,9 @@ def _load(name: str, device: str) -> Recogniser:
     return Recogniser(path.stem, model.eval(), _file_sha256(path), pads=True)
 
 
-def _load_compact(name: str, path: Path, device: str) -> Recogniser:
-    checkpoint = expanded(path)
-    model = Whisper(ModelDimensions(**checkpoint["dims"]))
-    model.load_state_dict(checkpoint["model_state_dict"])
-    merged = merged_tokens(token_ids_of(path))
-    return Recogniser(name, model.to(device).eval(), _file_sha256(path), pads=False, merged=merged)
-
-
 def checkpoint_dims(name: str) -> ModelDimensions | None:
-    """The dimensions of `pocket` or of a checkpoint file; None for any other name."""
-    if name == "pocket" or Path(name).is_file():
+    """The dimensions of a checkpoint file; None for any other name."""
+    if Path(name).is_file():
         return load_recogniser(name).dims
     return None
 
@@ -118,8 +103,7 @@ def _load_official(name: str, device: str) -> Recogniser:
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(
-            f"the weights of {name!r} are not in {cache} and could not be downloaded ({reason}); "
-            "put the .pt file there, or use --model pocket"
+            f"the weights of {name!r} are not in {cache} and could not be downloaded ({reason}); put the .pt file there"
         ) from error
     url = whisper._MODELS[name]
     return Recogniser(name, model.eval(), url.split("/")[-2], pads=True)  # the URL holds the file's SHA-256

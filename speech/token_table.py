@@ -24,7 +24,7 @@ class Choice:
 
 
 class TokenTable:
-    """The output layer, with equal rows computed once: `pocket` has 48,000 that it never uses."""
+    """The output layer, with equal rows computed once."""
 
     def __init__(self, weight: Tensor) -> None:
         entries: dict[bytes, int] = {}

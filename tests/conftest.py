@@ -5,8 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from earspan.backends.errors import InputError
 from earspan.benchmarks import cli
+from earspan.speech.model import Recogniser, load_recogniser
 from hypothesis import settings
+
+from .tiny import saved, tiny_whisper
 
 # A deadline would make slow machines fail.
 settings.register_profile("untimed", deadline=None)
@@ -31,6 +35,27 @@ def earspan(capsys, monkeypatch, tmp_path, _shared_cache):
         return code, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory) -> Path:
+    """A checkpoint file with random weights, in openai-whisper's format; its texts have at most some 60 tokens."""
+    return saved(tiny_whisper(n_text_ctx=64), tmp_path_factory.mktemp("weights") / "tiny-random.pt")
+
+
+@pytest.fixture(scope="session")
+def tiny_options(tiny_checkpoint) -> tuple[str, ...]:
+    """What has a command hear with random weights, and time large-v3: text that means nothing, soon."""
+    return ("--model", str(tiny_checkpoint), "--timed-as", "large-v3", "--decoding", "greedy")
+
+
+@pytest.fixture(scope="session")
+def tiny_en() -> Recogniser:
+    """OpenAI's tiny.en, for tests marked `weights`; skips them where it cannot be had."""
+    try:
+        return load_recogniser("tiny.en")
+    except InputError as error:
+        pytest.skip(f"no weights: {error}")
 
 
 @pytest.fixture(scope="session")

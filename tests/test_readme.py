@@ -34,13 +34,13 @@ def test_options_exist(line):
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory, small_folder):
+def workplace(tmp_path_factory, small_folder, tiny_options):
     folder = tmp_path_factory.mktemp("readme")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         quick = ("--windows", "2,7", "--live-windows", "2", "--backends", "h100", "--live-audio", "5")
-        assert cli.main(["bench", "--dataset", str(small_folder), *quick]) == 0
+        assert cli.main(["bench", "--dataset", str(small_folder), *quick, *tiny_options]) == 0
         yield folder
 
 

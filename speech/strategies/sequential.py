@@ -1,8 +1,8 @@
 """Whisper's own long-form: hear a window, go on where its last whole words end, and so on.
 
 openai-whisper's `transcribe` seeks by the timestamps that the model wrote, or by word times from cross-attention where
-it has those. Here it is always the attention, as `pocket` writes no timestamps: the window is cut at the quietest
-moment of its last third, and words that attend to what follows are heard again. No text is carried over as a prompt.
+it has those. Here it is always the attention: the window is cut at the quietest moment of its last third, and words
+that attend to what follows are heard again. No text is carried over as a prompt.
 It is the reference for the other strategies, as no word is cut; but its words come a window late.
 """
 

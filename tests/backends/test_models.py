@@ -5,16 +5,16 @@ from earspan.backends.trace import MetaWhisper
 from whisper import available_models
 from whisper.model import ModelDimensions
 
-POCKET = Dimensions(80, 1500, 192, 6, 4, 51864, 448, 192, 6, 2)
+UNEVEN = Dimensions(80, 1500, 192, 6, 4, 51864, 448, 192, 6, 2)  # fewer layers in the decoder than in the encoder
 
 
 def test_every_official_name_has_dimensions():
     assert set(DIMENSIONS) == set(available_models())
 
 
-@pytest.mark.parametrize("name", [*DIMENSIONS, "pocket"])
+@pytest.mark.parametrize("name", [*DIMENSIONS, "uneven"])
 def test_parameters_equal_those_of_the_modules(name):
-    dims = DIMENSIONS.get(name, POCKET)
+    dims = DIMENSIONS.get(name, UNEVEN)
     model = MetaWhisper(dims)
     assert dims.parameters == sum(p.numel() for p in model.parameters())
     assert dims.encoder_parameters == sum(p.numel() for p in model.encoder.parameters())
@@ -37,7 +37,7 @@ def test_unknown_model_names_the_nearest():
 
 
 def test_checkpoint_reader_is_asked_for_other_names():
-    dims = ModelDimensions(**POCKET.to_dict())
-    assert resolve_dims("my.pt", {"my.pt": dims}.get) == POCKET
+    dims = ModelDimensions(**UNEVEN.to_dict())
+    assert resolve_dims("my.pt", {"my.pt": dims}.get) == UNEVEN
     with pytest.raises(InputError, match="unknown model"):
         resolve_dims("other.pt", {"my.pt": dims}.get)

@@ -5,7 +5,7 @@ import json
 import pytest
 from earspan.speech.cache import Origin, TranscriptCache
 
-ORIGIN = Origin("pocket", "0123456789abcdef" * 4, "torch 2 float32")
+ORIGIN = Origin("tiny.en", "0123456789abcdef" * 4, "torch 2 float32")
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_info_says_what_is_there(earspan, filled):
     code, out, err = earspan("cache", "info", "--path", filled)
     assert (code, err) == (0, "")
     assert "21 transcripts, 3.4" in out
-    assert "pocket" in out
+    assert "tiny.en" in out
     assert "0123456789ab" in out
     code, out, _ = earspan("cache", "info", "--path", filled, "--json")
     [holding] = json.loads(out)["holdings"]

@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("capacity")
     points = [{"window_s": 5.0, "wer": 0.2}, {"window_s": 20.0, "wer": 0.1}]
     curve = {"strategy": "sliding", "step_s": 1.0, "points": points}
-    bench = {"schema": 1, "benchmark": "bench", "model": "pocket", "dataset": {"name": "talks"}, "curves": [curve]}
+    bench = {"schema": 1, "benchmark": "bench", "model": "tiny.en", "dataset": {"name": "talks"}, "curves": [curve]}
     (root / "bench").mkdir()
     (root / "bench" / "results.json").write_text(json.dumps(bench))
     wer = ("--wer", str(root / "bench"), "--tiers", "free=0.5:2,premium=0.5:1:0.16")
@@ -73,7 +73,7 @@ def test_claims_name_what_overturns_them(results):
         assert row["answer"] == min(row["figures"], key=row["figures"].__getitem__)
     text = " ".join(results["summary"])
     assert "Settled" in text or "Not settled by the model's accuracy" in text
-    assert "WER is pocket's on talks" in text
+    assert "WER is tiny.en's on talks" in text
 
 
 def test_fleets_grow_and_are_checked(results):

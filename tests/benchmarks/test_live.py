@@ -3,6 +3,7 @@
 import argparse
 import io
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from earspan.benchmarks.live import opened, screen
 from earspan.datasets import SAMPLE_RATE, open_dataset
 from earspan.speech.realtime import Caption
 from rich.console import Console
+
+from ..speech.planted import PerfectEngine, planted_speech
 
 
 class Planted:
@@ -31,12 +34,16 @@ class Planted:
 
 
 @pytest.fixture
-def play(earspan, small_folder, capsys, monkeypatch):
-    """Plays the first small recording; gives (exit code, stdout, stderr)."""
+def play(earspan, monkeypatch):
+    """Plays 9 s of planted words, heard without errors where a window holds them; gives (exit code, stdout, stderr)."""
+    recording = planted_speech(3, 9.0)
+    monkeypatch.setattr(live, "opened", lambda given: recording)
+    monkeypatch.setattr(live, "recogniser_of", lambda args: SimpleNamespace(name="planted"))
+    monkeypatch.setattr(live, "engine_of", lambda args, recogniser: PerfectEngine([recording]))
 
     def run(*argv, wall=None):
         monkeypatch.setattr(live, "WallClock", lambda: wall or Planted())
-        return earspan("live", small_folder, "--window", "3", *argv)
+        return earspan("live", "planted", "--window", "3", *argv)
 
     return run
 
@@ -48,24 +55,40 @@ def lines_of(out: str) -> list[tuple[float, str]]:
 def test_lines_come_with_the_time_and_end_with_a_summary(play):
     code, out, err = play("--strategy", "disjoint", "--backend", "t4")
     assert code == 0
+    # Windows of 3 s: each is heard at its end, and a T4 takes its time for large-v3.
     lines = lines_of(out)
-    assert lines
-    # Windows of 3 s: the first is heard at 3 s, and a T4 takes its time for large-v3.
-    assert 3.0 < lines[0][0] < 5.0
-    assert [at for at, _ in lines] == sorted(at for at, _ in lines)
+    assert [window_s < at < window_s + 2 for window_s, (at, _) in zip((3, 6, 9), lines, strict=True)] == [True] * 3
+    said = " ".join(words for _, words in lines).split()
+    assert said == sorted(said, key=lambda word: int(word[1:]))
+    assert said[0] == "w0"
     assert "large-v3 on t4, simulated" in err
     assert "word latency p50/p95/p99" in out
     assert "WER" in out
     assert "\x1b" not in out
 
 
-def test_this_machine_is_measured_and_keeps_no_transcripts(play):
+def test_this_machine_is_measured(play):
     code, out, err = play("--backend", "here", "--seconds", "4", "--step", "2")
     assert code == 0
     assert "times of this machine" in err
     # The planted clock stands still while the model works, so words appear just when they have been spoken.
     assert [at for at, _ in lines_of(out)][-1] == 4.0
     assert "RTF 0.000" in out
+    assert "WER 0.0 %" in out
+
+
+@pytest.mark.parametrize(("backend", "kept"), [("here", False), ("h100", True)])
+def test_a_model_is_heard_and_this_machine_keeps_no_transcripts(
+    earspan, small_folder, tmp_path, tiny_options, monkeypatch, backend: str, kept: bool
+):
+    monkeypatch.setattr(live, "WallClock", Planted)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    given = ("--window", "3", "--backend", backend, "--strategy", "disjoint", *tiny_options)
+    code, out, err = earspan("live", small_folder, *given)
+    assert code == 0
+    assert "heard by tiny-random" in err
+    assert "s played; WER" in out
+    assert ("0 transcripts" not in earspan("cache", "info")[1]) is kept
 
 
 @pytest.mark.parametrize(("backend", "waits"), [("h100", 1), ("here", 2)])

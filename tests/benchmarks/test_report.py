@@ -91,7 +91,7 @@ RESULTS: dict[str, Any] = {
     "schema": 1,
     "benchmark": "bench",
     "command": "earspan bench --streams 16",
-    "model": "pocket",
+    "model": "tiny.en",
     "model_sha256": "ab" * 32,
     "timed_as": "large-v3",
     "timed_padding": "full",
@@ -146,7 +146,7 @@ def test_everything_that_was_found_is_said_as_text():
     text = parse(report.render(RESULTS)).text.replace("\u00a0", " ")
     for said in (
         "The first sentence.", "The second.", "talk-7.flac: truncated", "Few recordings.", "earspan bench --streams 16",
-        "pocket transcribed talks: 9 recordings, 4,202 words, 23.1 minutes",
+        "tiny.en transcribed talks: 9 recordings, 4,202 words, 23.1 minutes",
         "The backends were scored on talks, a part: 3 recordings, 1,386 words",
         "timed as one of large-v3 (fp16, padding full)", "No accelerator ran", "The rates of large-v3",
         "fitted (a model of the device with constants fitted to published measurements): slow, middle",

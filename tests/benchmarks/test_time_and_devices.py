@@ -48,9 +48,9 @@ def test_time_json_holds_the_timing_and_the_operations(capsys):
     assert sum(ops["ops"] for ops in answer["workload"]["ops"]) == len(list(work.each_op()))
 
 
-def test_time_reads_the_dimensions_of_pocket_from_its_checkpoint(capsys):
-    assert call(time, "--model", "pocket", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["workload"]["dims"]["n_text_state"] == 192
+def test_time_reads_the_dimensions_of_a_checkpoint_from_its_file(capsys, tiny_checkpoint):
+    assert call(time, "--model", str(tiny_checkpoint), "--tokens", "20", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["workload"]["dims"]["n_text_state"] == 64
 
 
 @pytest.mark.parametrize(

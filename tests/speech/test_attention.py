@@ -1,11 +1,8 @@
 """Word times from cross-attention: the weights against matrices multiplied by hand, the rest with planted answers."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from earspan.speech import attention as module
 from earspan.speech.attention import AttendedWord, Attention, alignment_heads, most_attended, stopped
 from earspan.speech.cache import TranscriptCache
 from earspan.speech.engine import Clip, DecodeOptions, Engine, Hypothesis
@@ -99,17 +96,8 @@ def test_times_are_computed_once(tiny_recogniser, tones, tmp_path, monkeypatch):
         Attention(tiny_recogniser(), cache=cache, heads=[(0, 0)]).words(clips, texts)
 
 
-def test_heads_are_those_calibrated_for_the_checkpoint(tiny_recogniser, tmp_path, monkeypatch):
-    recogniser = tiny_recogniser()
-    file = tmp_path / "heads.json"
-    file.write_text(json.dumps({"models": [{"model_sha256": recogniser.sha256, "heads": [[0, 1]]}]}))
-    module._calibrated.cache_clear()
-    monkeypatch.setattr(module, "CALIBRATED", file)
-    assert alignment_heads(recogniser) == [(0, 1)]
-    file.write_text(json.dumps({"models": []}))
-    module._calibrated.cache_clear()
-    assert alignment_heads(recogniser) == [(1, 0), (1, 1)]  # openai-whisper's default: the later half of the layers
-    module._calibrated.cache_clear()
+def test_heads_are_those_that_openai_whisper_names(tiny_recogniser):
+    assert alignment_heads(tiny_recogniser()) == [(1, 0), (1, 1)]  # its default: the later half of the layers
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from earspan.speech import audio_features as module
 from earspan.speech.attention import Attention
 from earspan.speech.audio_features import AudioFeatures
 from earspan.speech.engine import Clip, DecodeOptions, Engine
-from earspan.speech.model import load_recogniser
 from whisper.audio import SAMPLE_RATE
 
 
@@ -22,7 +21,7 @@ def encoded(recogniser, work) -> int:
     return sum(seen)
 
 
-def test_clips_are_encoded_side_by_side_one_on_each_core(monkeypatch: pytest.MonkeyPatch):
+def test_clips_are_encoded_side_by_side_one_on_each_core(monkeypatch: pytest.MonkeyPatch, tiny_recogniser):
     seen: list[tuple[str, int]] = []
     plain = AudioFeatures._encode
 
@@ -31,15 +30,15 @@ def test_clips_are_encoded_side_by_side_one_on_each_core(monkeypatch: pytest.Mon
         return plain(*arguments)
 
     monkeypatch.setattr(AudioFeatures, "_encode", watched)
-    pocket, rng, cores = load_recogniser("pocket"), np.random.default_rng(3), torch.get_num_threads()
+    recogniser, rng, cores = tiny_recogniser(pads=True), np.random.default_rng(3), torch.get_num_threads()
     clips = [Clip((0.1 * rng.standard_normal(20 * SAMPLE_RATE)).astype(np.float32)) for _ in range(3)]
     try:
         torch.set_num_threads(1)
-        alone = AudioFeatures(pocket).of(clips)
+        alone = AudioFeatures(recogniser).of(clips)
         assert seen == [(threading.current_thread().name, 1)] * 3
         torch.set_num_threads(2)
         seen.clear()
-        together = AudioFeatures(pocket).of(clips)
+        together = AudioFeatures(recogniser).of(clips)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(cores)

@@ -14,7 +14,7 @@ from earspan.speech.cache import Origin, TranscriptCache, clear, default_cache_p
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ORIGIN = Origin("pocket", "0" * 64, "torch 2")
+ORIGIN = Origin("tiny.en", "0" * 64, "torch 2")
 OTHER = Origin("tiny.en", "1" * 64, "ct2 int8")
 
 

@@ -7,7 +7,6 @@ from earspan.backends.errors import InputError
 from earspan.speech import ct2_format
 from earspan.speech.engine import Clip, DecodeOptions, Engine
 from earspan.speech.engines import make_engine
-from earspan.speech.model import load_recogniser
 from whisper.tokenizer import get_tokenizer
 
 ENGLISH, MULTILINGUAL = 51_864, 51_865
@@ -33,14 +32,6 @@ def test_the_same_weights_give_the_same_text(installed, tiny_recogniser, tones, 
         if mine.tokens == theirs.tokens:
             assert (mine.decode_tokens, mine.cut_off) == (theirs.decode_tokens, theirs.cut_off)
             assert mine.mean_log_probability == pytest.approx(theirs.mean_log_probability, abs=5e-3)
-
-
-def test_short_audio_is_not_padded_for_pocket(installed, tones):
-    recogniser = load_recogniser("pocket")
-    clips = [Clip(tones(seconds, 3)) for seconds in (0.7, 3.0)]
-    mine = Engine(recogniser, OPTIONS).transcribe(clips)
-    theirs = make_engine("ct2-float32", recogniser, OPTIONS).transcribe(clips)
-    assert [h.text for h in mine] == [h.text for h in theirs]
 
 
 def test_the_folder_is_made_once_and_whole(installed, tiny_recogniser, tmp_path: Path, monkeypatch):

@@ -4,17 +4,17 @@ import pytest
 import torch
 from earspan.speech import encoder as module
 from earspan.speech.encoder import Encoder
-from earspan.speech.model import encode, load_recogniser
+from earspan.speech.model import encode
 from earspan.speech.precision import hold
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("frames", [50, 1234, 3000])
 @pytest.mark.parametrize("onednn", [True, False])
-def test_equals_the_modules_to_rounding(frames: int, onednn: bool, monkeypatch: pytest.MonkeyPatch):
+def test_equals_the_modules_to_rounding(frames: int, onednn: bool, tiny_whisper, monkeypatch: pytest.MonkeyPatch):
     if not onednn:
         monkeypatch.setattr(module, "_has_onednn", lambda: False)
-    whole = load_recogniser("pocket").whisper.encoder
+    whole = tiny_whisper().encoder
     mel = torch.randn(2, 80, frames, generator=torch.Generator().manual_seed(frames))
     expected = encode(whole, mel)
     torch.testing.assert_close(Encoder(whole)(mel), expected, rtol=0, atol=1e-4)

@@ -4,11 +4,11 @@ import copy
 import functools
 
 import numpy as np
+import pytest
 import torch
 from earspan.speech import greedy
 from earspan.speech.decoder import Decoder
 from earspan.speech.engine import Clip, DecodeOptions, Engine
-from earspan.speech.model import load_recogniser
 from earspan.speech.token_table import TokenTable, table_of
 from torch import nn
 from whisper.model import Whisper
@@ -142,17 +142,17 @@ def test_near_ties_are_decided_alone(tiny_recogniser, tones, monkeypatch):
 
 
 @torch.inference_mode()
-def test_the_batch_moves_logits_by_far_less_than_a_near_tie(tiny_recogniser, tones):
-    # `pocket` and random weights; the referee's limit has to be well above what is seen
-    for recogniser in (tiny_recogniser(), load_recogniser("pocket")):
-        engine = Engine(recogniser)
-        clips = [Clip(tones(3.0, seed)) for seed in range(9)]
-        prompt = list(get_tokenizer(False).encode("the night train was late and nobody said why"))
-        table = recogniser.whisper.decoder.token_embedding.weight
-        together = engine._decoder.begin(engine.features.of(clips), 20).advance([prompt] * 9) @ table.T
-        alone = torch.cat(
-            [engine._decoder.begin(engine.features.of([clip]), 20).advance([prompt]) @ table.T for clip in clips]
-        )
-        moved = float((together - alone).abs().max())
-        assert moved < CLOSE / 8
-        assert np.isfinite(moved)
+@pytest.mark.parametrize("weights", ["random", pytest.param("tiny.en", marks=pytest.mark.weights)])
+def test_the_batch_moves_logits_by_far_less_than_a_near_tie(weights: str, tiny_recogniser, tones, request):
+    recogniser = tiny_recogniser() if weights == "random" else request.getfixturevalue("tiny_en")
+    engine = Engine(recogniser)
+    clips = [Clip(tones(3.0, seed)) for seed in range(9)]
+    prompt = list(get_tokenizer(False).encode("the night train was late and nobody said why"))
+    table = recogniser.whisper.decoder.token_embedding.weight
+    together = engine._decoder.begin(engine.features.of(clips), 20).advance([prompt] * 9) @ table.T
+    alone = torch.cat(
+        [engine._decoder.begin(engine.features.of([clip]), 20).advance([prompt]) @ table.T for clip in clips]
+    )
+    moved = float((together - alone).abs().max())
+    assert moved < CLOSE / 8  # the referee's limit has to be well above what is seen
+    assert np.isfinite(moved)

@@ -9,12 +9,9 @@ import pytest
 import torch
 import whisper
 from earspan.backends.errors import InputError
-from earspan.speech.model import checkpoint_dims, encode, load_recogniser, model_names
+from earspan.speech.model import checkpoint_dims, encode, load_recogniser
 
-
-def _saved(model: whisper.Whisper, path: Path) -> Path:
-    torch.save({"dims": asdict(model.dims), "model_state_dict": model.state_dict()}, path)
-    return path
+from ..tiny import saved
 
 
 @torch.inference_mode()
@@ -38,7 +35,7 @@ def test_shorter_audio_is_encoded_as_by_a_whisper_with_a_shorter_context(tiny_wh
 
 def test_a_checkpoint_file_loads_with_its_hash(tiny_whisper, tmp_path: Path):
     model = tiny_whisper(n_audio_ctx=50)
-    path = _saved(model, tmp_path / "mine.pt")
+    path = saved(model, tmp_path / "mine.pt")
     recogniser = load_recogniser(str(path))
     assert (recogniser.name, recogniser.pads, recogniser.dims) == ("mine", True, model.dims)
     assert recogniser.sha256 == whisper.hashlib.sha256(path.read_bytes()).hexdigest()
@@ -49,24 +46,14 @@ def test_a_checkpoint_file_loads_with_its_hash(tiny_whisper, tmp_path: Path):
     assert checkpoint_dims("large-v3") is None
 
 
-def test_pocket_hears_without_padding():
-    recogniser = load_recogniser("pocket")
-    assert model_names()[0] == "pocket"
-    assert not recogniser.pads
-    assert not recogniser.whisper.is_multilingual
-    assert recogniser.dims.n_audio_ctx == 1500
-    assert not recogniser.whisper.training
-    assert all(torch.isfinite(tensor).all() for tensor in recogniser.whisper.state_dict().values())
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("poket", "unknown model 'poket'; did you mean 'pocket'?"),
+        ("tinyen", "unknown model 'tinyen'; did you mean 'tiny.en'?"),
         ("large-v9", "unknown model 'large-v9'; did you mean 'large"),
         ("xyz", "known: base"),
         ("", "unknown model ''"),
-        ("nowhere/model.pt", "nowhere/model.pt: no such checkpoint; known models: pocket, tiny"),
+        ("nowhere/model.pt", "nowhere/model.pt: no such checkpoint; known models: tiny.en, tiny"),
         ("model.pt", "model.pt: no such checkpoint"),
     ],
 )
@@ -96,7 +83,7 @@ def _empty(path: Path, model: whisper.Whisper) -> None:
 
 
 def _truncated(path: Path, model: whisper.Whisper) -> None:
-    _saved(model, path)
+    saved(model, path)
     path.write_bytes(path.read_bytes()[:-2000])
 
 
@@ -140,7 +127,6 @@ def test_official_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tm
     with pytest.raises(InputError, match="could not be downloaded") as raised:
         load_recogniser("tiny.en")
     assert str(tmp_path / "whisper") in str(raised.value)
-    assert "--model pocket" in str(raised.value)
     assert "\n" not in str(raised.value)
 
 

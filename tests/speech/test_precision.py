@@ -1,5 +1,7 @@
 """Precisions: what `auto` is, what is refused, and that half precision hears the same and is kept apart."""
 
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from earspan.speech.attention import Attention
 from earspan.speech.cache import TranscriptCache
 from earspan.speech.engine import Clip, DecodeOptions, Engine
 from earspan.speech.engines import make_engine
-from earspan.speech.model import Recogniser, load_recogniser
+from earspan.speech.model import Recogniser
 from earspan.speech.precision import chosen_dtype, hold
 
 OPTIONS = DecodeOptions(max_tokens=12)
@@ -70,9 +72,10 @@ def test_holding_weights_in_bf16_is_what_whisper_computes_in_bf16(tiny_whisper):
     assert torch.equal(held.decoder(tokens, features), cast.decoder(tokens, features))
 
 
-def test_pocket_in_bf16_is_kept_apart_from_fp32_and_does_not_depend_on_its_batch(tmp_path: Path):
-    half = load_recogniser("pocket", precision="bf16")
-    assert (half.precision, load_recogniser("pocket").precision) == ("bf16", "fp32")
+@pytest.mark.weights
+def test_bf16_is_kept_apart_from_fp32_and_does_not_depend_on_its_batch(tmp_path: Path, tiny_en: Recogniser):
+    half = replace(tiny_en, whisper=hold(deepcopy(tiny_en.whisper), torch.bfloat16))
+    assert (half.precision, tiny_en.precision) == ("bf16", "fp32")
     audio = next(iter(open_dataset("talks"))).load().audio
     clips = [Clip(audio[start : start + length]) for start, length in ((8_000, 32_000), (48_000, 32_000), (0, 40_000))]
     engine = Engine(half, OPTIONS, TranscriptCache(tmp_path))
@@ -81,7 +84,7 @@ def test_pocket_in_bf16_is_kept_apart_from_fp32_and_does_not_depend_on_its_batch
     for clip, hypothesis in zip(clips, together, strict=True):
         [alone] = Engine(half, OPTIONS).transcribe([clip])
         assert alone.tokens == hypothesis.tokens
-    whole = Engine(load_recogniser("pocket"), OPTIONS, TranscriptCache(tmp_path))
+    whole = Engine(tiny_en, OPTIONS, TranscriptCache(tmp_path))
     whole.transcribe(clips)
     assert whole.computed == len(clips)
     again = Engine(half, OPTIONS, TranscriptCache(tmp_path))

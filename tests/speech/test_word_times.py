@@ -1,4 +1,4 @@
-"""Word times by alignment: planted times are carried over exactly, and `pocket` finds those of the bundled talks."""
+"""Word times by alignment: planted times are carried over exactly, and tiny.en finds those of the bundled talks."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from earspan.datasets import Recording, Word, open_dataset
 from earspan.speech.engine import Engine
-from earspan.speech.model import load_recogniser
+from earspan.speech.model import Recogniser
 from earspan.speech.word_times import _windows, transferred, with_word_times
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -66,9 +66,10 @@ def test_every_moment_belongs_to_one_window_and_has_context(duration_s: float, w
     assert _windows(0.0, window_s) == []
 
 
-def test_pocket_finds_where_words_are_spoken():
+@pytest.mark.weights
+def test_tiny_en_finds_where_words_are_spoken(tiny_en: Recogniser):
     errors_s: list[float] = []
-    engine = Engine(load_recogniser("pocket"))
+    engine = Engine(tiny_en)
     spoken = []
     for entry in list(open_dataset("talks"))[1:3]:
         recording = entry.load()
