@@ -105,14 +105,14 @@ class Lpu:
     def groups(self, chips: int) -> list[int]:
         """Sizes of a group that are tried: all chips of a node, for short calls; half and pairs, for many in flight.
 
-        Where links lead out of a node, also as many chips as make two nodes, and all within three hops.
+        Where links lead out of a node, also all within three hops.
         """
         if self.group:
             return [self.group]
         node = round(self.device["chips_per_node"])
         largest = min(chips, node)
         most = min(chips, _THREE_HOPS)
-        wide = {min(2 * node, chips), most} if chips > node and "global_bandwidth" in self.device.figures else set()
+        wide = {most} if chips > node and "global_bandwidth" in self.device.figures else set()
         return sorted({largest, -(-largest // 2), min(2, largest), *wide}, reverse=True)
 
 

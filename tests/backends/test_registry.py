@@ -72,3 +72,12 @@ def test_names_that_are_no_backend(name, says):
     with pytest.raises(InputError) as caught:
         get_backend(name)
     assert says in str(caught.value)
+
+
+def test_a_packing_is_part_of_an_lpus_name_only():
+    packed = get_backend("groq-v1x64-fp16-groqflow")
+    assert isinstance(packed, Lpu)
+    assert (packed.chips, packed.weights, packed.packing) == (64, "fp16", "groqflow")
+    assert get_backend("lp30x16").weights == "fp8"
+    with pytest.raises(InputError, match="for LPUs"):
+        get_backend("h100-groqflow")
