@@ -61,8 +61,9 @@ class Engine(Transcriber):
         sought = {
             index: search(self._decoder, self.recogniser, features[index], attempt, self.options)
             for index, attempt in enumerate(attempts)
-            if self.options.searches and attempt.timestamps
+            if self.options.searches and attempt.part.clip.mode != "text"
         }
+        self.decoder_passes += sum(one.decode_tokens + 1 for one in sought.values())
         plain = [index for index in range(len(attempts)) if index not in sought]
         for timestamps in (True, False):
             alike = [index for index in plain if attempts[index].timestamps is timestamps]
@@ -71,9 +72,8 @@ class Engine(Transcriber):
                     [attempts[index] for index in alike], [features[index] for index in alike], timestamps
                 )
                 sought |= {index: self._outcome(text) for index, text in zip(alike, texts, strict=True)}
-        outcomes = [sought[index] for index in range(len(attempts))]
-        self.decoder_passes += sum(one.decode_tokens + 1 for one in outcomes)
-        return outcomes
+                self.decoder_passes += sum(text.passes for text in texts)  # fewer where drafts were right
+        return [sought[index] for index in range(len(attempts))]
 
     def _decoded(self, attempts: Sequence[Attempt], features: Sequence[Tensor], timestamps: bool) -> list[Text]:
         """Decode a batch of attempts with one candidate each."""

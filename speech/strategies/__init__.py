@@ -10,7 +10,7 @@ from .disjoint import Disjoint
 from .overlapping import Overlapping
 from .prompted import Prompted
 from .registry import STEPPING, make_strategy, step_of, strategy_names
-from .sequential import Sequential
+from .sequential import Offline, Sequential
 from .sliding import Sliding
 from .steps import OVERLOADS, check_overload
 from .vad import Vad
@@ -22,6 +22,7 @@ __all__ = [
     "Call",
     "Disjoint",
     "Heard",
+    "Offline",
     "Overlapping",
     "Prompted",
     "Sequential",
