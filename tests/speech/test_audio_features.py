@@ -11,6 +11,7 @@ from earspan.speech.attention import Attention
 from earspan.speech.audio_features import AudioFeatures, Part, frames_of, heard_positions
 from earspan.speech.decoding.encoder import Encoder
 from earspan.speech.engine import Clip, DecodeOptions, Engine
+from earspan.speech.mel import log_mel
 
 OPTIONS = DecodeOptions(max_tokens=2, temperatures=(0.0,), continuing=False)
 
@@ -24,7 +25,7 @@ def encoded(recogniser, work) -> int:
     return sum(seen)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 @pytest.mark.parametrize(("seconds", "seek"), [(0.0, 0), (0.05, 0), (2.0, 0), (2.0, 150), (31.0, 0), (31.0, 2998)])
 def test_a_part_is_encoded_as_whisper_encodes_it(tiny_recogniser, tones, seconds: float, seek: int):
     recogniser, clip = tiny_recogniser(), Clip(tones(seconds, 1))
@@ -41,7 +42,7 @@ def test_a_model_of_a_shorter_context_hears_no_more(tiny_recogniser, tones):
     features = AudioFeatures(recogniser)
     assert features.spectrum(Part(clip)).shape == (1, 80, 100)
     assert heard_positions(Part(clip), recogniser) == 50
-    assert torch.equal(features.spectrum(Part(clip, 100)), features.spectrum(Part(clip))) is False
+    assert torch.equal(features.spectrum(Part(clip, 100))[0, :, :100], log_mel(torch.from_numpy(clip.audio))[:, 100:200])
     assert not features.spectrum(Part(clip, 260))[..., 40:].any()  # zeros of the spectrogram, not of the audio
 
 
