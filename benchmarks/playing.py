@@ -11,6 +11,7 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.drafting import drafted
 from ..backends.errors import InputError
+from ..backends.footing import footings
 from ..backends.lpu_trace import brief_schedule
 from ..backends.models import Dimensions
 from ..backends.span import TOKENS_PER_S, Span, span, window_call
@@ -165,6 +166,7 @@ def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argpars
     return {
         "backend": backend.name,
         "describe": backend.describe(),
+        "footing": [one.line for one in footings(backend, call)] if timing else [],
         "streams": planned.streams,
         "step_s": planned.step_s,
         "strategy": args.strategy,

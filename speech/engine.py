@@ -61,7 +61,7 @@ class Engine(Transcriber):
         sought = {
             index: search(self._decoder, self.recogniser, features[index], attempt, self.options)
             for index, attempt in enumerate(attempts)
-            if self.options.searches and attempt.timestamps
+            if self.options.searches and attempt.part.clip.mode != "text"
         }
         plain = [index for index in range(len(attempts)) if index not in sought]
         for timestamps in (True, False):

@@ -12,6 +12,8 @@ same few readings from window to window: what differs from the last text is ofte
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from whisper.audio import CHUNK_LENGTH
+
 from ..hypothesis import SECONDS_PER_TICK, DraftText, Hypothesis
 
 REMEMBERED = 4  # texts of earlier windows that make a draft; more than these save no further passes
@@ -19,6 +21,7 @@ BRANCHES = 3  # continuations that a pass checks: the likeliest to its end, the 
 SIDE = 24
 _LONGEST_MATCH = 4  # more tokens in common than this say no more about where the draft goes on
 _LEAST_MATCH_BEYOND = 2  # after its end, a text goes on in another only where more than a single word agrees
+_LAST_TICK = round(CHUNK_LENGTH / SECONDS_PER_TICK)  # of the last timestamp, 30 s
 _ALIKE = 3  # continuations that begin with as many equal tokens are one
 
 _Place = tuple[int, int]  # a text, and the token of it that comes next
@@ -91,10 +94,10 @@ def _match(tokens: Sequence[int], produced: Sequence[int], end: int) -> int:
 def shifted(tokens: Sequence[int], ticks: int, timestamp_begin: int) -> tuple[int, ...]:
     """`tokens` as they would be written by who hears the same from `ticks` of 20 ms later on.
 
-    Timestamps fall by so many, and not below 0.
+    Timestamps fall by so many, and stay within the 30 s that there are timestamps for.
     """
-    first, moved = timestamp_begin, timestamp_begin + ticks
-    return tuple(token if token < first else max(first, token - moved + first) for token in tokens)
+    first, last = timestamp_begin, timestamp_begin + _LAST_TICK
+    return tuple(token if token < first else min(last, max(first, token - ticks)) for token in tokens)
 
 
 def accepted_of(proposal: Sequence[int], produced: Sequence[int]) -> int:

@@ -6,10 +6,24 @@ from dataclasses import dataclass, field
 import numpy as np
 from earspan.datasets.recording import Recording, Word
 from earspan.speech.attention import AttendedWord
-from earspan.speech.engine import Clip, Hypothesis
+from earspan.speech.hypothesis import Clip, DecoderRun, Hypothesis
 from earspan.speech.strategies.vad import FRAME
 
 RATE = 16_000
+
+
+def heard_as(
+    text: str,
+    tokens: tuple[int, ...] = (),
+    prompt_tokens: int = 2,
+    decode_tokens: int | None = None,
+    audio_s: float = 1.0,
+    heard_s: float = 0.0,
+) -> Hypothesis:
+    """What one run of the decoder heard; as many decode steps as tokens, unless told."""
+    steps = len(tokens) if decode_tokens is None else decode_tokens
+    run = DecoderRun(0.0, audio_s, True, prompt_tokens, 0, tokens, True, steps)
+    return Hypothesis(text, (run,), tokens, mean_log_probability=-0.1, heard_s=heard_s)
 
 
 def recording_of(words: tuple[Word, ...], duration_s: float, name: str = "r") -> Recording:
@@ -33,10 +47,14 @@ def planted_speech(seed: int, duration_s: float, pause_s: float = 0.4) -> Record
 
 @dataclass
 class PerfectEngine:
-    """Hears the words that are whole within a clip of one of its recordings, after those of the prefix."""
+    """Hears the words that are whole within a clip of one of its recordings, after those of the prefix.
+
+    The token of a word is its number. As Whisper does in one pass, it would go on after the last of them.
+    """
 
     recordings: list[Recording]
     asked: list[Clip] = field(default_factory=list)
+    timestamp_begin: int = 1_000_000
 
     def place(self, clip: Clip) -> tuple[Recording, float, float]:
         """The recording that a clip is of, and where it starts and ends in it: clips are views of its audio."""
@@ -56,7 +74,14 @@ class PerfectEngine:
         if clip.prefix:
             last = clip.prefix.split()[-1]
             words = [w for w in words if int(w.text[1:]) > int(last[1:])]
-        return Hypothesis(" ".join(w.text for w in words), 2 + len(clip.prefix.split()), len(words), -0.1, False)
+        goes_on = clip.mode == "segment" and words
+        return heard_as(
+            " ".join(w.text for w in words),
+            tuple(int(w.text[1:]) for w in words),
+            prompt_tokens=2 + len(clip.prefix.split()),
+            audio_s=end_s - start_s,
+            heard_s=(words[-1].end_s if goes_on else end_s) - start_s,
+        )
 
 
 @dataclass

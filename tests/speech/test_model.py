@@ -1,4 +1,4 @@
-"""The encoder pass against whisper's own, and loading: what loads, and what each wrong input says."""
+"""Loading: what loads, and what each wrong input says."""
 
 import pickle
 from dataclasses import asdict
@@ -15,30 +15,11 @@ from whisper.model import ModelDimensions
 from ..tiny import saved
 
 
-@torch.inference_mode()
-def test_30_s_are_encoded_as_whisper_does(tiny_whisper):
-    encoder = tiny_whisper().encoder
-    mel = torch.randn(2, 80, 3000)
-    torch.testing.assert_close(encode(encoder, mel), encoder(mel))
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize("positions", [25, 150, 1499])
-def test_shorter_audio_is_encoded_as_by_a_whisper_with_a_shorter_context(tiny_whisper, positions: int):
-    encoder = tiny_whisper().encoder
-    weights = encoder.state_dict()
-    weights["positional_embedding"] = weights["positional_embedding"][:positions]
-    short = tiny_whisper(n_audio_ctx=positions).encoder
-    short.load_state_dict(weights)
-    mel = torch.randn(1, 80, 2 * positions)
-    torch.testing.assert_close(encode(encoder, mel), short(mel))
-
-
 def test_a_checkpoint_file_loads_with_its_hash(tiny_whisper, tmp_path: Path):
     model = tiny_whisper(n_audio_ctx=50)
     path = saved(model, tmp_path / "mine.pt")
     recogniser = load_recogniser(str(path))
-    assert (recogniser.name, recogniser.pads, recogniser.dims) == ("mine", True, model.dims)
+    assert (recogniser.name, recogniser.dims) == ("mine", model.dims)
     assert recogniser.sha256 == whisper.hashlib.sha256(path.read_bytes()).hexdigest()
     assert not recogniser.whisper.training
     for name, tensor in model.state_dict().items():

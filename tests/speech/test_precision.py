@@ -94,7 +94,7 @@ def test_bf16_is_kept_apart_from_fp32_and_does_not_depend_on_its_batch(tmp_path:
 
 
 def test_ct2_engines_name_their_own_precision(tiny_whisper):
-    half = Recogniser("tiny-random", hold(tiny_whisper(), torch.bfloat16), "0" * 64, False)
+    half = Recogniser("tiny-random", hold(tiny_whisper(), torch.bfloat16), "0" * 64)
     with pytest.raises(InputError, match="engine ct2-int8: names its own precision; leave --precision bf16 out"):
         make_engine("ct2-int8", half)
 

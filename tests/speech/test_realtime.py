@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from earspan.datasets.recording import Recording
-from earspan.speech.engine import Hypothesis
+from earspan.speech.hypothesis import Hypothesis
 from earspan.speech.realtime import Caption, Here, WallClock, replay
 from earspan.speech.strategies import Disjoint, Sliding
 from earspan.speech.stream import Job, play
@@ -40,7 +40,7 @@ class Working:
         for _ in clips:
             self.asked_at_s.append(self.wall.now_s() - 100)
             self.wall.at_s += self.takes_s(len(self.asked_at_s))
-        return [Hypothesis("same words again", 2, 3, -0.5, False) for _ in clips]
+        return [Hypothesis("same words again") for _ in clips]
 
 
 def silence(duration_s: float) -> Recording:

@@ -358,7 +358,7 @@ def test_a_clean_overlap_is_found(left: int, shared: int, new: int, data):
     [
         ("slidding", 2.0, 1.0, "unknown strategy 'slidding'; did you mean 'sliding'?"),
         ("disjoined", 2.0, None, "did you mean 'disjoint'?"),
-        ("q", 2.0, None, "known: alignatt, disjoint, overlap, prompted, sequential, sliding, vad"),
+        ("q", 2.0, None, "known: alignatt, disjoint, offline, overlap, prompted, sequential, sliding, vad"),
         ("disjoint", 2.0, 1.0, "the step is the window, 2 s; got a step of 1 s"),
         ("sliding", 2.0, None, "a step is needed"),
         ("sliding", 2.0, 3.0, "a step of 3 s is not within (0, 2 s], the window"),

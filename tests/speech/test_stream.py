@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 from earspan.datasets.recording import Recording
 from earspan.speech.engine import Clip, DecodeOptions, Engine, Hypothesis
+from earspan.speech.hypothesis import DraftText
 from earspan.speech.strategies import Call, Disjoint, Heard, Sliding
 from earspan.speech.stream import Emission, Job, play
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from .planted import heard_as
+
 
 class PlantedEngine:
     """In place of an `Engine`: the text of a clip tells its samples' first value, its length, and its prompt."""
+
+    timestamp_begin = 1_000_000
 
     def __init__(self) -> None:
         self.asked: list[Clip] = []
@@ -22,7 +27,12 @@ class PlantedEngine:
     def transcribe(self, clips, progress=None) -> list[Hypothesis]:
         self.asked += clips
         return [
-            Hypothesis(f"at{clip.audio[0]:g} for{len(clip.audio)}{clip.prompt}", 2, len(clip.audio), -0.5, False)
+            heard_as(
+                f"at{clip.audio[0]:g} for{len(clip.audio)}{clip.prompt}",
+                tokens=(int(clip.audio[0]), 7),
+                decode_tokens=len(clip.audio),
+                heard_s=len(clip.audio) / 32_000,
+            )
             for clip in clips
         ]
 
@@ -128,6 +138,36 @@ def test_a_strategy_may_build_on_what_it_heard():
     assert [p.committed for p in job.played] == [("first",), ("at16000 for16000<at0 for16000>", "last")]
 
 
+def test_a_strategy_is_told_where_whisper_would_go_on():
+    told = []
+
+    class Telling(Prompting):
+        def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
+            for start_s in (0.0, 1.5):
+                heard = yield Call(start_s, start_s + 1.0)
+                told.append(heard.heard_to_s)
+
+    played(3.0, Telling(), lambda call, hypothesis: 0.0)
+    assert told == [0.5, 2.0]  # half of what was given, says the planted engine
+
+
+def test_drafts_are_the_calls_before_with_their_distance():
+    class Stepping(Prompting):
+        def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
+            for step in range(7):
+                yield Call(step * 0.5, step * 0.5 + 2, mode="segment")
+
+    engine, job = PlantedEngine(), Job(counting(9.0), Stepping(), lambda call, hypothesis: 0.0)
+    play([job], engine, draft=True)  # type: ignore[arg-type]
+    assert engine.asked[0].draft == ()
+    first, second = DraftText((0, 7), 50), DraftText((8_000, 7), 25)  # begun 1 s and 0.5 s before the third
+    assert engine.asked[2].draft == (second, first)
+    assert [len(clip.draft) for clip in engine.asked] == [0, 1, 2, 3, 4, 4, 4]
+    assert {clip.mode for clip in engine.asked} == {"segment"}
+    # without a draft each pass yields a token: two, and the end mark; the second text differs in its first token
+    assert [played.hypothesis.runs[0].proposals for played in job.played[:2]] == [(0, 0, 0), (3, 3)]
+
+
 def test_equal_calls_are_asked_for_once_over_all_jobs():
     recordings = [counting(4.0, "a"), counting(4.0, "b")]
     engine = PlantedEngine()
@@ -151,12 +191,16 @@ def test_the_real_engine_computes_equal_audio_once(tiny_recogniser, tones):
         for strategy in (Disjoint(2.0), Sliding(2.0, 1.0))
         for c in (0.0, 3.0)
     ]
-    engine = Engine(tiny_recogniser(), DecodeOptions(max_tokens=5))
+    engine = Engine(tiny_recogniser(), DecodeOptions(max_tokens=5, temperatures=(0.0,)))
     told: list[tuple[int, int]] = []
     play(jobs, engine, lambda done, total: told.append((done, total)))
     assert engine.computed == 4  # 0-1, 0-2, 1-3, 2-4
     assert told[-1] == (4, 4)
-    assert len({job.text for job in jobs}) == 2  # neither the backend nor the recording's name changes the text
+    for strategy in (0, 2):  # neither the backend nor the recording's name changes the text
+        assert {jobs[index].text for index in (strategy, strategy + 1, strategy + 4, strategy + 5)} == {
+            jobs[strategy].text
+        }
+        assert jobs[strategy].text
     # Time passes differently for the same calls.
     assert [jobs[0].backlog_s, jobs[1].backlog_s] == [0, 1.0]
 

@@ -1,127 +1,77 @@
-"""Whisper's decoding options against openai-whisper's own decoding, and its rules for trying again."""
+"""Beam search, best-of-n, and what is decoded again or left out: openai-whisper's own decoding, and its rules by hand."""
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import whisper
 from earspan.backends.errors import InputError
-from earspan.speech import options as module
-from earspan.speech.cache import TranscriptCache
+from earspan.speech.decoding.transcribe import Listening, Outcome
 from earspan.speech.engine import Clip, Engine
 from earspan.speech.engines import DECODINGS, engine_names, make_engine
-from earspan.speech.hypothesis import WHISPER_DEFAULTS, DecodeOptions, Hypothesis, Segment
-from whisper.decoding import DecodingResult
+from earspan.speech.hypothesis import DecodeOptions, Segment
 from whisper.tokenizer import get_tokenizer
+from whisper.utils import compression_ratio
 
-MULTILINGUAL = 51_865
+from ...tiny import MULTILINGUAL
 
-
-def _whispers(model: whisper.Whisper, clip: Clip, **options) -> DecodingResult:
-    mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(clip.audio, model.dims.n_audio_ctx * 320), 80)
-    result = whisper.decode(
-        model,
-        mel,
-        whisper.DecodingOptions(
-            fp16=False, sample_len=12, prompt=clip.prompt or None, prefix=clip.prefix or None, **options
-        ),
-    )
-    assert isinstance(result, DecodingResult)
-    return result
-
+TOKENIZER = get_tokenizer(False)
+BEGIN = TOKENIZER.timestamp_begin
 
 CASES = [
-    (DecodeOptions(beam_size=3), {"beam_size": 3, "without_timestamps": True, "suppress_tokens": ""}),
+    (DecodeOptions(beam_size=3), {"beam_size": 3}),
     (
-        DecodeOptions(beam_size=2, patience=2.0, length_penalty=0.6, suppress_tokens="-1", suppress_blank=True),
-        {"beam_size": 2, "patience": 2.0, "length_penalty": 0.6, "without_timestamps": True},
+        DecodeOptions(beam_size=2, patience=2.0, length_penalty=0.6, suppress_tokens="", suppress_blank=False),
+        {"beam_size": 2, "patience": 2.0, "length_penalty": 0.6, "suppress_tokens": "", "suppress_blank": False},
     ),
-    (DecodeOptions(timestamps=True, suppress_tokens="-1", suppress_blank=True), {}),
-    (DecodeOptions(timestamps=True, beam_size=2), {"beam_size": 2, "suppress_tokens": ""}),
-    (DecodeOptions(language=None), {"without_timestamps": True, "suppress_tokens": ""}),
+    (DecodeOptions(timestamps=False, beam_size=2), {"beam_size": 2, "without_timestamps": True}),
     (
-        DecodeOptions(language="de", task="translate", suppress_tokens="5,6,7"),
-        {"language": "de", "task": "translate", "without_timestamps": True, "suppress_tokens": "5,6,7"},
+        DecodeOptions(language="de", task="translate", beam_size=2),
+        {"beam_size": 2, "language": "de", "task": "translate"},
     ),
 ]
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # in openai-whisper itself
 @pytest.mark.parametrize(("options", "theirs"), CASES)
-def test_equals_openai_whispers_decoding(tiny_recogniser, tones, options: DecodeOptions, theirs):
-    recogniser = tiny_recogniser(pads=True, n_vocab=MULTILINGUAL, n_audio_ctx=150)
-    clips = [Clip(tones(2.0, 1)), Clip(tones(3.0, 2), "as was said"), Clip(tones(3.0, 3), "as was said", "and is")]
-    found = Engine(recogniser, replace(options, max_tokens=12)).transcribe(clips)
-    for clip, hypothesis in zip(clips, found, strict=True):
-        language = {} if options.language is None else {"language": options.language}
-        suppress_blank = {"suppress_blank": options.suppress_blank}
-        # whisper takes encoded audio where it has the model's own length
-        result = _whispers(recogniser.whisper, clip, **{**language, **suppress_blank, **theirs})
-        assert list(hypothesis.tokens) == result.tokens
-        assert hypothesis.language == result.language
-        assert hypothesis.mean_log_probability == pytest.approx(result.avg_logprob, abs=1e-3)
-        assert hypothesis.no_speech_probability == pytest.approx(result.no_speech_prob, abs=1e-3)
-        assert hypothesis.cut_off == (len(result.tokens) == 12)
+def test_beams_are_openai_whispers(tiny_recogniser, tones, options: DecodeOptions, theirs):
+    recogniser = tiny_recogniser(n_vocab=MULTILINGUAL)
+    clips = [Clip(tones(2.0, 1)), Clip(tones(32.0, 2), "as was said")]
+    options = replace(options, temperatures=(0.0,), max_tokens=8)
+    for clip, hypothesis in zip(clips, Engine(recogniser, options).transcribe(clips), strict=True):
+        result = whisper.transcribe(
+            recogniser.whisper, clip.audio, **{"language": "en", **theirs}, initial_prompt=clip.prompt or None,
+            temperature=0.0, sample_len=8, fp16=False,
+        )  # fmt: skip
+        assert hypothesis.text == result["text"].strip()
+        assert [segment.text for segment in hypothesis.segments] == [
+            segment["text"].strip() for segment in result["segments"] if segment["tokens"]
+        ]
+        assert {run.candidates for run in hypothesis.runs} == {options.beam_size}
 
 
-def test_a_sampled_text_is_the_calls_own(tiny_recogniser, tones, tmp_path):
+def test_the_best_of_several_samples_is_the_calls_own(tiny_recogniser, tones):
     recogniser = tiny_recogniser()
-    options = DecodeOptions(temperatures=(0.7,), best_of=2, max_tokens=8)
-    clips = [Clip(tones(1.0, seed)) for seed in range(4)]
-    engine = Engine(recogniser, options, TranscriptCache(tmp_path))
+    options = DecodeOptions(temperatures=(0.7,), best_of=2, max_tokens=6, continuing=False)
+    clips = [Clip(tones(1.0, seed)) for seed in range(3)]
     state = torch.random.get_rng_state()
-    together = engine.transcribe(clips)
+    together = Engine(recogniser, options).transcribe(clips)
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.manual_seed(3)
-    assert Engine(recogniser, options).transcribe(clips[::-1]) == together[::-1]
-    assert Engine(recogniser, options, TranscriptCache(tmp_path)).transcribe(clips) == together
-    assert {hypothesis.temperature for hypothesis in together} == {0.7}
-    greedy = Engine(recogniser, DecodeOptions(max_tokens=8)).transcribe(clips)
-    assert [h.tokens for h in greedy] != [h.tokens for h in together]
+    assert Engine(recogniser, options, batch_bytes=1).transcribe(clips[::-1]) == together[::-1]
+    assert {(run.temperature, run.candidates) for one in together for run in one.runs} == {(0.7, 2)}
 
 
-@pytest.mark.parametrize(
-    ("ratio", "log_probability", "silence", "expected"),
-    [
-        (1.0, -0.5, 0.1, (False, False)),
-        (2.5, -0.5, 0.1, (True, False)),  # repetitive
-        (1.0, -1.5, 0.1, (True, False)),  # improbable
-        (1.0, -1.5, 0.9, (False, True)),  # silence
-        (1.0, -0.5, 0.9, (False, False)),  # sure of its words
-        (2.5, -1.5, 0.9, (False, True)),
-        (2.5, -0.5, 0.9, (True, False)),
-    ],
-)
-def test_the_rules_of_trying_again_and_of_silence(ratio, log_probability, silence, expected):
-    # whisper/transcribe.py of 20250625, by hand
-    result = DecodingResult(
-        audio_features=torch.empty(0),
-        language="en",
-        avg_logprob=log_probability,
-        no_speech_prob=silence,
-        compression_ratio=ratio,
-    )
-    assert (module._again(result, WHISPER_DEFAULTS), module._silent(result, WHISPER_DEFAULTS)) == expected
-    assert not module._again(result, DecodeOptions())
-    assert not module._silent(result, DecodeOptions())
-
-
-def test_temperatures_are_tried_until_a_text_passes(tiny_recogniser, tones):
-    impossible = DecodeOptions(temperatures=(0.0, 0.2, 0.4), log_probability_threshold=1.0, max_tokens=4)
-    engine = Engine(tiny_recogniser(), impossible)
-    [hypothesis] = engine.transcribe([Clip(tones(1.0, 1))])
-    assert hypothesis.temperature == 0.4
-    assert engine.decoder_passes > 4
-    [easy] = Engine(tiny_recogniser(), replace(impossible, log_probability_threshold=-99.0)).transcribe(
-        [Clip(tones(1.0, 1))]
-    )
-    assert easy.temperature == 0.0
-    silent = replace(impossible, no_speech_threshold=0.0)
-    assert Engine(tiny_recogniser(), silent).transcribe([Clip(tones(1.0, 1))])[0].text == ""
+def test_a_text_mode_call_is_greedy_whatever_the_options(tiny_recogniser, tones):
+    clip = Clip(tones(1.0, 1), mode="text")
+    [sought] = Engine(tiny_recogniser(), DecodeOptions(beam_size=3, max_tokens=6)).transcribe([clip])
+    [greedy] = Engine(tiny_recogniser(), DecodeOptions(max_tokens=6)).transcribe([clip])
+    assert sought == greedy
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
-@pytest.mark.parametrize("options", [DecodeOptions(no_speech_threshold=1.0), DecodeOptions(beam_size=2)])
+@pytest.mark.parametrize("options", [DecodeOptions(), DecodeOptions(beam_size=2)])
 def test_nothing_said_is_an_empty_text(tiny_recogniser, tones, options: DecodeOptions):
     recogniser = tiny_recogniser()
     decoder = recogniser.whisper.decoder
@@ -129,39 +79,117 @@ def test_nothing_said_is_an_empty_text(tiny_recogniser, tones, options: DecodeOp
         decoder.ln.weight.zero_()
         decoder.ln.bias.fill_(1.0)
         decoder.token_embedding.weight[50_256] = 9.0
-    [hypothesis] = Engine(recogniser, options).transcribe([Clip(tones(1.0, 1))])
-    assert (hypothesis.text, hypothesis.tokens, hypothesis.decode_tokens) == ("", (), 0)
+    [hypothesis] = Engine(recogniser, replace(options, timestamps=False, suppress_blank=False)).transcribe(
+        [Clip(tones(1.0, 1))]
+    )
+    assert (hypothesis.text, hypothesis.tokens, hypothesis.cut_off) == ("", (), False)
+    assert hypothesis.decode_tokens == (options.beam_size or 1) - 1  # the second beam is looked at once more
 
 
-def test_segments_lie_between_timestamps():
-    tokenizer = get_tokenizer(False)
-    at = tokenizer.timestamp_begin
-    tokens = [at, *tokenizer.encode(" one two"), at + 50, at + 60, *tokenizer.encode(" three"), at + 99]
-    tokens += tokenizer.encode(" rest")
-    assert list(module._segments(tokens, tokenizer, 150)) == [
+# ---- the loop, with planted outcomes ----------------------------------------------------------------------------
+
+
+def listening(seconds: float = 40.0, mode: str = "window", **options) -> Listening:
+    dims = whisper.model.ModelDimensions(80, 1500, 64, 2, 2, 51_864, 448, 64, 2, 2)
+    audio = np.zeros(round(seconds * 16_000), np.float32)
+    return Listening(Clip(audio, mode=mode), TOKENIZER, DecodeOptions(**options), dims)
+
+
+def outcome(tokens: list[int], mean: float = -0.5, silence: float = 0.1) -> Outcome:
+    return Outcome(tuple(tokens), True, mean * (len(tokens) + 1), silence, len(tokens))
+
+
+def text(words: str) -> list[int]:
+    return TOKENIZER.encode(" " + words)
+
+
+PLAIN, REPETITIVE = text("the night train was late"), text("no no " * 20)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "mean", "silence", "expected"),
+    [
+        (PLAIN, -0.5, 0.1, (False, False)),
+        (REPETITIVE, -0.5, 0.1, (True, False)),
+        (PLAIN, -1.5, 0.1, (True, False)),  # improbable
+        (PLAIN, -1.5, 0.9, (False, True)),  # silence
+        (PLAIN, -0.5, 0.9, (False, False)),  # sure of its words
+        (REPETITIVE, -1.5, 0.9, (False, True)),
+        (REPETITIVE, -0.5, 0.9, (True, False)),
+    ],
+)
+def test_the_rules_of_trying_again_and_of_silence(tokens, mean: float, silence: float, expected: tuple[bool, bool]):
+    # whisper/transcribe.py of 20250625, by hand
+    assert compression_ratio(TOKENIZER.decode(REPETITIVE)) > 2.4 > compression_ratio(TOKENIZER.decode(PLAIN))
+    one = listening()
+    one.take(outcome([BEGIN, *tokens, BEGIN + 100], mean, silence))
+    again = one.attempt is not None and not one.attempt.new
+    assert again == expected[0]
+    if again:
+        assert one.attempt.beginning.temperature == 0.2
+        assert one.attempt.part.seek == 0
+    else:
+        assert one.attempt.part.seek == 3000
+        assert (one.hypothesis().text == "") == expected[1]
+    greedy = replace(DECODINGS["greedy"], continuing=True)
+    never = listening(**{name: getattr(greedy, name) for name in DecodeOptions.__slots__})
+    never.take(outcome([BEGIN, *tokens, BEGIN + 100], mean, silence))
+    assert never.attempt.new
+    assert never.hypothesis().text
+
+
+def test_whole_segments_are_kept_and_hearing_goes_on_where_the_last_ended():
+    tokens = [BEGIN, *text("one two"), BEGIN + 50, BEGIN + 60, *text("three"), BEGIN + 99, BEGIN + 99, *text("rest")]
+    one = listening()
+    one.take(outcome(tokens))
+    assert one.attempt.part.seek == 198
+    assert one.attempt.beginning.prompt[:-1] == [TOKENIZER.sot_prev, *tokens[:-2]]
+    one.take(outcome([BEGIN, *text("four"), BEGIN + 10]))
+    one.take(outcome([BEGIN + 5, *text("five")]))
+    assert one.attempt is None
+    heard = one.hypothesis()
+    assert heard.segments == (
         Segment(0.0, 1.0, "one two"),
         Segment(1.2, 1.98, "three"),
-        Segment(1.98, 3.0, "rest"),
-    ]
+        Segment(1.98, 2.18, "four"),
+        Segment(31.98, 32.08, "five"),
+    )
+    assert heard.text == "one two three four five"
+    assert [(run.start_s, run.audio_s) for run in heard.runs] == [(0.0, 30.0), (1.98, 30.0), (31.98, 8.02)]
+    assert heard.tokens[-2:] == (BEGIN + 1599 + 5, *text("five"))
 
 
-def test_a_hypothesis_survives_json():
-    import json
+@pytest.mark.parametrize("mode", ["window", "segment"])
+def test_one_pass_keeps_the_rest_unless_it_will_be_heard_again(mode: str):
+    tokens = [BEGIN, *text("one"), BEGIN + 50, BEGIN + 50, *text("rest")]
+    one = listening(3.0, mode, continuing=False)
+    one.take(outcome(tokens))
+    assert one.attempt is None
+    heard = one.hypothesis()
+    assert (heard.text, heard.heard_s) == (("one rest", 3.0) if mode == "window" else ("one", 1.0))
+    with pytest.raises(ValueError, match="all of the clip is heard"):
+        one.take(outcome(tokens))
 
-    hypothesis = Hypothesis("a", 2, 1, -0.5, False, (5,), 0.2, 0.1, "en", (Segment(0.0, 1.0, "a"),), (3, 0))
-    assert Hypothesis.from_dict(json.loads(json.dumps(hypothesis.to_dict()))) == hypothesis
+
+def test_segments_without_text_or_length_are_dropped():
+    tokens = [BEGIN, *text("one"), BEGIN + 50, BEGIN + 50, BEGIN + 70, BEGIN + 70, *text("x"), BEGIN + 70]
+    one = listening(3.0)
+    one.take(outcome(tokens))
+    assert one.hypothesis().segments == (Segment(0.0, 1.0, "one"),)
+    assert one.hypothesis().tokens == tuple(tokens[:3])
 
 
-def test_only_greedy_text_is_plain():
-    assert DecodeOptions().plain
-    assert DecodeOptions(language="de", task="translate", max_tokens=3).plain
-    assert not DecodeOptions(language=None).plain
-    assert [name for name, options in DECODINGS.items() if options.plain] == ["greedy"]
+@pytest.mark.parametrize(("temperature", "prompted"), [(0.4, True), (0.5, True), (0.6, False)])
+def test_a_hot_text_is_no_prompt(temperature: float, prompted: bool):
+    one = listening(temperatures=(temperature,))
+    one.take(outcome([BEGIN, *text("one"), BEGIN + 50, BEGIN + 50]))
+    assert (TOKENIZER.sot_prev in one.attempt.beginning.prompt) == prompted
+    assert one.hypothesis().temperature == temperature
 
 
 def test_contradicting_options_and_unknown_engines(tiny_recogniser, tones):
-    engine = Engine(tiny_recogniser(), DecodeOptions(patience=2.0))
-    with pytest.raises(InputError, match="patience requires beam_size"):
+    engine = Engine(tiny_recogniser(), DecodeOptions(beam_size=2, length_penalty=2.0))
+    with pytest.raises(InputError, match="length_penalty"):
         engine.transcribe([Clip(tones(1.0, 1))])
     with pytest.raises(InputError, match="unknown engine 'torhc'; did you mean 'torch'"):
         make_engine("torhc", tiny_recogniser())

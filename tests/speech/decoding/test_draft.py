@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import pytest
-from earspan.speech.draft import SIDE, Draft, accepted_of, proposals
+from earspan.speech.decoding.draft import SIDE, Draft, accepted_of, proposals, shifted, with_proposals
 from earspan.speech.engine import Clip, DecodeOptions, Engine
-from hypothesis import given, settings
+from earspan.speech.hypothesis import DraftText, Hypothesis
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 TEXTS = st.lists(st.integers(0, 4), max_size=40)
@@ -69,45 +70,74 @@ def test_a_budget_bounds_what_is_proposed():
     assert proposals([range(10)], [0], budget=1) == (0,)
 
 
+def test_shifted_texts_are_those_of_who_began_later():
+    begin = 100
+    assert shifted((100, 7, 150, 150, 8, 170), 20, begin) == (100, 7, 130, 130, 8, 150)
+    assert shifted((100, 7, 105), 6, begin) == (100, 7, 100)  # not before its own beginning
+    assert shifted((103, 7), -4, begin) == (107, 7)  # begun earlier: its times are higher
+    assert shifted((1600, 7, 1700), 0, begin) == (1600, 7, 1600)  # there is no timestamp after 30 s
+
+
 @pytest.fixture(scope="module")
 def heard(tiny_recogniser, tones):
-    """A random model's sliding windows, decoded plainly: recogniser, clips, hypotheses."""
-    recogniser, audio = tiny_recogniser(), tones(9.0, 7)
-    clips = [Clip(audio[start : start + 48_000]) for start in range(0, 9 * 16_000 - 48_000, 8_000)]
-    clips += [Clip(clip.audio[:40_001], "said before") for clip in clips[:4]]
-    options = DecodeOptions(max_tokens=40)
+    """A random model's sliding windows, heard without drafts: recogniser, clips, options, hypotheses."""
+    recogniser, audio = tiny_recogniser(), tones(38.0, 7)
+    clips = [Clip(audio[start : start + 48_000]) for start in range(0, 2 * 16_000, 8_000)]
+    clips += [Clip(clips[0].audio[:40_001], "said before"), Clip(clips[1].audio, mode="text", prefix="and")]
+    clips += [Clip(audio), Clip(audio[16_000:])]  # heard in several parts
+    options = DecodeOptions(temperatures=(0.0, 0.7), log_probability_threshold=-3.1)  # some are decoded again
     return recogniser, clips, options, Engine(recogniser, options).transcribe(clips)
 
 
-@settings(max_examples=4, deadline=None)
+def _without_rounding(found: Hypothesis) -> tuple[object, ...]:
+    return found.text, found.tokens, found.segments, found.runs, found.heard_s
+
+
+def _predicted(hypothesis: Hypothesis, drafts: Sequence[DraftText], begin: int) -> int:
+    """Passes of the decoder; sampled texts take one for each token."""
+    runs = with_proposals(hypothesis, drafts, begin).runs
+    return sum(len(run.proposals) if run.temperature == 0 else run.decode_tokens + 1 for run in runs)
+
+
+@settings(max_examples=4, deadline=None, phases=[Phase.generate])  # to shrink would take minutes
 @given(data=st.data())
 def test_random_drafts_on_random_weights_change_nothing(heard, data):
     recogniser, clips, options, plain = heard
-    engine = Engine(recogniser, options, batch_bytes=data.draw(st.sampled_from([1, 4 << 20, 1 << 30])))
+    engine = Engine(recogniser, options, batch_bytes=data.draw(st.sampled_from([1, 16 << 20, 1 << 30])))
     drafted, predicted = [], 0
     for clip, hypothesis in zip(clips, plain, strict=True):
         tokens = list(hypothesis.tokens)
         for _ in range(data.draw(st.integers(0, 3))):  # a few edits, anywhere
             place = data.draw(st.integers(0, len(tokens)))
             tokens[place : place + data.draw(st.integers(0, 2))] = data.draw(
-                st.lists(st.integers(0, 50_000), max_size=2)
+                st.lists(st.integers(0, 51_863), max_size=2)
             )
         others = data.draw(st.lists(st.sampled_from([h.tokens for h in plain]), max_size=3))
-        drafted.append(Clip(clip.audio, clip.prompt, draft=(tuple(tokens), *others)))
-        produced = hypothesis.tokens if hypothesis.cut_off else (*hypothesis.tokens, 50_256)
-        predicted += len(proposals([tokens, *others], produced, options.max_tokens))
+        drafts = tuple(DraftText(tuple(one), data.draw(st.integers(-60, 60))) for one in (tokens, *others))
+        drafted.append(Clip(clip.audio, clip.prompt, clip.prefix, drafts, clip.mode))
+        predicted += _predicted(hypothesis, drafts, engine.timestamp_begin)
     found = engine.transcribe(drafted)
-    assert [(h.text, h.tokens, h.cut_off) for h in found] == [(h.text, h.tokens, h.cut_off) for h in plain]
+    assert list(map(_without_rounding, found)) == list(map(_without_rounding, plain))
     assert engine.decoder_passes == predicted
 
 
-def test_the_window_before_as_a_draft_saves_passes(heard):
+def test_its_own_text_as_a_draft_takes_one_pass_a_part(heard):
     recogniser, clips, options, plain = heard
     engine = Engine(recogniser, options)
+    chosen = [(clip, one) for clip, one in zip(clips, plain, strict=True) if len(one.runs) == 1]
     own = [
-        Clip(clip.audio, clip.prompt, draft=(hypothesis.tokens,)) for clip, hypothesis in zip(clips, plain, strict=True)
+        Clip(clip.audio, clip.prompt, clip.prefix, (DraftText(one.runs[0].tokens),), clip.mode) for clip, one in chosen
     ]
-    assert [h.tokens for h in engine.transcribe(own)] == [h.tokens for h in plain]
-    assert engine.decoder_passes == len(clips)  # a perfect draft: the prefill decodes it all
-    assert engine.transcribe(clips) == engine.transcribe(own)  # a draft makes no other call of it
-    assert engine.computed == len(clips)
+    assert [h.tokens for h in engine.transcribe(own)] == [one.tokens for _, one in chosen]
+    assert engine.decoder_passes == len(chosen)  # a perfect draft: the first pass decodes it all
+    assert engine.transcribe([clip for clip, _ in chosen]) == engine.transcribe(
+        own
+    )  # a draft makes no other call of it
+    assert engine.computed == len(chosen)
+
+
+def test_only_texts_that_are_chosen_are_drafted(heard):
+    _, _, _, plain = heard
+    hypothesis = next(one for one in plain if any(run.temperature for run in one.runs))
+    for run in with_proposals(hypothesis, (DraftText((5, 6)),), 50_363).runs:
+        assert bool(run.proposals) == (run.temperature == 0)

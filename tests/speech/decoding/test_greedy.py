@@ -6,10 +6,11 @@ import functools
 import numpy as np
 import pytest
 import torch
-from earspan.speech import greedy
-from earspan.speech.decoder import Decoder
+from earspan.speech.audio_features import Part
+from earspan.speech.decoding import greedy
+from earspan.speech.decoding.decoder import Decoder
+from earspan.speech.decoding.rules import Rules
 from earspan.speech.engine import Clip, DecodeOptions, Engine
-from earspan.speech.token_table import TokenTable, table_of
 from torch import nn
 from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
@@ -103,42 +104,25 @@ def test_rows_that_leave_make_room_for_the_last(tiny_whisper):
         torch.testing.assert_close(state, alone, rtol=0, atol=CLOSE / 8)
 
 
-def test_equal_rows_of_the_table_count_each():
-    weight = torch.randn(7, 5, generator=torch.Generator().manual_seed(1))
-    weight[4] = weight[6] = weight[1]
-    hidden = torch.cat([torch.randn(300, 5, generator=torch.Generator().manual_seed(2)), 9 * weight[1:2]])
-    choice, logits = TokenTable(weight).choose(hidden), hidden @ weight.T
-    assert torch.equal(choice.token, torch.where((best := logits.argmax(-1)) == 4, 1, torch.where(best == 6, 1, best)))
-    torch.testing.assert_close(choice.log_probability, logits.log_softmax(-1).amax(-1))
-    distinct = logits[:, [0, 1, 2, 3, 5]].topk(2).values
-    torch.testing.assert_close(choice.margin, distinct[:, 0] - distinct[:, 1])
-    assert TokenTable(weight).lowest_equal(6) == 1
-
-
-def test_decoders_of_a_model_share_its_table_until_it_changes(tiny_whisper):
-    embedding = tiny_whisper().decoder.token_embedding
-    table = table_of(embedding)
-    assert table_of(embedding) is table
-    with torch.no_grad():
-        embedding.weight[5] = embedding.weight[3]
-    assert table_of(embedding).lowest_equal(5) == 3
-    assert table.lowest_equal(5) == 5
-
-
-def test_near_ties_are_decided_alone(tiny_recogniser, tones, monkeypatch):
+@pytest.mark.parametrize("temperature", [0.0, 0.6])
+def test_near_ties_are_decided_alone(tiny_recogniser, tones, monkeypatch, temperature: float):
     """With rounding noise planted into every batched logit, texts stay those without."""
     recogniser = tiny_recogniser()
     clips = [Clip(tones(2.0, seed)) for seed in range(12)]
-    options = DecodeOptions(max_tokens=40)
+    options = DecodeOptions(max_tokens=24, temperatures=(temperature,), continuing=False)
     expected = [h.tokens for h in Engine(recogniser, options).transcribe(clips)]
-    choose = TokenTable._choose
-    generator = torch.Generator().manual_seed(1)
+    choose, noise = Rules.choose, torch.Generator().manual_seed(1)
+    asked = []
 
-    def noisy(table, hidden):
-        return choose(table, hidden * (1 + 1e-6 * torch.randn(hidden.shape, generator=generator)))
+    def noisy(rules, hidden, table, written, draws):
+        return choose(rules, hidden * (1 + 1e-6 * torch.randn(hidden.shape, generator=noise)), table, written, draws)
 
-    monkeypatch.setattr(TokenTable, "_choose", noisy)
+    monkeypatch.setattr(Rules, "choose", noisy)
+    monkeypatch.setattr(greedy, "_CLOSE", {torch.float32: 0.1})  # so that some are asked for
+    decide = recogniser.whisper.decoder.forward
+    monkeypatch.setattr(recogniser.whisper.decoder, "forward", lambda *a, **k: asked.append(1) or decide(*a, **k))
     assert [h.tokens for h in Engine(recogniser, options).transcribe(clips)] == expected
+    assert asked
 
 
 @torch.inference_mode()
@@ -149,10 +133,9 @@ def test_the_batch_moves_logits_by_far_less_than_a_near_tie(weights: str, tiny_r
     clips = [Clip(tones(3.0, seed)) for seed in range(9)]
     prompt = list(get_tokenizer(False).encode("the night train was late and nobody said why"))
     table = recogniser.whisper.decoder.token_embedding.weight
-    together = engine._decoder.begin(engine.features.of(clips), 20).advance([prompt] * 9) @ table.T
-    alone = torch.cat(
-        [engine._decoder.begin(engine.features.of([clip]), 20).advance([prompt]) @ table.T for clip in clips]
-    )
+    features = engine.features.of([Part(clip) for clip in clips])
+    together = engine._decoder.begin(features, 20).advance([prompt] * 9) @ table.T
+    alone = torch.cat([engine._decoder.begin([one], 20).advance([prompt]) @ table.T for one in features])
     moved = float((together - alone).abs().max())
     assert moved < CLOSE / 8  # the referee's limit has to be well above what is seen
     assert np.isfinite(moved)

@@ -171,7 +171,7 @@ class Openais(Transcriber):
         result = whisper.decode(self.recogniser.whisper, self.features.spectrum(attempt.part)[0], given)
         assert isinstance(result, DecodingResult)
         count, tokens = len(result.tokens), tuple(result.tokens)
-        return Outcome(tokens, True, result.avg_logprob * (count + 1), result.no_speech_prob, count)
+        return Outcome(tokens, True, result.avg_logprob * (count + 1), result.no_speech_prob, count, count + 1)
 
     def _detect_language(self, clip: Clip) -> str:
         raise NotImplementedError
