@@ -342,8 +342,10 @@ def test_sequential_goes_on_where_whisper_would_with_the_text_before():
     words = tuple(Word(f"w{n}", n * 1.0, n * 1.0 + 0.7) for n in range(20))
     job = played(recording_of(words, 20.0), Sequential(8.4))
     assert [(p.call.start_s, p.call.end_s, p.call.mode) for p in job.played] == [
-        (0.0, 8.4, "segment"), (pytest.approx(7.7), pytest.approx(16.1), "segment"), (pytest.approx(15.7), 20.0, "window"),
-    ]  # fmt: skip
+        (0.0, 8.4, "segment"),
+        (pytest.approx(7.7), pytest.approx(16.1), "segment"),
+        (pytest.approx(15.7), 20.0, "window"),
+    ]
     assert [p.call.prompt for p in job.played] == [
         "", " ".join(f"w{n}" for n in range(8)), " ".join(f"w{n}" for n in range(16)),
     ]  # fmt: skip
