@@ -12,7 +12,7 @@ from earspan.speech.score import ErrorRate, score_text
 
 from ..conftest import put_nan
 
-QUICK = ("--windows", "2,7", "--live-windows", "2", "--backends", "t4,h100", "--head", "5")
+QUICK = ("--windows", "2,7", "--live-windows", "2", "--backends", "l4,h100", "--head", "5")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_every_figure_follows_from_the_raw_calls(bench, small_folder, tmp_path):
         change = curve["last_less_first"]
         assert change["difference"] == pytest.approx(last["wer"] - first["wer"])
         assert change["ci95"][0] <= change["difference"] <= change["ci95"][1]
-    assert [row["backend"] for row in results["rows"]] == ["t4", "h100"]
+    assert [row["backend"] for row in results["rows"]] == ["l4", "h100"]
     by_span = {row["span_s"]: row["wer"] for row in results["rows"]}
     assert [(gain["from_s"], gain["to_s"]) for gain in results["gains"]] == list(itertools.pairwise(sorted(by_span)))
     for gain in results["gains"]:
@@ -67,7 +67,7 @@ def test_every_figure_follows_from_the_raw_calls(bench, small_folder, tmp_path):
 def test_a_row_plays_the_clock_of_its_own_backend(bench, small_folder, tmp_path):
     bench("--dataset", small_folder)
     calls = [json.loads(line) for line in (tmp_path / "out/calls.jsonl").read_text().splitlines()]
-    for backend in ("t4", "h100"):
+    for backend in ("l4", "h100"):
         timed = [call for call in calls if call["backend"] == backend]
         assert timed
         free_at_s: dict[str, float] = {}
@@ -78,15 +78,15 @@ def test_a_row_plays_the_clock_of_its_own_backend(bench, small_folder, tmp_path)
             free_at_s[call["recording"]] = call["finish_at_s"]
     service = {
         backend: [c["finish_at_s"] - c["start_at_s"] for c in calls if c["backend"] == backend and c["window_s"] > 1]
-        for backend in ("t4", "h100")
+        for backend in ("l4", "h100")
     }
-    assert min(service["t4"]) > max(service["h100"])
+    assert min(service["l4"]) > max(service["h100"])
 
 
 def test_without_windows_of_its_own_the_live_curve_has_a_point_at_every_span(
     earspan, small_folder, tmp_path, tiny_options
 ):
-    code, _, _ = earspan("bench", "--windows", "2", "--backends", "t4,h100", "--head", "4", "--out", "out",
+    code, _, _ = earspan("bench", "--windows", "2", "--backends", "l4,h100", "--head", "4", "--out", "out",
                          "--dataset", small_folder, *tiny_options)  # fmt: skip
     assert code == 0
     results = json.loads((tmp_path / "out/results.json").read_text())
@@ -143,14 +143,16 @@ def test_disjoint_rows(bench, small_folder, tmp_path):
 
 
 def test_one_bad_recording_among_good_ones_is_skipped_and_the_exit_code_says_so(bench, broken, tmp_path):
-    folder = broken(lambda f: (f / "the-storm.wav").write_bytes((f / "the-storm.wav").read_bytes()[:5000]))
+    folder = broken(
+        lambda f: (f / "the-museum-of-mistakes.wav").write_bytes((f / "the-museum-of-mistakes.wav").read_bytes()[:5000])
+    )
     code, out, err = bench("--dataset", folder)
     assert code == 1
-    assert "the-storm" in err
+    assert "the-museum-of-mistakes" in err
     results = json.loads((tmp_path / "out/results.json").read_text())
-    assert [failure["recording"] for failure in results["failed"]] == ["the-storm"]
+    assert [failure["recording"] for failure in results["failed"]] == ["the-museum-of-mistakes"]
     assert results["curves"][0]["recordings"] == 1
-    assert "failed: the-storm" in out
+    assert "failed: the-museum-of-mistakes" in out
     assert any("one recording" in warning for warning in results["warnings"])
 
 
@@ -174,16 +176,16 @@ def _change_line(key, value):
 def _only_recording(damage):
     def change(folder):
         _keep_one(folder)
-        damage(folder / "the-storm.wav")
+        damage(folder / "the-museum-of-mistakes.wav")
 
     return change
 
 
 DAMAGE = {
-    "empty audio": (_only_recording(lambda path: path.write_bytes(b"")), "the-storm"),
+    "empty audio": (_only_recording(lambda path: path.write_bytes(b"")), "the-museum-of-mistakes"),
     "truncated audio": (_only_recording(lambda path: path.write_bytes(path.read_bytes()[:9000])), "truncated|cut|end"),
     "NaN samples": (_only_recording(put_nan), "NaN|not a number|finite"),
-    "missing audio": (lambda folder: (folder / "the-storm.wav").unlink(), "manifest.jsonl:2"),
+    "missing audio": (lambda folder: (folder / "the-museum-of-mistakes.wav").unlink(), "manifest.jsonl:2"),
     "no JSON": (lambda folder: (folder / "manifest.jsonl").write_text("{nonsense\n"), "manifest.jsonl:1"),
     "no text field": (_change_line("text", None), "manifest.jsonl:2.*text"),
     "no duration field": (_change_line("duration", None), "manifest.jsonl:2.*duration"),

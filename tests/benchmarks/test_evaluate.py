@@ -65,7 +65,9 @@ def planted(earspan, monkeypatch, tmp_path):
     """The command on four planted recordings; `planted.said` may change what is heard."""
     said: dict[int, str] = {}
     dims = DIMENSIONS["tiny.en"]
-    recogniser = SimpleNamespace(name="planted", sha256="0" * 64, dims=dims, precision="fp32")
+    recogniser = SimpleNamespace(
+        name="planted", sha256="0" * 64, source="planted", digest="0" * 64, dims=dims, precision="fp32"
+    )
     monkeypatch.setattr(command, "recogniser_of", lambda args: recogniser)
     monkeypatch.setattr(command, "engine_of", lambda args, recogniser: PlantedEngine(recogniser, said=said))
     lines = []
