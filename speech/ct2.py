@@ -55,7 +55,8 @@ class Ct2Engine(Transcriber):
         alike: dict[tuple[int, int, float, bool], list[int]] = {}
         for index, attempt in enumerate(attempts):
             beginning = attempt.beginning
-            kind = len(beginning.prompt), self._begun(beginning.prompt), beginning.temperature, attempt.timestamps
+            only_text = attempt.part.clip.mode == "text"
+            kind = len(beginning.prompt), self._begun(beginning.prompt), beginning.temperature, only_text
             alike.setdefault(kind, []).append(index)
         found: dict[int, Outcome] = {}
         for indices in alike.values():
@@ -71,12 +72,12 @@ class Ct2Engine(Transcriber):
         results = self._model.generate(
             self._spectra(attempts),
             prompts,
-            beam_size=1 if temperature else options.beam_size or 1,
+            beam_size=1 if temperature or first.part.clip.mode == "text" else options.beam_size or 1,
             patience=options.patience or 1.0,
             num_hypotheses=(options.best_of or 1) if temperature else 1,
             length_penalty=1.0,
-            # of this length, CTranslate2 generates at most half, and what the prompt leaves
-            max_length=max(2 * (budget + begun), len(prompts[0]) + budget),
+            # of this length, CTranslate2 generates at most half, and what the prompt but for its last token leaves
+            max_length=max(2 * (budget + begun), len(prompts[0]) - 1 + budget),
             return_scores=True,
             return_no_speech_prob=True,
             max_initial_timestamp_index=_LATEST_FIRST_TICK,

@@ -26,6 +26,7 @@ def test_the_same_weights_give_the_same_text(installed, tiny_recogniser, tones, 
     given = [("", ""), (before, ""), ("", "", (), "text"), ("", begun, (), "text"), (before, begun, (), "text")]
     clips = [Clip(tones(2.0 + seed, seed), *one) for seed in range(3) for one in given]
     clips += [Clip(tones(34.0, 4)), Clip(tones(31.0, 5), mode="segment")]
+    clips += [Clip(tones(2.0, 6), "word " * count) for count in (17, 18, 23, 300)]  # around the limit of 20 tokens
     reference = Engine(recogniser, OPTIONS).transcribe(clips)
     found = make_engine("ct2-float32", recogniser, OPTIONS).transcribe(clips)
     # near ties may go either way
@@ -37,6 +38,12 @@ def test_the_same_weights_give_the_same_text(installed, tiny_recogniser, tones, 
             if mine.runs:
                 assert mine.no_speech_probability == pytest.approx(theirs.no_speech_probability, abs=1e-3)
             assert mine.mean_log_probability == pytest.approx(theirs.mean_log_probability, abs=5e-3)
+
+
+def test_a_text_mode_call_is_greedy_whatever_the_options(installed, tiny_recogniser, tones):
+    recogniser, clip = tiny_recogniser(), Clip(tones(2.0, 1), mode="text")
+    sought = make_engine("ct2-float32", recogniser, DecodeOptions(max_tokens=8, beam_size=4)).transcribe([clip])
+    assert sought == make_engine("ct2-float32", recogniser, DecodeOptions(max_tokens=8)).transcribe([clip])
 
 
 def test_the_folder_is_made_once_and_whole(installed, tiny_recogniser, tmp_path: Path, monkeypatch):

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import whisper
+from earspan.datasets import open_dataset
 from earspan.speech.cache import TranscriptCache
 from earspan.speech.decoding.decoder import DecoderRows
 from earspan.speech.engine import Clip, DecodeOptions, Engine, Hypothesis
+from earspan.speech.model import Recogniser
 from whisper.tokenizer import get_tokenizer
 
 from ..tiny import ENGLISH, MULTILINGUAL
@@ -197,3 +200,17 @@ def test_the_engine_leaves_the_models_weights_as_they_are(tiny_whisper, tiny_rec
     Engine(recogniser, OPTIONS).transcribe([Clip(tones(1.0, 1))])
     for name, tensor in tiny_whisper().state_dict().items():
         assert torch.equal(recogniser.whisper.state_dict()[name], tensor), name
+
+
+@pytest.mark.weights
+def test_tiny_en_hears_a_talk_as_whisper_does(tiny_en: Recogniser):
+    audio = next(iter(open_dataset("talks"))).load().audio
+    clips = [Clip(audio[start : start + 80_000]) for start in range(0, 320_000, 80_000)]
+    found = Engine(tiny_en, DecodeOptions(temperatures=(0.0,))).transcribe(clips)
+    for clip, hypothesis in zip(clips, found, strict=True):
+        result = whisper.transcribe(tiny_en.whisper, clip.audio, language="en", temperature=0.0, fp16=False)
+        assert hypothesis.text == result["text"].strip()
+        assert [(segment.start_s, segment.end_s) for segment in hypothesis.segments] == [
+            (round(segment["start"], 2), round(segment["end"], 2)) for segment in result["segments"] if segment["text"]
+        ]
+    assert sum(len(hypothesis.text.split()) for hypothesis in found) > 30
