@@ -18,7 +18,7 @@ runs/bench/results.json: | .venv/installed
 	$(BIN)/earspan bench
 
 test: .venv/installed-dev
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
