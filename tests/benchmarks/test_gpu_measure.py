@@ -39,7 +39,8 @@ def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path):
     assert len(host) == 5
     assert host["launch of a kernel"] < host["log-mel of 30 s on the host"]
     (scatter,) = record["scatter"]
-    assert (scatter["model"], scatter["batch"], scatter["runs"]) == ("tiny", 1, 3)
+    assert (scatter["model"], scatter["batch"]) == ("tiny", 1)
+    assert 3 <= scatter["runs"] <= 5  # of five calls, as many as its share of the budget allows, three at least
     assert scatter["p99_s"] >= scatter["p50_s"] > 0
     assert record["left_out"] == []
 

@@ -48,7 +48,7 @@ def test_what_ctranslate2_wrote_is_read(tiny_whisper: Callable, tmp_path: Path):
     from earspan.speech.ct2_format import convert
 
     model = tiny_whisper(n_audio_ctx=50).half().float()
-    convert(Recogniser("tiny", model, "0" * 64, pads=True), tmp_path / "made", "float16")
+    convert(Recogniser("tiny", model, "0" * 64), tmp_path / "made", "float16")
     found = read_ct2(tmp_path / "made" / "model.bin")
     assert found.dims.to_dict() == vars(model.dims)
     for name, tensor in model.state_dict().items():
