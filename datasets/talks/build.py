@@ -54,8 +54,8 @@ class Plan:
 
 # Two of each SNR, one of them with babble; smaller and larger rooms fall to both kinds of noise.
 PLANS = {
-    "the-storm": Plan("af_heart"),
     "the-museum-of-mistakes": Plan("bm_george"),
+    "the-storm": Plan("af_heart"),
     "the-missing-princess": Plan("am_michael"),
     "the-friday-release": Plan("af_bella"),
     "third-quarter-results": Plan("am_eric"),

@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +114,11 @@ class Kokoro:
 
     def __init__(self, folder: Path, threads: int = 1):
         try:
-            import onnx
-            import onnxruntime
-            from kokoro_onnx.tokenizer import Tokenizer
+            onnx, onnxruntime = import_module("onnx"), import_module("onnxruntime")
+            tokenizer = import_module("kokoro_onnx.tokenizer").Tokenizer()  # tells phonemizer where its eSpeak NG is
         except ImportError as error:
             raise InputError(f"{error.name} is not installed; type: pip install 'earspan[talks]'") from error
-        graph: Any = onnx.load(folder / "kokoro.onnx")
+        graph = onnx.load(folder / "kokoro.onnx")
         graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(_DURATIONS))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -127,7 +127,7 @@ class Kokoro:
             graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._sound = graph.graph.output[0].name
-        self._vocabulary: dict[str, int] = Tokenizer().vocab  # it also tells phonemizer where its eSpeak NG is
+        self._vocabulary: dict[str, int] = tokenizer.vocab
         self._voices = folder / "voices"
 
     def speak(self, text: str, voice: str) -> Utterance:
@@ -179,9 +179,8 @@ class Kokoro:
 
 @cache
 def _espeak(british: bool) -> Any:
-    from phonemizer.backend import EspeakBackend
-
-    return EspeakBackend("en-gb" if british else "en-us", preserve_punctuation=True, with_stress=True, tie="^")
+    backend = import_module("phonemizer.backend").EspeakBackend
+    return backend("en-gb" if british else "en-us", preserve_punctuation=True, with_stress=True, tie="^")
 
 
 def _phonemes(texts: tuple[str, ...], british: bool) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from earspan.backends.errors import InputError
-from earspan.datasets import SAMPLE_RATE, Word
-from earspan.datasets.talks import kokoro
+from earspan.datasets import SAMPLE_RATE, Word, open_dataset
+from earspan.datasets.talks import build, kokoro
 from earspan.datasets.talks.phonemes import by_word, distance, kokoro_notation
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -148,6 +148,22 @@ def test_it_speaks_a_word_where_it_says(synthesiser: kokoro.Kokoro, voice: str):
     ]
     assert min(levels) > 0.05 * max(levels)
     assert 2 < len(spoken.audio) / SAMPLE_RATE < 6
+
+
+def test_the_recipe_makes_a_dataset(synthesiser: kokoro.Kokoro, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(build, "PLANS", {"short": build.Plan("bf_emma")})
+    monkeypatch.setattr(build, "FOLDER", tmp_path)
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "short.txt").write_text("It rains.\nHe stays at home, of course.\n")
+    build.build(synthesiser.speak, tmp_path)
+    [entry] = open_dataset(tmp_path)
+    recording = entry.load()
+    assert recording.words is not None
+    assert [word.text for word in recording.words] == "It rains. He stays at home, of course.".split()
+    between = recording.audio[
+        round((recording.words[1].end_s + 0.1) * SAMPLE_RATE) : round((recording.words[2].start_s - 0.1) * SAMPLE_RATE)
+    ]
+    assert float(np.std(between)) < 0.05 * float(np.std(recording.audio))
 
 
 def test_it_names_a_voice_that_is_not_there(synthesiser: kokoro.Kokoro):
