@@ -42,7 +42,9 @@ def test_a_model_of_a_shorter_context_hears_no_more(tiny_recogniser, tones):
     features = AudioFeatures(recogniser)
     assert features.spectrum(Part(clip)).shape == (1, 80, 100)
     assert heard_positions(Part(clip), recogniser) == 50
-    assert torch.equal(features.spectrum(Part(clip, 100))[0, :, :100], log_mel(torch.from_numpy(clip.audio))[:, 100:200])
+    assert torch.equal(
+        features.spectrum(Part(clip, 100))[0, :, :100], log_mel(torch.from_numpy(clip.audio))[:, 100:200]
+    )
     assert not features.spectrum(Part(clip, 260))[..., 40:].any()  # zeros of the spectrogram, not of the audio
 
 

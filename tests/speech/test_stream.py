@@ -197,7 +197,9 @@ def test_the_real_engine_computes_equal_audio_once(tiny_recogniser, tones):
     assert engine.computed == 4  # 0-1, 0-2, 1-3, 2-4
     assert told[-1] == (4, 4)
     for strategy in (0, 2):  # neither the backend nor the recording's name changes the text
-        assert {jobs[index].text for index in (strategy, strategy + 1, strategy + 4, strategy + 5)} == {jobs[strategy].text}
+        assert {jobs[index].text for index in (strategy, strategy + 1, strategy + 4, strategy + 5)} == {
+            jobs[strategy].text
+        }
         assert jobs[strategy].text
     # Time passes differently for the same calls.
     assert [jobs[0].backlog_s, jobs[1].backlog_s] == [0, 1.0]

@@ -1,4 +1,4 @@
-"""Beam search, best-of-n, and what is decoded again or left out: openai-whisper's own decoding, and its rules by hand."""
+"""Beam search and best-of-n against openai-whisper's own, and its loop over the parts of a clip, by hand."""
 
 from dataclasses import replace
 
@@ -26,7 +26,10 @@ CASES = [
         {"beam_size": 2, "patience": 2.0, "length_penalty": 0.6, "suppress_tokens": "", "suppress_blank": False},
     ),
     (DecodeOptions(timestamps=False, beam_size=2), {"beam_size": 2, "without_timestamps": True}),
-    (DecodeOptions(language="de", task="translate", beam_size=2), {"beam_size": 2, "language": "de", "task": "translate"}),
+    (
+        DecodeOptions(language="de", task="translate", beam_size=2),
+        {"beam_size": 2, "language": "de", "task": "translate"},
+    ),
 ]
 
 

@@ -125,10 +125,14 @@ def test_its_own_text_as_a_draft_takes_one_pass_a_part(heard):
     recogniser, clips, options, plain = heard
     engine = Engine(recogniser, options)
     chosen = [(clip, one) for clip, one in zip(clips, plain, strict=True) if len(one.runs) == 1]
-    own = [Clip(clip.audio, clip.prompt, clip.prefix, (DraftText(one.runs[0].tokens),), clip.mode) for clip, one in chosen]
+    own = [
+        Clip(clip.audio, clip.prompt, clip.prefix, (DraftText(one.runs[0].tokens),), clip.mode) for clip, one in chosen
+    ]
     assert [h.tokens for h in engine.transcribe(own)] == [one.tokens for _, one in chosen]
     assert engine.decoder_passes == len(chosen)  # a perfect draft: the first pass decodes it all
-    assert engine.transcribe([clip for clip, _ in chosen]) == engine.transcribe(own)  # a draft makes no other call of it
+    assert engine.transcribe([clip for clip, _ in chosen]) == engine.transcribe(
+        own
+    )  # a draft makes no other call of it
     assert engine.computed == len(chosen)
 
 
