@@ -143,16 +143,14 @@ def test_disjoint_rows(bench, small_folder, tmp_path):
 
 
 def test_one_bad_recording_among_good_ones_is_skipped_and_the_exit_code_says_so(bench, broken, tmp_path):
-    folder = broken(
-        lambda f: (f / "the-museum-of-mistakes.wav").write_bytes((f / "the-museum-of-mistakes.wav").read_bytes()[:5000])
-    )
+    folder = broken(lambda f: (f / "the-storm.wav").write_bytes((f / "the-storm.wav").read_bytes()[:5000]))
     code, out, err = bench("--dataset", folder)
     assert code == 1
-    assert "the-museum-of-mistakes" in err
+    assert "the-storm" in err
     results = json.loads((tmp_path / "out/results.json").read_text())
-    assert [failure["recording"] for failure in results["failed"]] == ["the-museum-of-mistakes"]
+    assert [failure["recording"] for failure in results["failed"]] == ["the-storm"]
     assert results["curves"][0]["recordings"] == 1
-    assert "failed: the-museum-of-mistakes" in out
+    assert "failed: the-storm" in out
     assert any("one recording" in warning for warning in results["warnings"])
 
 
@@ -176,16 +174,16 @@ def _change_line(key, value):
 def _only_recording(damage):
     def change(folder):
         _keep_one(folder)
-        damage(folder / "the-museum-of-mistakes.wav")
+        damage(folder / "the-storm.wav")
 
     return change
 
 
 DAMAGE = {
-    "empty audio": (_only_recording(lambda path: path.write_bytes(b"")), "the-museum-of-mistakes"),
+    "empty audio": (_only_recording(lambda path: path.write_bytes(b"")), "the-storm"),
     "truncated audio": (_only_recording(lambda path: path.write_bytes(path.read_bytes()[:9000])), "truncated|cut|end"),
     "NaN samples": (_only_recording(put_nan), "NaN|not a number|finite"),
-    "missing audio": (lambda folder: (folder / "the-museum-of-mistakes.wav").unlink(), "manifest.jsonl:2"),
+    "missing audio": (lambda folder: (folder / "the-storm.wav").unlink(), "manifest.jsonl:2"),
     "no JSON": (lambda folder: (folder / "manifest.jsonl").write_text("{nonsense\n"), "manifest.jsonl:1"),
     "no text field": (_change_line("text", None), "manifest.jsonl:2.*text"),
     "no duration field": (_change_line("duration", None), "manifest.jsonl:2.*duration"),

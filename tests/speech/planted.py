@@ -8,6 +8,7 @@ from earspan.datasets.recording import Recording, Word
 from earspan.speech.attention import AttendedWord
 from earspan.speech.hypothesis import Clip, DecoderRun, Hypothesis
 from earspan.speech.strategies.vad import FRAME
+from earspan.speech.stream import Job, no_time, play
 
 RATE = 16_000
 
@@ -97,6 +98,14 @@ class PerfectAttention:
         recording, start_s, _ = self.engine.place(clip)
         middle = {w.text: (w.start_s + w.end_s) / 2 - start_s for w in recording.words or ()}
         return tuple(AttendedWord(word, middle[word], 1) for word in text.split())
+
+
+def played(recording, strategy, overload: str = "lag", service_s=no_time) -> Job:
+    """A recording, heard without a mistake."""
+    engine = PerfectEngine([recording])
+    job = Job(recording, strategy, service_s, overload)
+    play([job], engine, attention=PerfectAttention(engine))  # type: ignore[arg-type]
+    return job
 
 
 def loud(audio: np.ndarray) -> np.ndarray:

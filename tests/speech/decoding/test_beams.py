@@ -1,4 +1,4 @@
-"""Beam search, best-of-n, what is decoded again or left out: openai-whisper's own decoding, and its rules by hand."""
+"""Beam search and best-of-n against openai-whisper's own, and its loop over the parts of a clip, by hand."""
 
 from dataclasses import replace
 
@@ -96,7 +96,7 @@ def listening(seconds: float = 40.0, mode: str = "window", **options) -> Listeni
 
 
 def outcome(tokens: list[int], mean: float = -0.5, silence: float = 0.1) -> Outcome:
-    return Outcome(tuple(tokens), True, mean * (len(tokens) + 1), silence, len(tokens), len(tokens) + 1)
+    return Outcome(tuple(tokens), True, mean * (len(tokens) + 1), silence, len(tokens))
 
 
 def text(words: str) -> list[int]:
