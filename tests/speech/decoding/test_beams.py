@@ -96,7 +96,7 @@ def listening(seconds: float = 40.0, mode: str = "window", **options) -> Listeni
 
 
 def outcome(tokens: list[int], mean: float = -0.5, silence: float = 0.1) -> Outcome:
-    return Outcome(tuple(tokens), True, mean * (len(tokens) + 1), silence, len(tokens))
+    return Outcome(tuple(tokens), True, mean * (len(tokens) + 1), silence, len(tokens), len(tokens) + 1)
 
 
 def text(words: str) -> list[int]:
