@@ -31,6 +31,8 @@ def print_results(results: dict[str, Any], folder: Path) -> None:
         "times are",
     )
     show_table(title, columns, [_cells(row) for row in results["rows"]])
+    footings = [[row["backend"], line] for row in results["rows"] for line in row["footing"]]
+    show_table("What the rows stand on", ("backend", "devices, weights, memory, price, power"), footings)
     for curve in results["curves"]:
         step = f", a call every {curve['step_s']:g} s" if curve["step_s"] else ""
         points = [
