@@ -92,7 +92,7 @@ def test_tiny_en_finds_where_words_are_spoken(tiny_en: Recogniser):
 @pytest.mark.weights
 def test_words_end_where_whisper_says(tiny_en: Recogniser):
     engine, compared = Engine(tiny_en, DecodeOptions(temperatures=(0.0,))), 0
-    for entry in list(open_dataset("talks"))[:2]:
+    for entry in list(open_dataset("talks"))[:1]:
         clip = Clip(entry.load().audio[: 7 * 16_000])
         result = whisper.transcribe(
             tiny_en.whisper, clip.audio, language="en", temperature=0.0, fp16=False, word_timestamps=True
@@ -104,4 +104,4 @@ def test_words_end_where_whisper_says(tiny_en: Recogniser):
         close = [abs(word.end_s - their["end"]) < 0.021 for word, their in zip(mine, theirs, strict=True)]
         assert sum(close) >= len(close) - 1
         compared += len(close)
-    assert compared > 20
+    assert compared > 10

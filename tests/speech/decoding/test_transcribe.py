@@ -22,7 +22,7 @@ from whisper.decoding import DecodingResult
 
 from ...tiny import ENGLISH, MULTILINGUAL
 
-GREEDY = DecodeOptions(temperatures=(0.0,), max_tokens=24)
+GREEDY = DecodeOptions(temperatures=(0.0,), max_tokens=20)
 PROMPT = "  As was said before. "
 
 
@@ -113,23 +113,24 @@ def clips(tones) -> list[Clip]:
 
 
 @pytest.mark.parametrize(
-    ("n_vocab", "seed", "options"),
+    ("n_vocab", "seed", "every", "options"),
     [
-        (ENGLISH, 5, GREEDY),
-        (ENGLISH, 6, replace(GREEDY, condition_on_previous_text=False, suppress_tokens="")),
-        (MULTILINGUAL, 7, replace(GREEDY, language="de", task="translate", suppress_blank=False)),
-        (MULTILINGUAL, 8, replace(GREEDY, language=None)),
+        (ENGLISH, 5, 1, GREEDY),
+        (ENGLISH, 6, 2, replace(GREEDY, condition_on_previous_text=False, suppress_tokens="")),
+        (MULTILINGUAL, 7, 2, replace(GREEDY, language="de", task="translate", suppress_blank=False)),
+        (MULTILINGUAL, 8, 2, replace(GREEDY, language=None)),
     ],
 )
-def test_equals_whisper_transcribe_alone_and_in_any_batch(tiny_recogniser, clips, n_vocab, seed, options):
+def test_equals_whisper_transcribe_alone_and_in_any_batch(tiny_recogniser, clips, n_vocab, seed, every, options):
+    clips = clips[1::every]
     recogniser = tiny_recogniser(n_vocab=n_vocab, seed=seed)
     expected = [theirs(recogniser.whisper, clip, options) for clip in clips]
     for batch_bytes, order in ((1, 1), (1 << 30, -1)):
         found = Engine(recogniser, options, batch_bytes=batch_bytes).transcribe(clips[::order])[::order]
         for hypothesis, one in zip(found, expected, strict=True):
             assert_equal(hypothesis, one, recogniser)
-    assert max(len(one.decodings) for one in expected) > 2  # they go on inside the audio
-    assert len({one.result["text"] for one in expected}) > 4
+    assert max(len(one.decodings) for one in expected) > 1  # they go on inside the audio
+    assert len({one.result["text"] for one in expected}) > 2
 
 
 @pytest.mark.parametrize("least", [-1.0, -2.75, None])
@@ -179,18 +180,18 @@ class Openais(Transcriber):
 
 @pytest.mark.parametrize(
     ("ratio", "least", "silence"),
-    [(2.4, -2.9, 0.3), (1.0, None, 0.3), (1.0, -3.2, None)],
+    [(2.4, -2.9, 0.3), (1.0, None, None)],
 )
 def test_a_text_is_decoded_again_where_whisper_decodes_it_again(tiny_recogniser, clips, ratio, least, silence):
     recogniser = knowing_silence(tiny_recogniser(), [clips[3], clips[-1]])
     options = DecodeOptions(
-        max_tokens=24,
+        max_tokens=20,
         temperatures=(0.0, 0.3, 0.7, 1.0),
         compression_ratio_threshold=ratio,
         log_probability_threshold=least,
         no_speech_threshold=silence,
     )
-    chosen = [clips[3], *clips[6:]]
+    chosen = [clips[3], *clips[7::2]]
     expected = [theirs(recogniser.whisper, clip, options) for clip in chosen]
     for hypothesis, one in zip(Openais(recogniser, options).transcribe(chosen), expected, strict=True):
         assert_equal(hypothesis, one, recogniser)
@@ -246,7 +247,7 @@ def test_every_run_is_noted_with_the_work_that_it_was(tiny_recogniser, tones, wa
 
 def test_a_segment_is_what_whisper_hears_before_it_goes_on(tiny_recogniser, clips):
     recogniser = tiny_recogniser()
-    chosen = [clip for clip in clips if len(clip.audio) > 16_000 and clip.audio.any()]
+    chosen = [clip for clip in clips[3::2] if clip.audio.any()]
     found = Engine(recogniser, GREEDY).transcribe([replace(clip, mode="segment") for clip in chosen])
     for clip, hypothesis in zip(chosen, found, strict=True):
         result = theirs(recogniser.whisper, clip, GREEDY).result
@@ -261,7 +262,7 @@ def test_a_segment_is_what_whisper_hears_before_it_goes_on(tiny_recogniser, clip
 
 def test_a_text_is_one_pass_without_timestamps(tiny_recogniser, clips):
     recogniser = tiny_recogniser(n_vocab=MULTILINGUAL)
-    given = [replace(clip, mode="text", prefix=prefix) for clip in clips[2:] for prefix in ("", " and so it ")]
+    given = [replace(clip, mode="text", prefix=prefix) for clip in clips[3::2] for prefix in ("", " and so it ")]
     options = DecodeOptions(max_tokens=12, no_speech_threshold=0.0, log_probability_threshold=9.0)
     for clip, hypothesis in zip(given, Engine(recogniser, options).transcribe(given), strict=True):
         mel = whisper.log_mel_spectrogram(clip.audio, padding=480_000)[:, : min(3000, len(clip.audio) // 160)]
