@@ -45,10 +45,12 @@ def _chart(altair: Any, series: Sequence[CurveSeries]) -> Any:
     window = altair.X("window:Q", scale=altair.Scale(type="log", domain=[1, 30]), title="window, s",
                       axis=altair.Axis(values=[1, 2, 3, 5, 8, 10, 15, 20, 30]))  # fmt: skip
     scale = altair.Scale(type="log")
-    tooltip = ["model", "strategy", "window", altair.Tooltip("wer:Q", title="WER, %", format=".2f"), "errors", "words"]
+    wer_shown = altair.Tooltip("wer:Q", title="WER, %", format=".2f")
+    tooltip = ["model:N", "strategy:N", "window:Q", wer_shown, "errors:Q", "words:Q"]
     base = altair.Chart(altair.Data(values=[row for one in curves for row in _rows(one)]))
     wer = altair.Y("wer:Q", scale=scale, title="word error rate, %")
-    shape = altair.StrokeDash("strategy:N", title="windows")
+    dashes = altair.Legend(symbolType="stroke", symbolStrokeColor="black")
+    shape = altair.StrokeDash("strategy:N", title="windows", legend=dashes)
     band = base.mark_area(opacity=0.15).encode(
         window, altair.Y("low:Q", scale=scale), altair.Y2("high:Q"), colour, altair.Detail("strategy:N")
     )
