@@ -21,7 +21,7 @@ from whisper.model import MultiHeadAttention, ResidualAttentionBlock
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ..backends.errors import InputError, unknown
-from .decoder import cross_attention
+from .decoding.decoder import cross_attention
 from .model import Recogniser
 
 QUANTIZATIONS = ("float32", "int8", "int8_float32", "float16", "int8_float16", "bfloat16")
