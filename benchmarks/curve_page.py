@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from .curve_data import CurveSeries
-from .curve_text import findings, interval, percent, rate, title
+from .curve_text import findings, percent, rate, step_text, title
+from .summary import interval
 
 PUBLISHED = Path(__file__).with_name("published_curves.toml")
 _INTRODUCTION = """\
@@ -63,14 +64,11 @@ def _section(series: CurveSeries) -> str:
     ]
     before = None
     for point in series.points:
-        total, step = point.total, series.step(before, point) if before else None
-        changed = (
-            step and f"{step.difference * 100:+.1f} [{step.interval[0] * 100:+.1f}, {step.interval[1] * 100:+.1f}]"
-        )
+        total = point.total
         cut = f"{percent(rate(point.cut_words))} / {percent(rate(point.whole_words))}" if point.cut_words else ""
         lines.append(
             f"| {point.window_s:g} s | {percent(total.rate).removesuffix(' %')} | {interval(series.interval(point))} | "
-            f"{total.substitutions} / {total.deletions} / {total.insertions} | {changed or ''} | "
+            f"{total.substitutions} / {total.deletions} / {total.insertions} | {step_text(series, before, point)} | "
             f"{point.encoder_passes / max(1, point.calls):.2f} | {cut.replace(' %', '')} |"
         )
         before = point

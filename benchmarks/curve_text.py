@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..speech.score import ErrorRate
 from .curve_data import CurvePoint, CurveSeries
+from .summary import interval
 from .tables import show_table
 
 
@@ -26,14 +27,13 @@ def title(series: CurveSeries) -> str:
 
 
 def _row(series: CurveSeries, point: CurvePoint, before: CurvePoint | None) -> Sequence[str]:
-    total, step = point.total, series.step(before, point) if before else None
-    changed = step and f"{step.difference * 100:+.1f} [{step.interval[0] * 100:+.1f}, {step.interval[1] * 100:+.1f}]"
+    total = point.total
     return (
         f"{point.window_s:g} s",
         percent(total.rate),
         interval(series.interval(point)),
         f"{total.substitutions} / {total.deletions} / {total.insertions}",
-        changed or "",
+        step_text(series, before, point),
         f"{point.encoder_passes / max(1, point.calls):.2f}",
         f"{percent(rate(point.cut_words))} / {percent(rate(point.whole_words))}" if point.cut_words else "",
     )
@@ -69,6 +69,14 @@ def findings(series: CurveSeries) -> list[str]:
     return said
 
 
+def step_text(series: CurveSeries, before: CurvePoint | None, point: CurvePoint) -> str:
+    """The paired difference to the window before in points, with its interval; empty where there is none."""
+    step = series.step(before, point) if before else None
+    if not step:
+        return ""
+    return f"{step.difference * 100:+.1f} [{step.interval[0] * 100:+.1f}, {step.interval[1] * 100:+.1f}]"
+
+
 def rate(errors: ErrorRate | None) -> float | None:
     """The error rate, or None where there is none."""
     return errors.rate if errors else None
@@ -77,8 +85,3 @@ def rate(errors: ErrorRate | None) -> float | None:
 def percent(value: float | None) -> str:
     """A fraction in percent."""
     return "–" if value is None else f"{value * 100:.1f} %"
-
-
-def interval(ends: tuple[float, float] | None) -> str:
-    """An interval in percent."""
-    return "" if ends is None else f"[{ends[0] * 100:.1f}, {ends[1] * 100:.1f}]"

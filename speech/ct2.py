@@ -8,13 +8,13 @@ from ..backends.errors import InputError
 from .audio_features import Part
 from .cache import TranscriptCache
 from .ct2_format import converted, ctranslate2
+from .decoding.rules import LATEST_FIRST_TICK
 from .decoding.transcribe import Attempt, Outcome
 from .hypothesis import Clip, DecodeOptions
 from .model import Recogniser
 from .transcriber import Transcriber
 
 _VERSION = 3  # raise it when the same call may give another text
-_LATEST_FIRST_TICK = 50  # whisper.DecodingOptions.max_initial_timestamp
 
 
 class Ct2Engine(Transcriber):
@@ -80,7 +80,7 @@ class Ct2Engine(Transcriber):
             max_length=max(2 * (budget + begun), len(prompts[0]) - 1 + budget),
             return_scores=True,
             return_no_speech_prob=True,
-            max_initial_timestamp_index=_LATEST_FIRST_TICK,
+            max_initial_timestamp_index=LATEST_FIRST_TICK,
             suppress_blank=options.suppress_blank,
             suppress_tokens=[int(token) for token in options.suppress_tokens.split(",") if token],
             sampling_topk=0 if temperature else 1,

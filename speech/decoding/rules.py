@@ -18,7 +18,7 @@ from whisper.tokenizer import Tokenizer
 from ..hypothesis import SECONDS_PER_TICK
 
 _PLACES = 256  # decided together: 53 MB of logits at Whisper's vocabulary
-_LATEST_FIRST_TICK = round(1.0 / SECONDS_PER_TICK)  # whisper.DecodingOptions.max_initial_timestamp
+LATEST_FIRST_TICK = round(1.0 / SECONDS_PER_TICK)  # whisper.DecodingOptions.max_initial_timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Rules:
         begin = self.timestamp_begin
         if not before.count:
             logits[:begin] = -torch.inf
-            logits[begin + _LATEST_FIRST_TICK + 1 :] = -torch.inf
+            logits[begin + LATEST_FIRST_TICK + 1 :] = -torch.inf
             return
         opened = before.last and not before.before_last  # a segment has ended, and the next one begins or none does
         if before.last and before.before_last:
