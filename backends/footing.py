@@ -6,14 +6,14 @@ How many cards or chips, the format of the weights, the memory that is left, wha
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .gpu import Gpu
-from .hybrid import Hybrid
-from .lpu import Lpu
-from .part import Part as Share
+from .gpu.gpu import Gpu
+from .hybrid.hybrid import Hybrid
+from .hybrid.part import Part as Share
+from .lpu.lpu import Lpu
 from .roofline import Roofline
 from .serving.cost import Part, Price, bill_of
 from .timing import Backend
-from .workload import Workload
+from .workload.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)

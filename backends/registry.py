@@ -11,13 +11,13 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from .device_file import device_names, load_device
+from .devices.files import device_names, load_device
 from .errors import InputError, unknown
-from .gpu import gpu_backend
-from .hybrid import hybrid_backend
-from .lpu import lpu_backend
+from .gpu.gpu import gpu_backend
+from .gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
+from .hybrid.hybrid import hybrid_backend
+from .lpu.lpu import lpu_backend
 from .roofline import Roofline
-from .runtimes import DEFAULT, FORMATS, RUNTIMES
 from .timing import Backend
 
 # device or path, for LPUs a number of chips and a packing, for GPUs a runtime, and how weights are stored

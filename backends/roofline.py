@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass, replace
 
-from .device import Device
-from .gpu_runtime import kernels
-from .runtimes import RUNTIMES
+from .devices.device import Device
+from .gpu.launches import kernels
+from .gpu.runtimes import RUNTIMES
 from .timing import CapacityError, Tally, Timing, in_sequence
-from .workload import Workload
+from .workload.workload import Workload
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -7,15 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from .drafting import drafted, expected_proposals
 from .errors import InputError, unknown
 from .lengths import longest_of, quantile_s
-from .models import Dimensions
 from .serving.arrivals import Load
 from .serving.capacity import largest, streams_verdict
 from .timing import Backend, CapacityError, Timing
-from .windows import GRID_PER_S, LONGEST_S, POLICIES, STRATEGIES, TOKENS_PER_S, call_of, most_tokens, window_call
-from .workload import Workload
+from .workload.drafting import drafted, expected_proposals
+from .workload.models import Dimensions
+from .workload.windows import (
+    GRID_PER_S,
+    LONGEST_S,
+    POLICIES,
+    STRATEGIES,
+    TOKENS_PER_S,
+    call_of,
+    most_tokens,
+    window_call,
+)
+from .workload.workload import Workload
 
 __all__ = ["GRID_PER_S", "LONGEST_S", "POLICIES", "STRATEGIES", "TOKENS_PER_S", "Span", "span", "window_call"]
 _LATE = 0.01  # part of the calls that may end after the next is due, as in the simulation of servers

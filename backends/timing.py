@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .errors import InputError
-from .workload import Workload
+from .workload.workload import Workload
 
 PHASES = ("mel", "encode", "prefill", "decode", "transfer")
 BOUNDS = ("compute", "memory", "launch", "link", "capacity")

@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from whisper.audio import log_mel_spectrogram
 from whisper.model import AudioEncoder, LayerNorm, ModelDimensions, TextDecoder, Whisper
 
-from .models import Dimensions
-from .workload import Op, Workload
+from .workload.models import Dimensions
+from .workload.workload import Op, Workload
 
 aten = torch.ops.aten
 

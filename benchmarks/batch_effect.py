@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..backends.errors import InputError
-from ..backends.models import resolve_dims
 from ..backends.registry import get_backend
 from ..backends.timing import Backend, CapacityError
-from ..backends.whatif import read_decoder
-from ..backends.workload import Workload
+from ..backends.workload.models import resolve_dims
+from ..backends.workload.whatif import read_decoder
+from ..backends.workload.workload import Workload
 from .markup import el
 from .options import comma_list
 from .report import closed_page

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..backends.models import Dimensions, resolve_dims
+from ..backends.gpu.runtimes import NOTE
 from ..backends.registry import get_backend
-from ..backends.runtimes import NOTE
 from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Backend
-from ..backends.workload import PADDINGS
+from ..backends.workload.models import Dimensions, resolve_dims
+from ..backends.workload.workload import PADDINGS
 from ..datasets import Dataset, Recording, open_dataset
 from ..datasets.recording import head
-from ..speech.attention import Attention
-from ..speech.model import Recogniser, checkpoint_dims
-from ..speech.regimes import regime_names
+from ..speech.asr.attention import Attention
+from ..speech.asr.model import Recogniser, checkpoint_dims
+from ..speech.asr.transcriber import WINDOW_LIMIT_S
+from ..speech.metrics.normalise import normaliser_names
 from ..speech.strategies import make_strategy, step_of, strategy_names
-from ..speech.stream import Job, ServiceTime, no_time, play
-from ..speech.transcriber import WINDOW_LIMIT_S
+from ..speech.streaming.clock import Job, ServiceTime, no_time, play
 from .options import (
     DEFAULT_DATASET,
     add_decoding_arguments,
@@ -46,7 +46,7 @@ from .playing import (
     service_time,
     size_of,
     timed_model,
-    timing_doubts,
+    timing_warnings,
     what_was_run,
 )
 from .progress import stage
@@ -123,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"how much of each is heard, if word times tell where to stop (default: {HEAD_S:g})")  # fmt: skip
     add("--word-times", default="model", choices=("model", "none"),
         help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
-    add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
+    add("--normaliser", default="whisper", choices=normaliser_names(), help="scoring rules (default: whisper)")
     add("--seed", type=seed, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/bench"), metavar="FOLDER", help="default: runs/bench")
     add_decoding_arguments(parser)
@@ -248,23 +248,23 @@ def _meta(
             "tokens_per_s": TOKENS_PER_S,
             "head_s": args.head,
             "seed": args.seed,
-            "regime": args.regime,
+            "normaliser": args.normaliser,
         },
         "failed": failed,
-        "warnings": [*timing_doubts(args), *_doubts(recordings)],
+        "warnings": [*timing_warnings(args), *_warnings(recordings)],
     }
 
 
-def _doubts(recordings: list[Recording]) -> list[str]:
+def _warnings(recordings: list[Recording]) -> list[str]:
     """What weakens the result, said by the result itself."""
     words = [len(r.text.split()) for r in recordings]
-    doubts = []
+    warnings = []
     if len(recordings) < 2:
-        doubts.append("one recording: there is no interval, since recordings are what is resampled")
+        warnings.append("one recording: there is no interval, since recordings are what is resampled")
     elif len(recordings) < 6:
-        doubts.append(f"{len(recordings)} recordings: intervals from so few are too narrow")
+        warnings.append(f"{len(recordings)} recordings: intervals from so few are too narrow")
     if sum(words) < 1000:
-        doubts.append(f"{sum(words)} reference words: differences below a few percent are noise")
+        warnings.append(f"{sum(words)} reference words: differences below a few percent are noise")
     if len(recordings) > 2 and max(words) > sum(words) / 2:
-        doubts.append("one recording holds more than half of the words")
-    return doubts
+        warnings.append("one recording holds more than half of the words")
+    return warnings

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..backends.errors import InputError
-from ..speech.cache import Holding, TranscriptCache, clear, default_cache_path
+from ..speech.asr.cache import Holding, TranscriptCache, clear, default_cache_path
 from .tables import show_table
 
 HELP = "transcripts kept from earlier runs: info, prune, clear"

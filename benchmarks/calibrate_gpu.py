@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends.device_file import FOLDER, read_device
+from ..backends.devices.files import FOLDER, read_device
+from ..backends.devices.kernels import COLUMNS, QUERY_TILE, Kernel, Surface, soft_maximum
 from ..backends.errors import InputError, unknown
-from ..backends.gpu_kernels import COLUMNS, QUERY_TILE, Kernel, Surface, soft_maximum
 from .kernel_fit import Problem, fit
 
 Array = NDArray[np.float64]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.errors import InputError
-from ..backends.models import resolve_dims
 from ..backends.registry import get_backend
 from ..backends.serving.arrivals import Load
 from ..backends.serving.capacity import simulated_span
@@ -19,10 +18,11 @@ from ..backends.serving.fleet import Tier, demand_after
 from ..backends.serving.server import BATCHING, MAX_BATCH
 from ..backends.span import TOKENS_PER_S, span
 from ..backends.timing import Backend
-from ..backends.workload import PADDINGS, Workload
+from ..backends.workload.models import resolve_dims
+from ..backends.workload.workload import PADDINGS, Workload
 from .capacity_claims import VARIATIONS, Claim, claims
 from .capacity_page import render_capacity
-from .capacity_study import Point, Promise, Study, batch_curve
+from .capacity_study import Point, Slo, Study, batch_curve
 from .capacity_words import sentences, show
 from .options import check_folder, check_windows, comma_list, positive_count, positive_seconds, seconds_list, seed
 from .other_users import WORKLOADS
@@ -82,12 +82,12 @@ def run(args: argparse.Namespace) -> int:
     shares = _shares(args.tiers, args.window, args.windows, curve)
     if args.elasticity is not None:
         demand_after(1.0, args.elasticity)
-    by_latency = [Promise(args.window, latency_s) for latency_s in args.latencies]
-    by_window = [Promise(window_s, args.latency) for window_s in args.windows]
-    promises = list(dict.fromkeys([*by_latency, *by_window]))
+    by_latency = [Slo(args.window, latency_s) for latency_s in args.latencies]
+    by_window = [Slo(window_s, args.latency) for window_s in args.windows]
+    slos = list(dict.fromkeys([*by_latency, *by_window]))
     with stage("capacities, as modelled and with the models off") as progress:
-        found = claims(study, promises, progress)
-    points = [study.best(backend, promise) for promise in promises for backend in study.backends]
+        found = claims(study, slos, progress)
+    points = [study.best(backend, slo) for slo in slos for backend in study.backends]
     with stage("fleets"):
         fleets, no_fleet = _fleets(study, shares)
     spans = [_spans(backend, study, args) for backend in study.backends]
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         "wer_source": wer_source,
         "settings": _settings(args),
         "prices": _prices(study),
-        "break_even": _break_even(study, Promise(args.window, args.latency)),
+        "break_even": _break_even(study, Slo(args.window, args.latency)),
         "references": [asdict(reference) for reference in REFERENCES],
         "points": [point.record() for point in points],
         "claims": [_claim(claim) for claim in found],
@@ -150,11 +150,11 @@ def _wer_curve(given: Path | None) -> tuple[Curve | None, dict[str, Any]]:
     return curve, {**named, "run": folder.name, "step_s": curve.step_s, "points": points}
 
 
-Shares = list[tuple[str, float, Promise, float | None]]
+Shares = list[tuple[str, float, Slo, float | None]]
 
 
 def _shares(given: Sequence[str], window_s: float, windows_s: Sequence[float], curve: Curve | None) -> Shares:
-    """Tiers as (name, share, promise, most WER); a WER asks for the shortest window that has it."""
+    """Tiers as (name, share, slo, most WER); a WER asks for the shortest window that has it."""
     found: Shares = []
     for text in given:
         name, _, rest = text.partition("=")
@@ -175,7 +175,7 @@ def _shares(given: Sequence[str], window_s: float, windows_s: Sequence[float], c
                 least = "none was measured" if best is None else f"the least is {best:.3f}"
                 raise InputError(f"tier {text!r}: no window has that WER; {least}")
             heard_s = fitting[0]
-        found.append((name, share, Promise(heard_s, latency_s), wer))
+        found.append((name, share, Slo(heard_s, latency_s), wer))
     if abs(sum(share for _, share, _, _ in found) - 1) > 1e-6:
         raise InputError(f"shares of --tiers add up to {sum(tier[1] for tier in found):g}; expected 1")
     return found
@@ -183,16 +183,15 @@ def _shares(given: Sequence[str], window_s: float, windows_s: Sequence[float], c
 
 def _fleets(study: Study, shares: Shares) -> tuple[list[dict[str, Any]], str]:
     """The cheapest fleet for one stream up to a million, or why there is none."""
-    promises = {name: promise for name, _, promise, _ in shares}
+    slos = {name: slo for name, _, slo, _ in shares}
     found = []
     for size in FLEET_SIZES:
         counts = _apportioned(size, [share for _, share, _, _ in shares])
         tiers = [
-            Tier(name, count, promise.latency_s, wer)
-            for count, (name, _, promise, wer) in zip(counts, shares, strict=True)
+            Tier(name, count, slo.latency_s, wer) for count, (name, _, slo, wer) in zip(counts, shares, strict=True)
         ]
         try:
-            fleet = study.fleet(tiers, promises)
+            fleet = study.fleet(tiers, slos)
         except InputError as error:
             return found, str(error)
         groups = [
@@ -234,9 +233,9 @@ def _prices(study: Study) -> list[dict[str, Any]]:
     return list(seen.values())
 
 
-def _break_even(study: Study, promise: Promise) -> list[dict[str, Any]]:
+def _break_even(study: Study, slo: Slo) -> list[dict[str, Any]]:
     """The price at which each backend without one would cost as much as the cheapest that has one."""
-    points = [study.best(backend, promise) for backend in study.backends]
+    points = [study.best(backend, slo) for backend in study.backends]
     priced = [(point.usd_per_audio_h, point.backend) for point in points if point.usd_per_audio_h is not None]
     found = []
     for point in points if priced else []:
@@ -245,15 +244,15 @@ def _break_even(study: Study, promise: Promise) -> list[dict[str, Any]]:
         price = bill.break_even_usd_per_h(point.streams, usd) if point.streams else None
         if price is not None:
             row = {"backend": point.backend, "device": bill.unpriced[0], "against": against, "usd_per_h": price}
-            found.append({**row, "window_s": promise.window_s, "promised_s": promise.latency_s})
+            found.append({**row, "window_s": slo.window_s, "slo_s": slo.latency_s})
     return found
 
 
 def _claim(claim: Claim) -> dict[str, Any]:
     best: Point | None = claim.by
     return {
-        "window_s": claim.promise.window_s,
-        "promised_s": claim.promise.latency_s,
+        "window_s": claim.slo.window_s,
+        "slo_s": claim.slo.latency_s,
         "measure": claim.measure,
         "answer": claim.answer,
         "backend": best.backend if best else None,

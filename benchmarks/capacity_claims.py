@@ -1,7 +1,7 @@
 """The interval of truth: every conclusion of a capacity study again with the models off by as much as they may be.
 
-GPU times are within 15 % of published runs (`backends.validation.BAND`), LPU times within 25 %
-(`backends.lpu_validation.BAND`); a GPU with borrowed kernels has no held-out error, and is given twice the band of the
+GPU times are within 15 % of published runs (`backends.validation.gpu.BAND`), LPU times within 25 %
+(`backends.validation.lpu.BAND`); a GPU with borrowed kernels has no held-out error, and is given twice the band of the
 others, which is an assumption. A conclusion that does not survive is not settled by the model's accuracy.
 """
 
@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..backends.device import Device
-from ..backends.gpu import Gpu
-from ..backends.hybrid import Hybrid, Link
-from ..backends.lpu import Lpu
-from ..backends.lpu_validation import BAND as LPU_BAND
+from ..backends.devices.device import Device
+from ..backends.gpu.gpu import Gpu
+from ..backends.hybrid.hybrid import Hybrid, Link
+from ..backends.lpu.lpu import Lpu
 from ..backends.timing import Backend
-from ..backends.validation import BAND as GPU_BAND
-from .capacity_study import Point, Promise, Study
+from ..backends.validation.gpu import BAND as GPU_BAND
+from ..backends.validation.lpu import BAND as LPU_BAND
+from .capacity_study import Point, Slo, Study
 
 GPU_ERROR, LPU_ERROR = (round(high - 1, 3) for _, high in (GPU_BAND, LPU_BAND))
 BORROWED_ERROR = 2 * GPU_ERROR
@@ -109,13 +109,13 @@ def _gpu_error(backend: Backend) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A conclusion: which kind of backend is best at a promise, by a measure.
+    """A conclusion: which kind of backend is best at a slo, by a measure.
 
-    answer: the kind, or "none" if no backend keeps the promise. by: the best point, None for "none". others: by
+    answer: the kind, or "none" if no backend keeps the slo. by: the best point, None for "none". others: by
     variation, the answers that differ.
     """
 
-    promise: Promise
+    slo: Slo
     measure: str
     answer: str
     by: Point | None
@@ -135,26 +135,26 @@ MEASURES: dict[str, Callable[[Point], float | None]] = {
 
 
 def claims(
-    study: Study, promises: Sequence[Promise], progress: Callable[[int, int], None] = lambda done, of: None
+    study: Study, slos: Sequence[Slo], progress: Callable[[int, int], None] = lambda done, of: None
 ) -> list[Claim]:
     """Every conclusion of the study with what becomes of it in all `VARIATIONS`."""
     studies = {"": study} | {variation.name: varied(study, variation) for variation in VARIATIONS}
-    answers: dict[tuple[Promise, str, str], tuple[str, Point | None, dict[str, float]]] = {}
-    done, of = 0, len(studies) * len(promises)
+    answers: dict[tuple[Slo, str, str], tuple[str, Point | None, dict[str, float]]] = {}
+    done, of = 0, len(studies) * len(slos)
     for name, one in studies.items():
-        for promise in promises:
-            points = [one.best(backend, promise) for backend in one.backends]
+        for slo in slos:
+            points = [one.best(backend, slo) for backend in one.backends]
             for measure, value in MEASURES.items():
-                answers[promise, measure, name] = _winner(points, value)
+                answers[slo, measure, name] = _winner(points, value)
             done += 1
             progress(done, of)
     found = []
-    for promise in promises:
+    for slo in slos:
         for measure in MEASURES:
-            answer, best, figures = answers[promise, measure, ""]
-            told = {name: answers[promise, measure, name][0] for name in studies if name}
+            answer, best, figures = answers[slo, measure, ""]
+            told = {name: answers[slo, measure, name][0] for name in studies if name}
             others = {name: other for name, other in told.items() if other != answer}
-            found.append(Claim(promise, measure, answer, best, figures, others))
+            found.append(Claim(slo, measure, answer, best, figures, others))
     return found
 
 

@@ -27,8 +27,8 @@ def render_capacity(results: Row) -> str:
 def _parts(results: Row) -> list[Markup | None]:
     window_s, latency_s = results["settings"]["window"], results["settings"]["latency"]
     by_latency = [row for row in results["points"] if row["window_s"] == window_s]
-    by_window = [row for row in results["points"] if row["promised_s"] == latency_s]
-    lines = (Axis("Latency that 99 of 100 words keep, seconds (logarithmic)"), "promised_s", by_latency)
+    by_window = [row for row in results["points"] if row["slo_s"] == latency_s]
+    lines = (Axis("Latency that 99 of 100 words keep, seconds (logarithmic)"), "slo_s", by_latency)
     prices = [(row["name"], row["usd_per_audio_h"]) for row in results["references"]]
     dots = "Numbers at points are mean batches. Grey: another backend is as good in both and better in one."
     return [
@@ -110,7 +110,7 @@ def _top(results: Row) -> Markup:
         el(
             "p",
             "A server is promised nothing but work: every live stream calls at its own time, hears a window, and wants "
-            "its words soon. This page shows the most streams that GPUs, LPUs and both together carry at each promise, "
+            "its words soon. This page shows the most streams that GPUs, LPUs and both together carry at each slo, "
             "what an hour of audio then costs, and which of the conclusions would survive the models being wrong.",
             class_="claim",
         ),
@@ -158,7 +158,7 @@ def _table(heading: str, about: str, columns: Sequence[str], rows: Sequence[Sequ
 def _claims(results: Row) -> Markup:
     rows = [
         [
-            f"{row['promised_s']:g} s",
+            f"{row['slo_s']:g} s",
             f"{row['window_s']:g} s",
             row["measure"],
             row["answer"] if not row["backend"] else f"{row['answer']} ({row['backend']})",
@@ -178,7 +178,7 @@ def _points(points: Sequence[Row]) -> Markup:
         [
             row["backend"],
             f"{row['window_s']:g} s",
-            f"{row['promised_s']:g} s",
+            f"{row['slo_s']:g} s",
             str(row["streams"]),
             f"{row['step_s']:.2g} s" if row["step_s"] else "–",
             f"{row['batch']:.1f}" if row["streams"] else "–",
@@ -191,7 +191,7 @@ def _points(points: Sequence[Row]) -> Markup:
     ]
     columns = ("backend", "window>", "promised>", "streams>", "step>", "batch>", "p50>", "p95>", "p99>", "p99.9>",
                "USD/audio h>", "limited by", "times are")  # fmt: skip
-    about = "The most streams of each backend at each promise, and how they fare; latency is of words."
+    about = "The most streams of each backend at each slo, and how they fare; latency is of words."
     table = _table("All points", about, columns, rows)
     return el("details", el("summary", "All points as a table"), table)
 

@@ -1,6 +1,6 @@
-"""What `earspan capacity` computes: the cheapest way in which each backend serves live streams at each promise.
+"""What `earspan capacity` computes: the cheapest way in which each backend serves live streams at each slo.
 
-A promise is a window that every call hears and a latency that 99 of 100 words keep. Each backend is free to choose how
+A slo is a window that every call hears and a latency that 99 of 100 words keep. Each backend is free to choose how
 often it calls; its most streams at the best choice are found by simulation.
 """
 
@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ..backends.gpu import Gpu
-from ..backends.hybrid import Hybrid
-from ..backends.lpu import Lpu
+from ..backends.gpu.gpu import Gpu
+from ..backends.hybrid.hybrid import Hybrid
+from ..backends.lpu.lpu import Lpu
 from ..backends.serving.arrivals import Load
 from ..backends.serving.capacity import Capacity, capacity, trial
 from ..backends.serving.cost import Bill, Price, bill_of
@@ -20,10 +20,10 @@ from ..backends.serving.server import MAX_BATCH, Server, server_of
 from ..backends.serving.simulate import verdict
 from ..backends.span import window_call
 from ..backends.timing import Backend, CapacityError
-from ..backends.workload import Workload
+from ..backends.workload.workload import Workload
 from .report_data import Curve
 
-# A word waits for at most two steps under LocalAgreement-2; what is left of the promise is for queue and service.
+# A word waits for at most two steps under LocalAgreement-2; what is left of the slo is for queue and service.
 STEPS_OF_LATENCY = (0.45, 0.4, 1 / 3, 0.25)
 LONGEST_STEP_S = 5.0
 
@@ -35,7 +35,7 @@ def kind_of(backend: Backend) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class Slo:
     """What a stream is promised: seconds of audio that each call hears, and a latency for 99 of 100 words."""
 
     window_s: float
@@ -44,11 +44,11 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The best of one backend at one promise. step_s and streams: None and 0 if it cannot keep it."""
+    """The best of one backend at one slo. step_s and streams: None and 0 if it cannot keep it."""
 
     backend: str
     kind: str
-    promise: Promise
+    slo: Slo
     step_s: float | None
     streams: int
     limited_by: str
@@ -64,8 +64,8 @@ class Point:
     def record(self) -> dict[str, Any]:
         """The point as results.json holds it."""
         words = {f"latency_p{quantile * 100:g}_s": value for quantile, value in self.word_latency_s.items()}
-        rest = {key: value for key, value in asdict(self).items() if key not in ("promise", "word_latency_s")}
-        return {**rest, "window_s": self.promise.window_s, "promised_s": self.promise.latency_s, **words}
+        rest = {key: value for key, value in asdict(self).items() if key not in ("slo", "word_latency_s")}
+        return {**rest, "window_s": self.slo.window_s, "slo_s": self.slo.latency_s, **words}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Study:
     """One set of backends under one set of assumptions.
 
     load: what all streams have in common; its streams, window and step do not matter. factors: what the times of each
-    station of a backend are multiplied with. kept: the answers so far, by backend and promise, so that asking twice
+    station of a backend are multiplied with. kept: the answers so far, by backend and slo, so that asking twice
     costs nothing; studies that differ in their prices only may share them.
     """
 
@@ -88,7 +88,7 @@ class Study:
     seed: int = 0
     factors: Callable[[Backend], tuple[float, ...]] = lambda backend: (1.0,)
     _servers: dict[tuple[str, float], Server | None] = field(init=False, default_factory=dict)
-    kept: dict[tuple[str, Promise], Capacity | None] = field(default_factory=dict)
+    kept: dict[tuple[str, Slo], Capacity | None] = field(default_factory=dict)
 
     @cached_property
     def bills(self) -> dict[str, Bill]:
@@ -111,13 +111,13 @@ class Study:
             self._servers[key] = built
         return self._servers[key]
 
-    def best(self, backend: Backend, promise: Promise) -> Point:
-        """The most streams of the backend that keep the promise, over the steps it may take."""
-        key = backend.name, promise
+    def best(self, backend: Backend, slo: Slo) -> Point:
+        """The most streams of the backend that keep the slo, over the steps it may take."""
+        key = backend.name, slo
         if key not in self.kept:
-            self.kept[key] = self._capacity(backend, promise)
-        found, server, wer = self.kept[key], self.server(backend, promise.window_s), self.wer_at(promise.window_s)
-        head = backend.name, kind_of(backend), promise
+            self.kept[key] = self._capacity(backend, slo)
+        found, server, wer = self.kept[key], self.server(backend, slo.window_s), self.wer_at(slo.window_s)
+        head = backend.name, kind_of(backend), slo
         if found is None or server is None:
             reason = "it cannot hold one call"
             return Point(*head, None, 0, "capacity", reason, {}, 0.0, 0.0, None, None, wer, "estimate")
@@ -127,15 +127,15 @@ class Study:
         return Point(*head, step_s, found.streams, *limits, found.word_latency_s, found.batch, found.busy, *costs, wer,
                      server.provenance)  # fmt: skip
 
-    def _capacity(self, backend: Backend, promise: Promise) -> Capacity | None:
-        server = self.server(backend, promise.window_s)
+    def _capacity(self, backend: Backend, slo: Slo) -> Capacity | None:
+        server = self.server(backend, slo.window_s)
         if server is None:
             return None
         best: Capacity | None = None
-        steps = {min(part * promise.latency_s, LONGEST_STEP_S, promise.window_s) for part in STEPS_OF_LATENCY}
+        steps = {min(part * slo.latency_s, LONGEST_STEP_S, slo.window_s) for part in STEPS_OF_LATENCY}
         for step_s in sorted(steps, reverse=True):
-            load = replace(self.load, streams=1, window_s=promise.window_s, step_s=step_s)
-            found = capacity(server, load, latency_s=promise.latency_s, seed=self.seed)
+            load = replace(self.load, streams=1, window_s=slo.window_s, step_s=step_s)
+            found = capacity(server, load, latency_s=slo.latency_s, seed=self.seed)
             if best is not None and 0 < found.streams < best.streams:
                 break  # shorter steps only make more calls from here
             if best is None or found.streams > best.streams:
@@ -146,40 +146,40 @@ class Study:
         """WER at a window, from the stored run; None beyond its windows or without a run."""
         return self.wer.wer_at(window_s) if self.wer else None
 
-    def options(self, tiers: Sequence[Tier], promises: Mapping[str, Promise]) -> list[Option]:
+    def options(self, tiers: Sequence[Tier], slos: Mapping[str, Slo]) -> list[Option]:
         """What each priced backend carries of each tier."""
         found = []
         for backend in self.backends:
             usd = self.bills[backend.name].usd_per_h()
             if usd is not None:
-                carried = {tier.name: self.best(backend, promises[tier.name]).streams for tier in tiers}
+                carried = {tier.name: self.best(backend, slos[tier.name]).streams for tier in tiers}
                 found.append(Option(backend.name, usd, carried))
         return found
 
-    def fleet(self, tiers: Sequence[Tier], promises: Mapping[str, Promise]) -> Fleet:
+    def fleet(self, tiers: Sequence[Tier], slos: Mapping[str, Slo]) -> Fleet:
         """The cheapest fleet, every mix of tiers on a server simulated."""
         known: dict[tuple[str, tuple[tuple[str, int], ...]], bool] = {}
 
         def carried(name: str, streams: Mapping[str, int]) -> bool:
             key = name, tuple(sorted(streams.items()))
             if key not in known:
-                known[key] = self._carries(name, streams, promises)
+                known[key] = self._carries(name, streams, slos)
             return known[key]
 
-        return cheapest_fleet(tiers, self.options(tiers, promises), carried)
+        return cheapest_fleet(tiers, self.options(tiers, slos), carried)
 
-    def _carries(self, name: str, streams: Mapping[str, int], promises: Mapping[str, Promise]) -> bool:
+    def _carries(self, name: str, streams: Mapping[str, int], slos: Mapping[str, Slo]) -> bool:
         backend = next(one for one in self.backends if one.name == name)
-        points = {tier: self.best(backend, promises[tier]) for tier in streams}
+        points = {tier: self.best(backend, slos[tier]) for tier in streams}
         # the longest window decides how its calls are timed; shorter ones have fewer decode steps
-        server = self.server(backend, max(promises[tier].window_s for tier in streams))
+        server = self.server(backend, max(slos[tier].window_s for tier in streams))
         if server is None:
             return False
         loads = tuple(
-            replace(self.load, streams=count, window_s=promises[tier].window_s, step_s=points[tier].step_s or 1.0)
+            replace(self.load, streams=count, window_s=slos[tier].window_s, step_s=points[tier].step_s or 1.0)
             for tier, count in streams.items()
         )
-        return verdict(trial(server, loads, self.seed), *(promises[tier].latency_s for tier in streams)).valid
+        return verdict(trial(server, loads, self.seed), *(slos[tier].latency_s for tier in streams)).valid
 
 
 def batch_curve(backend: Backend, study: Study, window_s: float = 10.0) -> dict[str, Any]:

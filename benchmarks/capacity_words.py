@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..backends.runtimes import NOTE
+from ..backends.gpu.runtimes import NOTE
 from .tables import show_table
 from .units import figures
 
@@ -24,13 +24,13 @@ def _by_measure(results: Row, measure: str) -> list[str]:
     window_s = results["settings"]["window"]
     rows = sorted(
         (row for row in results["claims"] if row["measure"] == measure and row["window_s"] == window_s),
-        key=lambda row: row["promised_s"],
+        key=lambda row: row["slo_s"],
     )
     return [_claim(row, measure) for row in rows]
 
 
 def _claim(row: Row, measure: str) -> str:
-    where = f"At {row['promised_s']:g} s of word latency (99 of 100 words) and windows of {row['window_s']:g} s"
+    where = f"At {row['slo_s']:g} s of word latency (99 of 100 words) and windows of {row['window_s']:g} s"
     if row["answer"] == "none":
         told = f"{where}, no backend {'with a known price ' if 'dollars' in measure else ''}carries a stream"
     else:
@@ -101,11 +101,11 @@ def _caveats(results: Row) -> list[str]:
 def show(results: Row, folder: Path) -> None:
     """Tables on standard output, then the sentences."""
     window_s, latency_s = results["settings"]["window"], results["settings"]["latency"]
-    columns = ("promise", "backend", "streams>", "step>", "batch>", "p50>", "p99>", "USD/audio h>", "kJ/audio h>",
+    columns = ("slo", "backend", "streams>", "step>", "batch>", "p50>", "p99>", "USD/audio h>", "kJ/audio h>",
                "WER>", "limited by")  # fmt: skip
     for title, key, kept in (
-        (f"By latency of 99 of 100 words, windows of {window_s:g} s", "promised_s", ("window_s", window_s)),
-        (f"By window, latency {latency_s:g} s", "window_s", ("promised_s", latency_s)),
+        (f"By latency of 99 of 100 words, windows of {window_s:g} s", "slo_s", ("window_s", window_s)),
+        (f"By window, latency {latency_s:g} s", "window_s", ("slo_s", latency_s)),
     ):
         rows = sorted((row for row in results["points"] if row[kept[0]] == kept[1]), key=lambda row: row[key])
         show_table(title, columns, [_cells(row, key) for row in rows])

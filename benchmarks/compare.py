@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.errors import InputError
-from ..speech.regimes import regime, regime_version
-from ..speech.score import ErrorRate, aligned_words
-from ..speech.significance import LEVEL, Mapsswe, mapsswe, paired_bootstrap
+from ..speech.metrics.normalise import get_normaliser, normaliser_version
+from ..speech.metrics.significance import LEVEL, Mapsswe, mapsswe, paired_bootstrap
+from ..speech.metrics.wer import ErrorRate, aligned_words
 from .evaluation import scored, units_of
 from .options import positive_count, seed
 from .store import Run, read_raw
@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan compare`."""
     parser.add_argument("a", type=Path, metavar="A", help="folder of an evaluation")
     parser.add_argument("b", type=Path, metavar="B", help="folder of another, of the same data")
-    parser.add_argument("--regime", help="scoring rules for both (default: those of the runs, which must be the same)")
+    parser.add_argument(
+        "--normaliser", help="scoring rules for both (default: those of the runs, which must be the same)"
+    )
     parser.add_argument("--seed", type=seed, default=0, help="seed of the bootstrap (default: 0)")
     parser.add_argument(
         "--replicates", type=positive_count, default=10_000, metavar="N", help="bootstrap replicates (default: 10000)"
@@ -33,9 +35,9 @@ def run(args: argparse.Namespace) -> int:
     """Compare and print. Raises `InputError` for runs that are not comparable."""
     runs = [_evaluation(args.a), _evaluation(args.b)]
     for stored in runs:
-        if args.regime:
-            regime(args.regime)
-            stored.meta["settings"]["regime"] = args.regime
+        if args.normaliser:
+            get_normaliser(args.normaliser)
+            stored.meta["settings"]["normaliser"] = args.normaliser
     _check_comparable(args, *runs)
     result = compare(*runs, seed=args.seed, replicates=args.replicates)
     if args.json:
@@ -55,9 +57,9 @@ def _evaluation(folder: Path) -> Run:
 
 def _check_comparable(args: argparse.Namespace, a: Run, b: Run) -> None:
     """Refuse runs whose recordings, references or rules differ."""
-    rules = [stored.meta["settings"]["regime"] for stored in (a, b)]
+    rules = [stored.meta["settings"]["normaliser"] for stored in (a, b)]
     if rules[0] != rules[1]:
-        raise InputError(f"scored under {rules[0]!r} and {rules[1]!r}; type --regime {rules[0]} to score both so")
+        raise InputError(f"scored under {rules[0]!r} and {rules[1]!r}; type --normaliser {rules[0]} to score both so")
     missing = sorted(a.references.keys() ^ b.references.keys())
     if missing:
         one = args.a if missing[0] in a.references else args.b
@@ -87,7 +89,7 @@ def compare(a: Run, b: Run, seed: int = 0, replicates: int = 10_000) -> dict[str
     result = {
         "a": {"model": a.meta["model"], "backend": _backend(a), **totals[0].to_json()},
         "b": {"model": b.meta["model"], "backend": _backend(b), **totals[1].to_json()},
-        "scoring": regime_version(a.meta["settings"]["regime"]),
+        "scoring": normaliser_version(a.meta["settings"]["normaliser"]),
         "resampled": over,
         "resampled_units": len(units_a),
         "seed": seed,
@@ -111,7 +113,7 @@ def _backend(run: Run) -> str | None:
 def _steps(run: Run) -> list[Any]:
     references = [run.references[track.recording].text for track in run.tracks]
     hypotheses = [track.text for track in run.tracks]
-    found = aligned_words(references, hypotheses, run.meta["settings"]["regime"])
+    found = aligned_words(references, hypotheses, run.meta["settings"]["normaliser"])
     return [steps for _, steps in sorted(((index, steps) for index, _, _, steps in found), key=lambda item: item[0])]
 
 

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ..speech.ct2_format import QUANTIZATIONS, convert
-from ..speech.model import load_recogniser
+from ..speech.asr.ct2_format import QUANTIZATIONS, convert
+from ..speech.asr.model import load_recogniser
 from .options import DEFAULT_MODEL, check_folder
 
 HELP = "write a Whisper for CTranslate2 and faster-whisper"

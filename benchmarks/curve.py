@@ -6,13 +6,13 @@ from pathlib import Path
 
 from ..datasets import open_dataset
 from ..datasets.recording import head
-from ..speech.attention import Attention
-from ..speech.regimes import regime_names
-from ..speech.score import ErrorRate, score_text
-from ..speech.seams import Seams
+from ..speech.asr.attention import Attention
+from ..speech.asr.transcriber import WINDOW_LIMIT_S
+from ..speech.metrics.boundary import BoundaryErrors
+from ..speech.metrics.normalise import normaliser_names
+from ..speech.metrics.wer import ErrorRate, score_text
 from ..speech.strategies import OFFLINE, make_strategy, step_of
-from ..speech.stream import Job, no_time, play
-from ..speech.transcriber import WINDOW_LIMIT_S
+from ..speech.streaming.clock import Job, no_time, play
 from .curve_data import CurvePoint, CurveSeries, merged, read_curve, write_curve
 from .curve_page import page
 from .curve_text import print_series
@@ -29,7 +29,7 @@ from .options import (
 )
 from .playing import WordTimes, digest_of, load_recordings
 from .progress import stage
-from .score_latency import listened, seams_over
+from .score_latency import boundary_over, listened
 from .store import Reference, Run, track, write_whole
 
 HELP = "word error rate against the window: the reference curve"
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--step", type=positive_seconds, default=1.0, metavar="S", help="of sliding windows (default: 1)")
     add("--head", type=positive_seconds, metavar="S", help="hear so much of each recording (default: all)")
     add("--at-most", type=positive_seconds, metavar="S", help="leave out recordings longer than this")
-    add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
+    add("--normaliser", default="whisper", choices=normaliser_names(), help="scoring rules (default: whisper)")
     add("--out", type=Path, default=Path("runs/curve"), metavar="FOLDER", help="default: runs/curve")
     add("--picture", type=Path, metavar="FILE", help="draw all that is in the folder's curve.json: .png, .svg or .html")
     add("--page", type=Path, metavar="FILE.md", help="write all of it as tables, beside what others published")
@@ -105,7 +105,7 @@ def _measure(args: argparse.Namespace, path: Path) -> int:
         with stage(f"{recogniser.name}, {dataset.name}, {strategy} {window_s:g} s") as progress:
             jobs = [Job(one, make_strategy(strategy, window_s, step_s), no_time) for one in recordings]
             play(jobs, engine, progress, Attention.beside(engine), args.draft)
-        known = merged(known, series.with_point(_point(jobs, series, window_s, args.regime)))
+        known = merged(known, series.with_point(_point(jobs, series, window_s, args.normaliser)))
         write_curve(path, known)
     return len(failed)
 
@@ -138,10 +138,10 @@ def spread(values: Sequence[float]) -> list[float]:
 def _point(jobs: Sequence[Job], series: CurveSeries, window_s: float, rules: str) -> CurvePoint:
     tracks = [track(job, series.strategy, window_s, series.step_s, None) for job in jobs]
     references = {job.recording.id: Reference.of(job.recording) for job in jobs}
-    heard = Run({"settings": {"regime": rules}}, references, tracks)
+    heard = Run({"settings": {"normaliser": rules}}, references, tracks)
     errors = [score_text(references[one.recording].text, one.text, rules) for one in tracks]
     timed = all(job.recording.words is not None for job in jobs)
-    cuts = seams_over(heard, listened(heard, tracks)) if timed else Seams.zero()
+    cuts = boundary_over(heard, listened(heard, tracks)) if timed else BoundaryErrors.zero()
     runs = [run for job in jobs for played in job.played for run in played.hypothesis.runs]
     return CurvePoint(
         window_s,

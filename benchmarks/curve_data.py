@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..backends.errors import InputError
-from ..speech.score import ErrorRate, wer_interval
-from ..speech.significance import Difference, paired_bootstrap
+from ..speech.metrics.significance import Difference, paired_bootstrap
+from ..speech.metrics.wer import ErrorRate, wer_interval
 from .store import write_whole
 
 SCHEMA = "earspan curve 1"

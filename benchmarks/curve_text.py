@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..speech.score import ErrorRate
+from ..speech.metrics.wer import ErrorRate
 from .curve_data import CurvePoint, CurveSeries
 from .summary import interval
 from .tables import show_table

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from ..backends.errors import InputError
 from ..datasets import Dataset, dataset_names, open_dataset
-from ..datasets.adapters import FORMATS
 from ..datasets.catalogue import CATALOGUE, data_folder, fetch, how_to_get
+from ..datasets.formats import FORMATS
 
 HELP = "list the known datasets, or the recordings of one"
 

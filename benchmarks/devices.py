@@ -4,9 +4,9 @@ import argparse
 import json
 from dataclasses import asdict
 
-from ..backends.device import Device
-from ..backends.device_file import device_names, load_device
-from ..backends.runtimes import DEFAULT, RUNTIMES
+from ..backends.devices.device import Device
+from ..backends.devices.files import device_names, load_device
+from ..backends.gpu.runtimes import DEFAULT, RUNTIMES
 from .tables import show_table
 from .validation import show_validation
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from ..backends.models import Dimensions
-from ..backends.workload import Workload
-from ..speech.decoding.encoder import Encoder, product_for
-from ..speech.model import Recogniser
+from ..backends.workload.models import Dimensions
+from ..backends.workload.workload import Workload
+from ..speech.asr.decoding.encoder import Encoder, product_for
+from ..speech.asr.model import Recogniser
 from .engine_windows import Clock, least_seconds
 
 SIZES = ((512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (1500, 384, 1536), (1500, 192, 768))

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets import Recording
-from ..speech.engine import Clip, DecodeOptions, Engine
-from ..speech.model import Recogniser
-from ..speech.score import ErrorRate, score_texts
+from ..speech.asr.model import Recogniser
+from ..speech.asr.torch_engine import Clip, DecodeOptions, Engine
+from ..speech.metrics.wer import ErrorRate, score_texts
 from .engine_ceiling import encoder_flops
 from .engine_windows import Clock, Ratio, disjoint, said
 from .rivals import Transcribe, faster_whisper_loop, openai_loop

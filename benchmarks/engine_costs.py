@@ -12,9 +12,9 @@ import numpy as np
 
 from ..datasets import Recording
 from ..datasets.audio import SAMPLE_RATE
-from ..speech.cache import TranscriptCache
-from ..speech.engine import Clip, DecodeOptions, Engine
-from ..speech.model import Recogniser, load_recogniser
+from ..speech.asr.cache import TranscriptCache
+from ..speech.asr.model import Recogniser, load_recogniser
+from ..speech.asr.torch_engine import Clip, DecodeOptions, Engine
 from .engine_windows import Clock, Ratio, seconds, windows
 
 CACHE_BAR, MEMORY_BAR_BYTES = 100.0, 2e9

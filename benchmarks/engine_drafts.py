@@ -5,10 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 from ..datasets import Recording
-from ..speech.decoding.draft import REMEMBERED, proposals, with_proposals
-from ..speech.engine import Clip, DecodeOptions, Engine, Hypothesis
-from ..speech.hypothesis import END, SECONDS_PER_TICK, DraftText
-from ..speech.model import Recogniser
+from ..speech.asr.decoding.draft import REMEMBERED, proposals, with_proposals
+from ..speech.asr.hypothesis import END, SECONDS_PER_TICK, DraftText
+from ..speech.asr.model import Recogniser
+from ..speech.asr.torch_engine import Clip, DecodeOptions, Engine, Hypothesis
 from .engine_windows import Clock, first_seconds, said, seconds, windows
 
 WINDOWS_S, STEP_S = (10.0, 15.0, 20.0, 30.0), 0.5

@@ -15,9 +15,9 @@ import numpy as np
 import whisper
 
 from ..datasets import Recording, open_dataset
-from ..speech.engine import Clip, DecodeOptions, Engine
-from ..speech.model import Recogniser, load_recogniser
-from ..speech.score import ErrorRate, score_text
+from ..speech.asr.model import Recogniser, load_recogniser
+from ..speech.asr.torch_engine import Clip, DecodeOptions, Engine
+from ..speech.metrics.wer import ErrorRate, score_text
 from .options import comma_list, positive_count, seconds_list, use_all_cores
 from .tables import show_table
 

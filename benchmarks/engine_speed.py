@@ -21,7 +21,7 @@ import torch
 
 from ..backends.errors import InputError, unknown
 from ..datasets import Recording, open_dataset
-from ..speech.model import Recogniser, load_recogniser
+from ..speech.asr.model import Recogniser, load_recogniser
 from .engine_ceiling import encoder_rates, floors, gemm_peak
 from .engine_compare import BARS, COUNTS, compare
 from .engine_costs import CACHE_BAR, MEMORY_BAR_BYTES, cached, growth, memory

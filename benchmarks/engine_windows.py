@@ -9,7 +9,7 @@ import numpy as np
 
 from ..datasets import Recording
 from ..datasets.audio import SAMPLE_RATE
-from ..speech.engine import Clip
+from ..speech.asr.torch_engine import Clip
 
 Clock = Callable[[], float]
 # Beside other work, wall time measures the neighbours; processor time counts what this process did, on all its threads.

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from ..speech.align import DELETION, HIT, INSERTION, SUBSTITUTION
+from ..speech.metrics.align import DELETION, HIT, INSERTION, SUBSTITUTION
 from .markup import Markup, el, join
 
 CONTEXT_WORDS = 4  # right words kept on each side of an error

@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..backends.device_file import FOLDER as DEVICES
-from ..backends.device_file import device_names
+from ..backends.devices.files import FOLDER as DEVICES
+from ..backends.devices.files import device_names
 from ..backends.errors import InputError
-from ..backends.models import Dimensions, resolve_dims
 from ..backends.registry import get_backend
-from ..backends.workload import PADDINGS
+from ..backends.workload.models import Dimensions, resolve_dims
+from ..backends.workload.workload import PADDINGS
 from ..datasets import Dataset, Entry, Recording, open_dataset
 from ..datasets.selection import STREAM_KEYS, Stream, join_streams, sample
-from ..speech.attention import Attention
-from ..speech.model import Recogniser, checkpoint_dims
-from ..speech.regimes import regime
+from ..speech.asr.attention import Attention
+from ..speech.asr.model import Recogniser, checkpoint_dims
+from ..speech.asr.transcriber import WINDOW_LIMIT_S
+from ..speech.metrics.normalise import get_normaliser
 from ..speech.strategies import make_strategy, step_of, strategy_names
-from ..speech.stream import Job, ServiceTime, no_time, play
-from ..speech.transcriber import WINDOW_LIMIT_S
+from ..speech.streaming.clock import Job, ServiceTime, no_time, play
 from .exports import EXPORTS, check_exports
 from .options import (
     DEFAULT_DATASET,
@@ -45,7 +45,7 @@ from .playing import (
     planned_row,
     service_time,
     timed_model,
-    timing_doubts,
+    timing_warnings,
     what_was_run,
     window_of,
 )
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--gap", type=positive_seconds, default=0.5, metavar="S", help="silence between joined ones (default: 0.5)")
     add("--word-times", default="model", choices=("model", "none"),
         help="where a dataset has none: aligned by the model, or no latency (default: model)")  # fmt: skip
-    add("--regime", default="whisper", help="scoring rules: whisper, whisper+compounds, none, FILE.toml")
+    add("--normaliser", default="whisper", help="scoring rules: whisper, whisper+compounds, none, FILE.toml")
     add("--seed", type=seed, default=0, help="seed of the sample and of the bootstrap (default: 0)")
     add("--export", type=comma_list, default=[], metavar="A,B", help=f"write for other tools: {', '.join(EXPORTS)}")
     add("--out", type=Path, default=Path("runs/evaluate"), metavar="FOLDER", help="default: runs/evaluate")
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     check_folder(args.out)
     check_exports(args.export)
-    regime(args.regime)
+    get_normaliser(args.normaliser)
     timed_as = timed_model(args)
     dims = resolve_dims(timed_as, checkpoint_dims) if timed_as != args.model else None
     if args.window:
@@ -266,9 +266,9 @@ def _meta(
             "stream_by": args.stream_by,
             "gap_s": args.gap if args.stream_by else None,
             "seed": args.seed,
-            "regime": args.regime,
+            "normaliser": args.normaliser,
         },
-        "warnings": timing_doubts(args) if args.backend != "none" else [],
+        "warnings": timing_warnings(args) if args.backend != "none" else [],
     }
 
 

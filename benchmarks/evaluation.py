@@ -6,10 +6,10 @@ from typing import Any
 
 import jiwer
 
-from ..speech.regimes import regime_version
-from ..speech.score import ErrorRate, aligned_words, rate_of, wer_interval
+from ..speech.metrics.normalise import normaliser_version
+from ..speech.metrics.wer import ErrorRate, aligned_words, rate_of, wer_interval
 from .errors_view import ErrorCounts, Pair, pairs
-from .score_latency import latency_of, listened, seams_of
+from .score_latency import boundary_of, latency_of, listened
 from .store import SCHEMA, Reference, Run
 from .summary import cut_sentence, interval, percent
 
@@ -30,8 +30,8 @@ class Scored:
 
 
 def scored(run: Run) -> tuple[list[Scored], ErrorCounts]:
-    """Every recording of a run with its score under the run's regime, and which errors there were, in one pass."""
-    rules = run.meta["settings"]["regime"]
+    """Every recording of a run with its score under the run's normaliser, and which errors there were, in one pass."""
+    rules = run.meta["settings"]["normaliser"]
     recordings, hypotheses = [run.references[t.recording] for t in run.tracks], [t.text for t in run.tracks]
     counts = ErrorCounts()
     items: dict[int, Scored] = {}
@@ -74,7 +74,7 @@ def derive_evaluation(run: Run) -> dict[str, Any]:
     results = {
         "schema": SCHEMA,
         **{key: value for key, value in run.meta.items() if key not in ("schema", "backends")},
-        "scoring": regime_version(settings["regime"]),
+        "scoring": normaliser_version(settings["normaliser"]),
         "resampled": over,
         "resampled_units": len(units),
         "total": _figures(items, settings["seed"]),
@@ -84,9 +84,9 @@ def derive_evaluation(run: Run) -> dict[str, Any]:
         "by_recording": [_row(item) for item in items],
         "common_errors": counts.most_common(),
         "rows": [{**row, **latency_of(run, heard)} for row in run.meta["backends"]],
-        "seams": seams_of(run, heard),
+        "boundary_errors": boundary_of(run, heard),
         "cut_off_calls": sum(call["cut_off"] for t in run.tracks for call in t.calls),
-        "warnings": [*run.meta["warnings"], *_doubts(units, over, items)],
+        "warnings": [*run.meta["warnings"], *_warnings(units, over, items)],
     }
     return {**results, "summary": _summary(results)}
 
@@ -98,7 +98,9 @@ def worst(run: Run, count: int) -> list[tuple[Scored, list[Pair]]]:
     references, hypotheses = [item.recording.text for item in chosen], [item.hypothesis for item in chosen]
     found = {
         index: list(pairs(reference, hypothesis, steps.tolist()))
-        for index, reference, hypothesis, steps in aligned_words(references, hypotheses, run.meta["settings"]["regime"])
+        for index, reference, hypothesis, steps in aligned_words(
+            references, hypotheses, run.meta["settings"]["normaliser"]
+        )
     }
     return [(item, found[index]) for index, item in enumerate(chosen)]
 
@@ -142,22 +144,22 @@ def _row(item: Scored) -> dict[str, Any]:
     }
 
 
-def _doubts(units: dict[str, ErrorRate], over: str, items: Sequence[Scored]) -> list[str]:
+def _warnings(units: dict[str, ErrorRate], over: str, items: Sequence[Scored]) -> list[str]:
     """What weakens the result, said by the result itself."""
     words = [item.rate.ref_words for item in items]
-    doubts = []
+    warnings = []
     if len(units) < 2:
-        doubts.append("one recording: there is no interval, since recordings or speakers are what is resampled")
+        warnings.append("one recording: there is no interval, since recordings or speakers are what is resampled")
     elif len(units) < _FEW_UNITS:
-        doubts.append(f"{len(units)} {over}: they may not stand for others, and the interval is rough")
+        warnings.append(f"{len(units)} {over}: they may not stand for others, and the interval is rough")
     if sum(words) < _FEW_WORDS:
-        doubts.append(f"{sum(words)} reference words: differences below a few percent are noise")
+        warnings.append(f"{sum(words)} reference words: differences below a few percent are noise")
     if len(words) > 2 and max(words) > sum(words) * _DOMINANT:
         longest = max(items, key=lambda item: item.rate.ref_words)
-        doubts.append(f"{longest.recording.id!r} holds more than half of the words")
+        warnings.append(f"{longest.recording.id!r} holds more than half of the words")
     if over == "recordings" and len(units) > 1:
-        doubts.append("speakers are not named, or there is one: recordings of one voice count as independent")
-    return doubts
+        warnings.append("speakers are not named, or there is one: recordings of one voice count as independent")
+    return warnings
 
 
 def _summary(results: dict[str, Any]) -> list[str]:
@@ -183,7 +185,7 @@ def _summary(results: dict[str, Any]) -> list[str]:
                 f"On {row['backend']} words are shown {row['latency_p50_s']:.1f} s after they were spoken (median; "
                 f"95 %: {row['latency_p95_s']:.1f} s, 99 %: {row['latency_p99_s']:.1f} s)."
             )
-    if cut := cut_sentence("Here", results["seams"]):
+    if cut := cut_sentence("Here", results["boundary_errors"]):
         sentences.append(cut)
     if results.get("word_times"):
         sentences.append(results["word_times"]["note"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.errors import InputError
+from .boundary_figures import boundary_section
 from .errors_view import Pair, alignment_markup, show_alignment
 from .evaluation import derive_evaluation, worst
 from .exports import export
@@ -15,7 +16,6 @@ from .markup import Markup, el
 from .report import closed_page
 from .report_data import Node
 from .report_tables import scrolling
-from .seam_figures import seam_section
 from .store import Run, read_raw
 from .summary import interval, percent, print_closing
 from .tables import show_table
@@ -76,7 +76,7 @@ def render_evaluation(results: dict[str, Any], worst_first: Sequence[tuple[Any, 
             el("div", *(el("p", sentence) for sentence in results["summary"]), class_="summary"),
             _notices(results),
             el("section", el("h2", "Error rates"), _rate_table(results)),
-            seam_section(Node(results, "")),
+            boundary_section(Node(results, "")),
             latency_section(Node(results, "")),
             el("section", el("h2", "Most frequent errors"), *_frequent(results)),
             _errors(worst_first),

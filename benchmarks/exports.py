@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.errors import InputError, unknown
-from ..speech.score import aligned_words
+from ..speech.metrics.wer import aligned_words
 from .store import Run, Track, write_whole
 
 # sclite reads these as markup: optional words (a), alternatives {a / b}, comments ;; and the empty word @.
@@ -42,7 +42,7 @@ def _normalised(run: Run) -> list[tuple[Track, list[str], list[str]]]:
     hypotheses = [track.text for track in run.tracks]
     found = {
         index: (reference, hypothesis)
-        for index, reference, hypothesis, _ in aligned_words(references, hypotheses, run.meta["settings"]["regime"])
+        for index, reference, hypothesis, _ in aligned_words(references, hypotheses, run.meta["settings"]["normaliser"])
     }
     return [(track, *found[index]) for index, track in enumerate(run.tracks)]
 

@@ -69,7 +69,7 @@ def _told(row: dict[str, Any]) -> str:
     usd, joules = row["usd_per_audio_h"], row["joules_per_audio_h"]
     costs = [f"{figures(usd)} USD" if usd is not None else "", f"{figures(joules)} J" if joules is not None else ""]
     return (
-        f"{row['backend']}: window {row['window_s']:g} s, {row['promised_s']:g} s promised, {row['streams']} streams, "
+        f"{row['backend']}: window {row['window_s']:g} s, {row['slo_s']:g} s promised, {row['streams']} streams, "
         f"a call every {row['step_s']:.2g} s, batch {row['batch']:.1f}; {', '.join(filter(None, costs))} an audio hour"
     )
 

@@ -25,9 +25,9 @@ from torch.nn import functional
 from whisper.model import MultiHeadAttention, Whisper
 
 from ..backends.errors import InputError, unknown
-from ..backends.models import DIMENSIONS, Dimensions
 from ..backends.registry import get_backend
-from ..backends.workload import Workload
+from ..backends.workload.models import DIMENSIONS, Dimensions
+from ..backends.workload.workload import Workload
 from .gpu_host import host_work, scatter, whole_call
 
 # in the order in which they are measured: if time is short, the ends are there

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends.gpu_kernels import COLUMNS, Kernel, Surface, soft_maximum
+from ..backends.devices.kernels import COLUMNS, Kernel, Surface, soft_maximum
 
 Array = NDArray[np.float64]
 

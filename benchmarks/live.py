@@ -13,19 +13,19 @@ from rich.live import Live
 from rich.text import Text
 
 from ..backends.errors import InputError, unknown
-from ..backends.models import resolve_dims
 from ..backends.registry import get_backend
-from ..backends.workload import PADDINGS
+from ..backends.workload.models import resolve_dims
+from ..backends.workload.workload import PADDINGS
 from ..datasets import SAMPLE_RATE, Recording, dataset_names, open_dataset, read_audio
-from ..speech.hypothesis import Clip
-from ..speech.latency import backlog, latency_summary, service_and_audio, word_latencies
-from ..speech.model import checkpoint_dims
-from ..speech.pairing import paired
-from ..speech.realtime import Caption, Here, Show, Wall, WallClock, replay
-from ..speech.score import score_text
+from ..speech.asr.hypothesis import Clip
+from ..speech.asr.model import checkpoint_dims
+from ..speech.asr.transcriber import WINDOW_LIMIT_S
+from ..speech.metrics.latency import backlog, latency_summary, service_and_audio, word_latencies
+from ..speech.metrics.pairing import paired
+from ..speech.metrics.wer import score_text
 from ..speech.strategies import make_strategy, step_of, strategy_names
-from ..speech.stream import Job, ServiceTime, play
-from ..speech.transcriber import WINDOW_LIMIT_S
+from ..speech.streaming.clock import Job, ServiceTime, play
+from ..speech.streaming.realtime import Caption, Here, Show, Wall, WallClock, replay
 from .options import (
     add_decoding_arguments,
     add_model_arguments,

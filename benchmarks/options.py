@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ..backends.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from ..speech.model import Recogniser
-    from ..speech.transcriber import Transcriber
+    from ..speech.asr.model import Recogniser
+    from ..speech.asr.transcriber import Transcriber
 
 # What is listened to unless told otherwise: half of the bundled talks, so that the main job takes minutes.
 DEFAULT_DATASET = "talks-clean"
@@ -86,7 +86,7 @@ def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
 
 def recogniser_of(args: argparse.Namespace) -> "Recogniser":
     """The model that `--model` and `add_decoding_arguments` ask for, loaded. Raises `InputError`."""
-    from ..speech.model import load_recogniser
+    from ..speech.asr.model import load_recogniser
 
     # CTranslate2 converts from fp32, and the engine's name says to what
     own = args.precision == "auto" and args.engine.startswith("ct2")
@@ -97,8 +97,8 @@ def engine_of(args: argparse.Namespace, recogniser: "Recogniser") -> "Transcribe
     """The engine that `add_decoding_arguments` asks for. Raises `InputError` for what does not exist."""
     from whisper.tokenizer import LANGUAGES
 
-    from ..speech.cache import TranscriptCache, default_cache_path
-    from ..speech.engines import DECODINGS, make_engine
+    from ..speech.asr.cache import TranscriptCache, default_cache_path
+    from ..speech.asr.engines import DECODINGS, make_engine
 
     if args.decoding not in DECODINGS:
         raise unknown("decoding", args.decoding, DECODINGS)

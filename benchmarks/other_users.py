@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..backends.decoder_only import DecoderOnly, decoder_only
-from ..backends.hybrid import Hybrid
-from ..backends.lpu import Lpu
+from ..backends.hybrid.hybrid import Hybrid
+from ..backends.lpu.lpu import Lpu
 from ..backends.serving.arrivals import Load
 from ..backends.serving.capacity import capacity
 from ..backends.serving.cost import Price, bill_of
 from ..backends.serving.server import MAX_BATCH, server_of
 from ..backends.timing import Backend, CapacityError
+from ..backends.workload.decoder_only import DecoderOnly, decoder_only
 from .tables import show_table
 
 WORKLOADS = ("captions", "synthesis", "agent")

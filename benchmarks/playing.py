@@ -9,21 +9,21 @@ from typing import Any, Protocol
 
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-from ..backends.drafting import drafted
 from ..backends.errors import InputError
 from ..backends.footing import footings
-from ..backends.lpu_trace import brief_schedule
-from ..backends.models import Dimensions
+from ..backends.schedules import brief_schedule
 from ..backends.span import TOKENS_PER_S, Span, span, window_call
 from ..backends.timing import Backend
-from ..backends.workload import Workload
+from ..backends.workload.drafting import drafted
+from ..backends.workload.models import Dimensions
+from ..backends.workload.workload import Workload
 from ..datasets import Dataset, Recording
-from ..speech.hypothesis import DecoderRun, Hypothesis
-from ..speech.model import Recogniser
+from ..speech.asr.decoding.token_counts import counted_by
+from ..speech.asr.hypothesis import DecoderRun, Hypothesis
+from ..speech.asr.model import Recogniser
+from ..speech.asr.transcriber import WINDOW_LIMIT_S, Transcriber
 from ..speech.strategies import Call, step_of
-from ..speech.stream import ServiceTime
-from ..speech.token_counts import counted_by
-from ..speech.transcriber import WINDOW_LIMIT_S, Transcriber
+from ..speech.streaming.clock import ServiceTime
 from .options import DEFAULT_MODEL, STOOD_IN_FOR
 from .store import command_typed
 
@@ -65,7 +65,7 @@ class WordTimes:
         bare = [r for r in recordings if r.words is None and r.text.strip()]
         if not bare:
             return recordings
-        from ..speech.word_times import with_word_times  # imports numba, which takes seconds
+        from ..speech.asr.word_times import with_word_times  # imports numba, which takes seconds
 
         timed = {one.recording.id: one for one in with_word_times(bare, engine)}
         self.recordings += sum(one.found > 0 for one in timed.values())
@@ -151,7 +151,7 @@ def service_time(backend: Backend, dims: Dimensions, heard: Dimensions, args: ar
     return service_s
 
 
-def timing_doubts(args: argparse.Namespace) -> list[str]:
+def timing_warnings(args: argparse.Namespace) -> list[str]:
     """What the service times leave out of the way in which calls were decoded."""
     if args.decoding not in ("beam", "cli"):
         return []
@@ -159,7 +159,7 @@ def timing_doubts(args: argparse.Namespace) -> list[str]:
 
 
 def planned_row(backend: Backend, planned: Span, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
-    """What the planner found for one backend, as a row of results.json; LPUs add the calendar of one call."""
+    """What the planner found for one backend, as a row of results.json; LPUs add the schedule of one call."""
     timing = planned.timing
     call = window_call(Workload(dims, padding=args.padding), planned.window_s, TOKENS_PER_S)
     slots = timing and brief_schedule(backend, call)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.errors import InputError
+from .boundary_figures import boundary_section
 from .charts import service_by_phase, span_and_wer
 from .latency_figures import latency_section
 from .markup import Markup, el, join
 from .report_data import LONGEST_S, Report
 from .report_tables import curve_table, planner_table, row_table, scrolling
 from .schedule_chart import schedules
-from .seam_figures import seam_section
 from .store import write_whole
 from .units import seconds
 from .window_chart import wer_by_window
@@ -85,7 +85,7 @@ def render(results: dict[str, Any]) -> str:
         _notices(report),
         _span_figure(report) if report.rows else None,
         _window_figure(report) if report.curves else None,
-        seam_section(report.root),
+        boundary_section(report.root),
         latency_section(report.root),
         _service_figure(report) if any(row.load is not None for row in report.rows) else None,
         _schedule_figure(report) if any(row.schedule for row in report.rows) else None,
@@ -171,7 +171,7 @@ def _facts(report: Report) -> Markup:
         "Live streams": f"{streams:g}" if streams is not None else None,
         "Step": seconds(settings.number("step_s")) if settings.number("step_s") else None,
         "Latency budget": seconds(latency_s) if latency_s is not None else "none",
-        "Scored under": settings.text("regime"),
+        "Scored under": settings.text("normaliser"),
     }
     return el(
         "dl", *(el("div", el("dt", name), el("dd", value)) for name, value in facts.items() if value), class_="facts"
@@ -284,9 +284,9 @@ def _schedule_figure(report: Report) -> Markup:
     about = (
         "In which cycle each unit of an LPU works is fixed before the call starts, so a call always takes as long: one "
         "call of the row's window by itself, and enlarged below it the start of each phase, up to the second layer; "
-        "the other layers repeat it. Ticks are microseconds. All chips that share a layer run the same calendar."
+        "the other layers repeat it. Ticks are microseconds. All chips that share a layer run the same schedule."
     )
-    return _figure("The calendar of a call on LPUs", about, schedules(report.rows))
+    return _figure("The schedule of a call on LPUs", about, schedules(report.rows))
 
 
 def _origin(report: Report) -> Markup:

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 import whisper
 
-from ..speech.ct2_format import convert
-from ..speech.engine import Clip, DecodeOptions
-from ..speech.model import Recogniser
+from ..speech.asr.ct2_format import convert
+from ..speech.asr.model import Recogniser
+from ..speech.asr.torch_engine import Clip, DecodeOptions
 
 Transcribe = Callable[[Sequence[Clip]], list[str]]
 

@@ -7,18 +7,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..speech.regimes import regime, regime_version
-from ..speech.score import (
-    ErrorRate,
-    score_text,
-    wer_interval,
-)
-from ..speech.significance import paired_bootstrap
+from ..speech.metrics.normalise import get_normaliser, normaliser_version
+from ..speech.metrics.significance import paired_bootstrap
+from ..speech.metrics.wer import ErrorRate, score_text, wer_interval
 from .evaluation_page import evaluated, print_evaluation, show_worst
 from .exports import EXPORTS, check_exports
 from .options import comma_list, positive_count
 from .report import render
-from .score_latency import latency_of, listened, seams_of
+from .score_latency import boundary_of, latency_of, listened
 from .store import Run, Track, read_raw, write_whole
 from .strategy_page import print_strategies, render_strategies
 from .strategy_results import derive_strategies
@@ -29,7 +25,7 @@ HELP = "score a stored run again, without inference"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="folder of a run, for example runs/bench")
-    parser.add_argument("--regime", help="scoring rules by name, or a .toml file (default: those of the run)")
+    parser.add_argument("--normaliser", help="scoring rules by name, or a .toml file (default: those of the run)")
     parser.add_argument("--errors", type=positive_count, default=3, metavar="N", help="recordings shown (default: 3)")
     parser.add_argument("--export", type=comma_list, default=[], metavar="A,B", help=f"write {', '.join(EXPORTS)}")
     parser.add_argument("--json", action="store_true", help="print results.json instead of the table")
@@ -39,9 +35,9 @@ def run(args: argparse.Namespace) -> int:
     """Derive, write and print the results. Exit code 1 if recordings had failed."""
     stored = read_raw(args.folder)
     check_exports(args.export, stored.meta["benchmark"])
-    if args.regime:
-        regime(args.regime)  # refused before anything is written
-        stored.meta["settings"]["regime"] = args.regime
+    if args.normaliser:
+        get_normaliser(args.normaliser)  # refused before anything is written
+        stored.meta["settings"]["normaliser"] = args.normaliser
     return publish(stored, args.folder, args.json, errors=args.errors, exports=args.export)
 
 
@@ -95,7 +91,7 @@ def _passes(tracks: Iterable[Track]) -> dict[str, float | None]:
 def derive(stored: Run) -> dict[str, Any]:
     """The results of a run (schema of results.json) as a pure function of what it stored."""
     settings = stored.meta["settings"]
-    rules, seed = settings["regime"], settings["seed"]
+    rules, seed = settings["normaliser"], settings["seed"]
 
     def rates_of(tracks: Iterable[Track]) -> dict[str, ErrorRate]:
         return {t.recording: score_text(stored.references[t.recording].text, t.text, rules) for t in tracks}
@@ -114,7 +110,11 @@ def derive(stored: Run) -> dict[str, Any]:
         empty = {"strategy": strategy, "step_s": step_s, "recordings": len(tracks), "points": []}
         curve = curves.setdefault((strategy, step_s), empty)
         rates = rates_of(tracks)
-        point = {"window_s": window_s, **pooled(rates), "seams": seams_of(stored, listened(stored, tracks))}
+        point = {
+            "window_s": window_s,
+            **pooled(rates),
+            "boundary_errors": boundary_of(stored, listened(stored, tracks)),
+        }
         curve["points"].append(point)
         # The longest window comes last.
         curve["last_less_first"] = _difference(shortest.setdefault((strategy, step_s), rates), rates, seed)
@@ -124,7 +124,7 @@ def derive(stored: Run) -> dict[str, Any]:
         heard[planned["backend"]] = rates_of(tracks)
         unheard = {**ErrorRate.zero().to_json(), "wer_ci95": None}
         items = listened(stored, tracks)
-        figures = {**latency_of(stored, items), "seams": seams_of(stored, items), **_passes(tracks)}
+        figures = {**latency_of(stored, items), "boundary_errors": boundary_of(stored, items), **_passes(tracks)}
         rows.append({**planned, **(pooled(heard[planned["backend"]]) if tracks else unheard), **figures})
     spans = {row["span_s"]: row for row in rows if row["span_s"] is not None and heard[row["backend"]]}
     gains = [
@@ -140,7 +140,7 @@ def derive(stored: Run) -> dict[str, Any]:
     results = {
         "schema": 1,
         **{key: value for key, value in stored.meta.items() if key not in ("schema", "backends")},
-        "scoring": regime_version(rules),
+        "scoring": normaliser_version(rules),
         "rows": rows,
         "gains": gains,
         "curves": list(curves.values()),

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..speech.continuous import Timed, continuous_latencies
-from ..speech.lagging import Utterance, aware, dal, laal, long_yaal, stream_laal, unaware, utterances
-from ..speech.latency import (
+from ..speech.metrics.boundary import BoundaryErrors, boundary_errors
+from ..speech.metrics.continuous import Timed, continuous_latencies
+from ..speech.metrics.lagging import Utterance, aware, dal, laal, long_yaal, stream_laal, unaware, utterances
+from ..speech.metrics.latency import (
     Emitted,
     backlog,
     erasure,
@@ -18,8 +19,7 @@ from ..speech.latency import (
     service_and_audio,
     word_latencies,
 )
-from ..speech.pairing import Pair, pairings
-from ..speech.seams import Seams, seams
+from ..speech.metrics.pairing import Pair, pairings
 from .store import Run, Track
 
 _CONTINUOUS_WORDS = 4000  # half an hour of speech; longer recordings would take minutes, and are left out of that mean
@@ -38,7 +38,9 @@ def listened(stored: Run, tracks: Sequence[Track]) -> list[Listened]:
     """`tracks`, each aligned with its reference under the run's rules."""
     shown = [tuple(track.emitted) for track in tracks]
     said = [_said(stored, track) for track in tracks]
-    found = dict(pairings(said, [[word.text for word in words] for words in shown], stored.meta["settings"]["regime"]))
+    found = dict(
+        pairings(said, [[word.text for word in words] for words in shown], stored.meta["settings"]["normaliser"])
+    )
     return [Listened(track, shown[i], tuple(found[i])) for i, track in enumerate(tracks)]
 
 
@@ -47,17 +49,18 @@ def _said(stored: Run, track: Track) -> list[str]:
     return reference.text.split() if reference.words is None else [word.text for word in reference.words]
 
 
-def seams_over(stored: Run, items: Iterable[Listened]) -> Seams:
+def boundary_over(stored: Run, items: Iterable[Listened]) -> BoundaryErrors:
     """Errors by cause and by distance from the nearest cut, over all of `items`."""
     parts = (
-        seams(stored.references[one.track.recording].words, one.track.calls, one.shown, one.pairs) for one in items
+        boundary_errors(stored.references[one.track.recording].words, one.track.calls, one.shown, one.pairs)
+        for one in items
     )
-    return sum(parts, Seams.zero())
+    return sum(parts, BoundaryErrors.zero())
 
 
-def seams_of(stored: Run, items: Iterable[Listened]) -> dict[str, Any]:
-    """`seams_over` as JSON."""
-    return seams_over(stored, items).to_json()
+def boundary_of(stored: Run, items: Iterable[Listened]) -> dict[str, Any]:
+    """`boundary_over` as JSON."""
+    return boundary_over(stored, items).to_json()
 
 
 def latency_of(stored: Run, items: Sequence[Listened]) -> dict[str, float | int | None]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.models import DIMENSIONS
 from ..backends.registry import get_backend
 from ..backends.serving.arrivals import Load, calls_of
 from ..backends.serving.continuous import serve_continuously
@@ -21,7 +20,8 @@ from ..backends.serving.server import Server, server_of
 from ..backends.serving.simulate import run, simulate
 from ..backends.serving.station import Line, Station, serve
 from ..backends.span import window_call
-from ..backends.workload import Workload
+from ..backends.workload.models import DIMENSIONS
+from ..backends.workload.workload import Workload
 
 BAR_MILLION_S, BAR_MEMORY_MB = 10.0, 2000
 LOAD = Load(1, 10, 1)

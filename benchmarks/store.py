@@ -18,8 +18,8 @@ from typing import Any
 
 from ..backends.errors import InputError
 from ..datasets.recording import Recording, Word
-from ..speech.latency import Emitted, emitted
-from ..speech.stream import Job
+from ..speech.metrics.latency import Emitted, emitted
+from ..speech.streaming.clock import Job
 
 SCHEMA = 1
 

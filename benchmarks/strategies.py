@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.errors import InputError
-from ..backends.models import Dimensions, resolve_dims
 from ..backends.registry import get_backend
 from ..backends.timing import Backend, CapacityError
-from ..backends.workload import PADDINGS
+from ..backends.workload.models import Dimensions, resolve_dims
+from ..backends.workload.workload import PADDINGS
 from ..datasets import Recording, open_dataset
 from ..datasets.recording import head
-from ..speech.attention import Attention
-from ..speech.model import checkpoint_dims
-from ..speech.regimes import regime_names
+from ..speech.asr.attention import Attention
+from ..speech.asr.model import checkpoint_dims
+from ..speech.asr.transcriber import WINDOW_LIMIT_S
+from ..speech.metrics.normalise import normaliser_names
 from ..speech.strategies import OFFLINE, OVERLOADS, make_strategy, step_of, strategy_names
-from ..speech.stream import Job, ServiceTime, no_time, play
-from ..speech.transcriber import WINDOW_LIMIT_S
+from ..speech.streaming.clock import Job, ServiceTime, no_time, play
 from .options import (
     DEFAULT_DATASET,
     add_decoding_arguments,
@@ -44,7 +44,7 @@ from .playing import (
     service_time,
     size_of,
     timed_model,
-    timing_doubts,
+    timing_warnings,
     what_was_run,
 )
 from .progress import stage
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--overload", default="lag", choices=list(OVERLOADS), help="what to do when calls wait (default: lag)")
     add("--padding", default="full", choices=PADDINGS, help="timed calls are padded to 30 s, or not (default: full)")
     add("--live-audio", type=positive_seconds, default=60.0, metavar="S", help="of each recording (default: 60)")
-    add("--regime", default="whisper", choices=regime_names(), help="scoring rules (default: whisper)")
+    add("--normaliser", default="whisper", choices=normaliser_names(), help="scoring rules (default: whisper)")
     add("--seed", type=seed, default=0, help="seed of the bootstrap (default: 0)")
     add("--out", type=Path, default=Path("runs/strategies"), metavar="FOLDER", help="default: %(default)s")
     add_decoding_arguments(parser)
@@ -140,11 +140,11 @@ def run(args: argparse.Namespace) -> int:
             "overload": args.overload,
             "live_audio_s": args.live_audio,
             "seed": args.seed,
-            "regime": args.regime,
+            "normaliser": args.normaliser,
         },
         "word_times": word_times.meta(recogniser),
         "failed": failed,
-        "warnings": timing_doubts(args),
+        "warnings": timing_warnings(args),
         "environment": {**environment(time.monotonic() - began), "calls_computed": engine.computed},
     }
     stored = Run(meta, {recording.id: Reference.of(recording) for recording in live}, tracks)
@@ -204,7 +204,7 @@ def _fits(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> bool:
 def _described(backend: Backend, dims: Dimensions, args: argparse.Namespace) -> dict[str, Any]:
     """What a backend is, and how long it takes for one call of 10 s of every stream; None if it holds no such model."""
     from ..backends.span import TOKENS_PER_S, window_call
-    from ..backends.workload import Workload
+    from ..backends.workload.workload import Workload
 
     call = window_call(Workload(dims, padding=args.padding), 10.0, TOKENS_PER_S)
     try:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.errors import InputError
+from .boundary_figures import boundary_section
 from .markup import Markup, el, join
 from .report import PROVENANCES, closed_page
 from .report_data import Node
 from .report_tables import scrolling, table_of
-from .seam_figures import seam_section
 from .strategy_results import BASELINE, Row
 from .summary import interval, percent, print_closing
 from .tables import show_table
@@ -118,7 +118,7 @@ def render_strategies(results: dict[str, Any]) -> str:
                 _clock_table(results),
             ),
             _within_table(results),
-            seam_section(_seams(results)),
+            boundary_section(_seams(results)),
             _row_table(results),
             _origin(results),
         ]
@@ -150,7 +150,7 @@ def _figure(heading: str, about: str, chart: Markup, *more: Markup | None) -> Ma
 
 
 def _seams(results: dict[str, Any]) -> Node:
-    """The unaware rows as `seam_section` reads settings; it draws the first strategies only."""
+    """The unaware rows as `boundary_section` reads settings; it draws the first strategies only."""
     first = [name for name in ("disjoint", "overlap", "sliding", "alignatt") if name in results["strategies"]]
     rows = [row for row in results["rows"] if row["backend"] is None]
     curves = [

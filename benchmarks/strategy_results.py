@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..speech.latency import latency_summary, word_latencies
-from ..speech.regimes import regime_version
-from ..speech.score import ErrorRate, score_texts, wer_interval
-from ..speech.significance import paired_bootstrap
+from ..speech.metrics.latency import latency_summary, word_latencies
+from ..speech.metrics.normalise import normaliser_version
+from ..speech.metrics.significance import paired_bootstrap
+from ..speech.metrics.wer import ErrorRate, score_texts, wer_interval
 from ..speech.strategies import OFFLINE
-from ..speech.stream import unheard_s
-from .score_latency import Listened, latency_of, listened, seams_of
+from ..speech.streaming.clock import unheard_s
+from .score_latency import Listened, boundary_of, latency_of, listened
 from .store import SCHEMA, Run, Track
 from .summary import interval, join_words, percent
 
@@ -49,7 +49,7 @@ def derive_strategies(stored: Run) -> dict[str, Any]:
                 **sum(mine, ErrorRate.zero()).to_json(),
                 "wer_ci95": ends and list(ends),
                 **latency_of(stored, items),
-                "seams": seams_of(stored, items),
+                "boundary_errors": boundary_of(stored, items),
                 **_work(stored, tracks),
                 # What the same calls would be said to take by tools without a queue, and by those that add all work up.
                 **{name: _median(stored, items, clock) for name, clock in CLOCKS.items()},
@@ -62,7 +62,7 @@ def derive_strategies(stored: Run) -> dict[str, Any]:
     results = {
         "schema": SCHEMA,
         **{key: value for key, value in stored.meta.items() if key != "schema"},
-        "scoring": regime_version(settings["regime"]),
+        "scoring": normaliser_version(settings["normaliser"]),
         "strategies": names,
         "rows": rows,
         "fronts": {
@@ -87,7 +87,7 @@ def _rates(stored: Run) -> dict[tuple[str, str], ErrorRate]:
     """The errors of each distinct text of a recording: settings on several backends often have the same."""
     texts = list(dict.fromkeys((track.recording, track.text) for track in stored.tracks))
     references = [stored.references[recording].text for recording, _ in texts]
-    found = score_texts(references, [text for _, text in texts], stored.meta["settings"]["regime"])
+    found = score_texts(references, [text for _, text in texts], stored.meta["settings"]["normaliser"])
     return dict(zip(texts, found, strict=True))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..backends.runtimes import NOTE
+from ..backends.gpu.runtimes import NOTE
 from .tables import show_table
 
 _FEW_WORDS = 20  # below, a rate says nothing
@@ -196,7 +196,8 @@ def _cut_sentences(curves: list[dict[str, Any]]) -> list[str]:
     """Of each strategy, what cuts do at the window next to 5 s."""
     typical = [(c["strategy"], min(c["points"], key=lambda p: abs(p["window_s"] - 5))) for c in curves if c["points"]]
     found = [
-        cut_sentence(f"In {strategy} windows of {point['window_s']:g} s", point["seams"]) for strategy, point in typical
+        cut_sentence(f"In {strategy} windows of {point['window_s']:g} s", point["boundary_errors"])
+        for strategy, point in typical
     ]
     return [sentence for sentence in found if sentence]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from ..backends.errors import unknown
 from ..backends.footing import footings
-from ..backends.lpu_trace import write_trace
-from ..backends.models import resolve_dims
+from ..backends.gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
 from ..backends.registry import get_backend
-from ..backends.runtimes import DEFAULT, FORMATS, RUNTIMES
+from ..backends.schedules import write_trace
 from ..backends.span import TOKENS_PER_S
 from ..backends.timing import Timing
-from ..backends.whatif import read_decoder
-from ..backends.workload import PADDINGS, Workload
+from ..backends.workload.models import resolve_dims
+from ..backends.workload.whatif import read_decoder
+from ..backends.workload.workload import PADDINGS, Workload
 from .options import positive_seconds
 from .tables import show_table
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", choices=WEIGHTS, help="how weights are stored, enc and dec: of one half only")
     parser.add_argument("--beam", type=int, default=1, metavar="N", help="texts of a beam search (default: 1, greedy)")
     parser.add_argument("--dtype", default="fp16", choices=("fp16", "fp32"), help="arithmetic (default: fp16)")
-    parser.add_argument("--schedule", type=Path, metavar="OUT.json", help="write an LPU's calendar as a Perfetto trace")
+    parser.add_argument("--schedule", type=Path, metavar="OUT.json", help="write an LPU's schedule as a Perfetto trace")
     parser.add_argument(
         "--decoder",
         metavar="WHAT-IF",
@@ -79,10 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _checkpoint_dims(name: str) -> Any:
-    from ..speech.model import (
+    from ..speech.asr.model import (  # torch and whisper take seconds that official sizes need not
         checkpoint_dims,
         model_names,
-    )  # torch and whisper take seconds that official sizes need not
+    )
 
     dims = checkpoint_dims(name)
     if dims is None:

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..backends.device_file import load_device
-from ..backends.gpu import Gpu, gpu_backend, sweep
-from ..backends.models import DIMENSIONS
+from ..backends.devices.files import load_device
+from ..backends.gpu.gpu import Gpu, gpu_backend, sweep
 from ..backends.span import TOKENS_PER_S, window_call
-from ..backends.workload import Workload
+from ..backends.workload.models import DIMENSIONS
+from ..backends.workload.workload import Workload
 
 MODELS = ("tiny", "base", "small", "medium", "large-v2", "large-v3", "turbo", "tiny.en")
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
 
-from ..backends import lpu_validation
-from ..backends.check import Check
-from ..backends.device import Device
-from ..backends.device_file import load_device
-from ..backends.validation import BAND, end_to_end, scores
+from ..backends.devices.device import Device
+from ..backends.devices.files import load_device
+from ..backends.validation import lpu as lpu_validation
+from ..backends.validation.check import Check
+from ..backends.validation.gpu import BAND, end_to_end, scores
 from .tables import show_table
 
 # why a class of shapes is predicted badly, where it is known

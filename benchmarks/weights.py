@@ -116,7 +116,7 @@ def _path(name: str, form: str) -> str:
         return str(found.path)
     if found.ct2:
         return str(found.ct2)
-    from ..speech.ct2_format import converted  # torch takes seconds
-    from ..speech.model import load_recogniser
+    from ..speech.asr.ct2_format import converted  # torch takes seconds
+    from ..speech.asr.model import load_recogniser
 
     return str(converted(load_recogniser(name), "float16"))

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..backends.errors import InputError, unknown
-from .adapters import FORMATS, MANIFEST, open_as, recognised
 from .audio import SAMPLE_RATE, read_audio, shown
 from .catalogue import CATALOGUE, place_of
 from .defects import Defects
-from .folder import open_recording
-from .manifest import open_manifest
+from .formats import FORMATS, MANIFEST, open_as, recognised
+from .formats.folder import open_recording
+from .formats.manifest import open_manifest
 from .recording import Dataset, Entry, Recording, Word
 
 __all__ = [

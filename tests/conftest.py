@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from earspan.backends.errors import InputError
 from earspan.benchmarks import cli
-from earspan.speech.model import Recogniser, load_recogniser
+from earspan.speech.asr.model import Recogniser, load_recogniser
 from earspan.speech.weights.locate import Located, located
 from earspan.speech.weights.store import weights_folder
 from hypothesis import settings

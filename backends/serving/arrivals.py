@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, unknown
-from ..windows import LONGEST_S, STRATEGIES, TOKENS_PER_S
+from ..workload.windows import LONGEST_S, STRATEGIES, TOKENS_PER_S
 
 Array = NDArray[np.float64]
 # A word is shown at the second call that agrees on it (LocalAgreement-2), or at once.
@@ -71,7 +71,7 @@ class Load:
 
     @property
     def mean_tokens(self) -> int:
-        """Decode steps of a call, as `backends.windows.window_call` has them but for its limit."""
+        """Decode steps of a call, as `backends.workload.windows.window_call` has them but for its limit."""
         return math.ceil(round(self.tokens_per_s * self.window_s, 6))
 
 

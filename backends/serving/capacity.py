@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import InputError
-from ..gpu import Gpu
-from ..lpu import Lpu
+from ..gpu.gpu import Gpu
+from ..lpu.lpu import Lpu
 from ..timing import Backend, CapacityError, Timing
-from ..windows import GRID_PER_S, LONGEST_S, window_call
-from ..workload import Workload
+from ..workload.windows import GRID_PER_S, LONGEST_S, window_call
+from ..workload.workload import Workload
 from .arrivals import Load, longest_step_s, replica_period_s
 from .server import MAX_BATCH, Server, server_of
 from .simulate import LATE_ALLOWED, QUANTILES, Outcome, Verdict, simulate, verdict

@@ -7,15 +7,15 @@ would break even with another.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..device import Device
-from ..device_file import device_names
+from ..devices.device import Device
+from ..devices.files import device_names
 from ..errors import InputError, unknown
-from ..gpu import Gpu
-from ..hybrid import Hybrid
-from ..lpu import Lpu
+from ..gpu.gpu import Gpu
+from ..hybrid.hybrid import Hybrid
+from ..lpu.lpu import Lpu
 from ..roofline import Roofline
 from ..timing import Backend
-from ..workload import Workload
+from ..workload.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import InputError, unknown
-from ..gpu import Gpu
-from ..hybrid import Hybrid
+from ..gpu.gpu import Gpu
+from ..hybrid.hybrid import Hybrid
 from ..timing import Backend, CapacityError, Timing
-from ..workload import Workload
+from ..workload.workload import Workload
 from .continuous import Continuous
 from .station import Line, Station
 

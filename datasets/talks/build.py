@@ -15,9 +15,9 @@ import numpy as np
 import soundfile
 from scipy.signal import correlate
 
-from ..acoustics import AUDIBLE_HZ, add_at_snr, coloured_noise, reverberate, room_response
 from ..audio import SAMPLE_RATE, read_audio
 from ..recording import Word
+from .acoustics import AUDIBLE_HZ, add_at_snr, coloured_noise, reverberate, room_response
 from .babble import TALKERS, Speak, babble
 from .kokoro import Kokoro, Utterance, fetch
 

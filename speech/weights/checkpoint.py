@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...backends.errors import InputError
-from ...backends.models import Dimensions
+from ...backends.workload.models import Dimensions
 
 _FORMAT = "checkpoint in openai-whisper's format"
 # the largest official model has 32 layers, 1280 wide, and 1.55e9 parameters

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ...backends.errors import InputError
-from ...backends.models import Dimensions
+from ...backends.workload.models import Dimensions
 from .checkpoint import Checkpoint, checked
 from .ct2_file import read_variables
 

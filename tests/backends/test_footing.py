@@ -1,9 +1,9 @@
 import pytest
 from earspan.backends.footing import footings
-from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.cost import Price
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 
 CALL = Workload(DIMENSIONS["large-v3"], decode_tokens=99)
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.host import CALL_S
-from earspan.backends.hybrid import MODES, Hybrid, Link, hybrid_backend
-from earspan.backends.models import DIMENSIONS
-from earspan.backends.part import Part
+from earspan.backends.hybrid.hybrid import MODES, Hybrid, Link, hybrid_backend
+from earspan.backends.hybrid.part import Part
 from earspan.backends.registry import get_backend
 from earspan.backends.span import span
 from earspan.backends.timing import CapacityError
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

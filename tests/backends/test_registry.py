@@ -1,13 +1,13 @@
 import shutil
 
 import pytest
-from earspan.backends.device_file import FOLDER
+from earspan.backends.devices.files import FOLDER
 from earspan.backends.errors import InputError
-from earspan.backends.gpu import Gpu
-from earspan.backends.lpu import Lpu
-from earspan.backends.models import DIMENSIONS
+from earspan.backends.gpu.gpu import Gpu
+from earspan.backends.lpu.lpu import Lpu
 from earspan.backends.registry import backend_names, get_backend
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 
 
 def test_every_listed_name_is_a_backend_that_times_a_call():

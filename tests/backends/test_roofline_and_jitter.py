@@ -2,15 +2,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from earspan.backends.device_file import load_device
+from earspan.backends.devices.files import load_device
 from earspan.backends.errors import InputError
-from earspan.backends.gpu import gpu_backend
-from earspan.backends.gpu_batch import time_ragged
+from earspan.backends.gpu.batch import time_ragged
+from earspan.backends.gpu.gpu import gpu_backend
 from earspan.backends.jitter import service_times
-from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
 from earspan.backends.timing import CapacityError
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 
 CALL = Workload(DIMENSIONS["small"], decode_tokens=20)
 

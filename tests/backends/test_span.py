@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from earspan.backends.errors import InputError
-from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.arrivals import Load
 from earspan.backends.serving.capacity import simulated_span
 from earspan.backends.span import POLICIES, span
 from earspan.backends.timing import CapacityError, Timing
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

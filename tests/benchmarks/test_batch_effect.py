@@ -1,6 +1,6 @@
-from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 from earspan.benchmarks import batch_effect
 
 CALL = Workload(DIMENSIONS["turbo"], decode_tokens=20)

@@ -8,7 +8,7 @@ import pytest
 from earspan.benchmarks.bench import head
 from earspan.benchmarks.summary import _gain
 from earspan.datasets import open_dataset
-from earspan.speech.score import ErrorRate, score_text
+from earspan.speech.metrics.wer import ErrorRate, score_text
 
 from ..conftest import put_nan
 
@@ -116,7 +116,7 @@ def test_score_again_changes_the_rules_and_not_the_words(bench, earspan, small_f
     calls = (tmp_path / "out/calls.jsonl").read_text()
     assert earspan("score", "out")[0] == 0
     assert json.loads((tmp_path / "out/results.json").read_text()) == before
-    assert earspan("score", "out", "--regime", "none")[0] == 0
+    assert earspan("score", "out", "--normaliser", "none")[0] == 0
     strict = json.loads((tmp_path / "out/results.json").read_text())
     assert strict["scoring"] != before["scoring"]
     assert (tmp_path / "out/calls.jsonl").read_text() == calls

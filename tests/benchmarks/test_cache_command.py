@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from earspan.speech.cache import Origin, TranscriptCache
+from earspan.speech.asr.cache import Origin, TranscriptCache
 
 ORIGIN = Origin("tiny.en", "0123456789abcdef" * 4, "torch 2 float32")
 

@@ -3,10 +3,10 @@ import re
 
 import numpy as np
 import pytest
-from earspan.backends.device_file import FOLDER, read_device
-from earspan.backends.gpu_kernels import soft_maximum
-from earspan.backends.lpu_validation import lpu_checks
-from earspan.backends.validation import BAND, end_to_end, scores
+from earspan.backends.devices.files import FOLDER, read_device
+from earspan.backends.devices.kernels import soft_maximum
+from earspan.backends.validation.gpu import BAND, end_to_end, scores
+from earspan.backends.validation.lpu import lpu_checks
 from earspan.benchmarks import calibrate_gpu
 from earspan.benchmarks.calibrate_gpu import Table, held_out, predicted, score
 from earspan.benchmarks.kernel_fit import Problem, fit

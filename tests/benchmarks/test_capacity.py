@@ -2,17 +2,17 @@ import json
 from dataclasses import replace
 
 import pytest
-from earspan.backends.device_file import load_device
-from earspan.backends.lpu import Lpu
-from earspan.backends.models import DIMENSIONS
+from earspan.backends.devices.files import load_device
+from earspan.backends.lpu.lpu import Lpu
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.arrivals import Load
 from earspan.backends.serving.cost import read_price
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 from earspan.benchmarks import cli
 from earspan.benchmarks.capacity_claims import GPU_ERROR, LPU_ERROR, VARIATIONS, at_end, claims, varied
 from earspan.benchmarks.capacity_page import render_capacity
-from earspan.benchmarks.capacity_study import Promise, Study, batch_curve
+from earspan.benchmarks.capacity_study import Slo, Study, batch_curve
 from earspan.benchmarks.capacity_words import sentences
 from earspan.benchmarks.frontier_chart import lines_of
 from hypothesis import given
@@ -48,19 +48,17 @@ def results(folder):
 
 
 def test_results_hold_every_promise_of_every_backend(results):
-    found = {(row["backend"], row["window_s"], row["promised_s"]) for row in results["points"]}
+    found = {(row["backend"], row["window_s"], row["slo_s"]) for row in results["points"]}
     assert found == {(name, w, s) for name in ("l4", "groq-v1x8") for w, s in ((10, 1), (10, 2), (5, 2))}
     for row in results["points"]:
-        assert row["latency_p50_s"] <= row["latency_p99_s"] <= row["promised_s"]
+        assert row["latency_p50_s"] <= row["latency_p99_s"] <= row["slo_s"]
         assert row["usd_per_audio_h"] == pytest.approx((0.8 if row["backend"] == "l4" else 8 * 1.0) / row["streams"])
         # straight over the logarithm of the window: 10 s is half way from 5 to 20
         assert row["wer"] == pytest.approx(0.2 if row["window_s"] == 5 else 0.15)
 
 
 def test_more_time_carries_more_streams(results):
-    streams = {
-        (row["backend"], row["promised_s"]): row["streams"] for row in results["points"] if row["window_s"] == 10
-    }
+    streams = {(row["backend"], row["slo_s"]): row["streams"] for row in results["points"] if row["window_s"] == 10}
     assert streams["l4", 2] > streams["l4", 1] > 0
     assert streams["groq-v1x8", 2] > streams["groq-v1x8", 1] > 0
 
@@ -143,13 +141,13 @@ def test_bad_input_is_one_line(options, said, tmp_path, capsys, monkeypatch):
 
 def test_break_even_price_makes_ends_meet():
     priced = study("l4", "groq-v1x8")
-    promise = Promise(10, 2)
-    gpu, lpu = (priced.best(backend, promise) for backend in priced.backends)
+    slo = Slo(10, 2)
+    gpu, lpu = (priced.best(backend, slo) for backend in priced.backends)
     assert gpu.usd_per_audio_h is not None
     price = priced.bills["groq-v1x8"].break_even_usd_per_h(lpu.streams, gpu.usd_per_audio_h)
     assert price is not None
     again = study("groq-v1x8", prices=[f"groq-v1={price}"])
-    assert again.best(again.backends[0], promise).usd_per_audio_h == pytest.approx(gpu.usd_per_audio_h)
+    assert again.best(again.backends[0], slo).usd_per_audio_h == pytest.approx(gpu.usd_per_audio_h)
 
 
 def alone_s(one):
@@ -198,7 +196,7 @@ def test_prices_at_both_ends():
 
 def test_a_claim_that_prices_overturn_is_not_settled():
     one = study("l4", "groq-v1x8", prices=["groq-v1=0.001..100"])
-    by_dollars = next(claim for claim in claims(one, [Promise(10, 2)]) if claim.measure.startswith("dollars"))
+    by_dollars = next(claim for claim in claims(one, [Slo(10, 2)]) if claim.measure.startswith("dollars"))
     assert not by_dollars.settled
     assert {"GPU", "LPU"} == {by_dollars.answer, *by_dollars.others.values()}
 
@@ -230,7 +228,7 @@ def test_a_backend_that_holds_no_call_and_a_window_without_error_leave_no_mark(f
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=8))
 def test_dominated_points_are_those_that_another_beats(pairs):
-    rest = {"backend": "b", "kind": "GPU", "streams": 1, "batch": 1.0, "window_s": 1, "promised_s": 1, "step_s": 1.0,
+    rest = {"backend": "b", "kind": "GPU", "streams": 1, "batch": 1.0, "window_s": 1, "slo_s": 1, "step_s": 1.0,
             "usd_per_audio_h": None, "joules_per_audio_h": None}  # fmt: skip
     rows = [{**rest, "x": x, "y": y} for x, y in pairs]
     (line,) = lines_of(rows, "x", "y")

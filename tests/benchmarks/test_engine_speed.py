@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from earspan.backends.models import DIMENSIONS
+from earspan.backends.workload.models import DIMENSIONS
 from earspan.benchmarks import engine_costs, engine_drafts, engine_speed
 from earspan.benchmarks.engine_ceiling import encoder_flops
 from earspan.benchmarks.engine_compare import compare
@@ -16,8 +16,8 @@ from earspan.benchmarks.engine_windows import CLOCKS, Ratio, disjoint, said, win
 from earspan.benchmarks.rivals import faster_whisper_loop, openai_loop
 from earspan.datasets import open_dataset
 from earspan.datasets.recording import Recording, Word
-from earspan.speech.engine import Clip, DecodeOptions, Engine
-from earspan.speech.model import Recogniser, load_recogniser
+from earspan.speech.asr.model import Recogniser, load_recogniser
+from earspan.speech.asr.torch_engine import Clip, DecodeOptions, Engine
 
 COLD = DecodeOptions(temperatures=(0.0,), max_tokens=12)
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from earspan.backends.models import DIMENSIONS
+from earspan.backends.workload.models import DIMENSIONS
 from earspan.benchmarks import evaluate as command
 from earspan.benchmarks.errors_view import excerpts, pairs
 from earspan.benchmarks.evaluation import derive_evaluation
@@ -133,14 +133,14 @@ def test_score_again_under_other_rules(planted, earspan, tmp_path):
     errors = {}
     (tmp_path / "own.toml").write_text("lowercase = true\nremove = ['[.,?]']\n")
     for rules in ("whisper", "whisper+compounds", "none", "own.toml"):
-        assert earspan("score", "out", "--regime", rules)[0] == 0
+        assert earspan("score", "out", "--normaliser", rules)[0] == 0
         results = results_of(tmp_path / "out")
         assert results["scoring"].startswith(f"{rules} (")
         errors[rules] = round(results["total"]["wer"] * results["total"]["ref_words"])
     assert errors["whisper+compounds"] == errors["whisper"] - 2
     assert errors["none"] > errors["own.toml"] > errors["whisper"]
     assert (tmp_path / "out/calls.jsonl").read_bytes() == raw
-    assert earspan("score", "out", "--regime", "whispr")[0] == 2
+    assert earspan("score", "out", "--normaliser", "whispr")[0] == 2
 
 
 def test_defects_are_left_out_and_said(planted, tmp_path):
@@ -177,7 +177,7 @@ def test_several_datasets(planted, tmp_path):
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (("--regime", "oasr"), "unknown scoring regime"),
+        (("--normaliser", "oasr"), "unknown scoring normaliser"),
         (("--export", "xls"), "unknown export"),
         (("--backend", "h10"), "did you mean 'h100'"),
         (("--window", "31"), "at most 30 s"),
@@ -198,7 +198,7 @@ def test_bad_settings_are_one_line_and_exit_2(planted, tmp_path, argv, expected)
 @sclite
 def test_sclite_reads_the_exports_and_counts_the_same(planted, tmp_path):
     for rules in ("whisper", "none"):
-        planted("--regime", rules, "--export", "trn,ctm,stm")
+        planted("--normaliser", rules, "--export", "trn,ctm,stm")
         total = results_of(tmp_path / "out")["total"]
         expected = [total[key] for key in ("ref_words", "substitutions", "deletions", "insertions")]
         for command_line in ("-r ref.trn trn -h hyp.trn trn -i spu_id", "-r ref.stm stm -h hyp.ctm ctm"):
@@ -213,7 +213,7 @@ def test_sclite_reads_the_exports_and_counts_the_same(planted, tmp_path):
 
 
 def test_simuleval_scores_the_exported_log_as_the_results_say(planted, tmp_path):
-    assert planted("--export", "simuleval", "--regime", "none")[0] == 0
+    assert planted("--export", "simuleval", "--normaliser", "none")[0] == 0
     instances = [
         json.loads(line) for line in (tmp_path / "out/export/simuleval/instances.log").read_text().splitlines()
     ]
@@ -246,10 +246,14 @@ def test_words_without_times_are_aligned_by_the_model_and_the_result_says_so(
     assert "are no truth: tiny.en itself aligned them" in out
     assert "tiny.en itself aligned them" in (tmp_path / "out/report.html").read_text()
     assert aligned["rows"][0]["latency_p50_s"] > 0
-    assert aligned["seams"]["curve"]
+    assert aligned["boundary_errors"]["curve"]
     assert earspan(*given, "--word-times", "none")[0] == 0
     plain = results_of(tmp_path / "out")
-    assert (plain["word_times"], plain["rows"][0]["latency_p50_s"], plain["seams"]["curve"]) == (None, None, [])
+    assert (plain["word_times"], plain["rows"][0]["latency_p50_s"], plain["boundary_errors"]["curve"]) == (
+        None,
+        None,
+        [],
+    )
     assert plain["total"]["wer"] == aligned["total"]["wer"]
     assert plain["rows"][0]["laal_s"] == pytest.approx(aligned["rows"][0]["laal_s"])
 
@@ -333,9 +337,9 @@ def test_compare(planted, earspan, tmp_path):
 
 def test_what_cannot_be_compared(planted, earspan, tmp_path):
     planted(out="a")
-    planted("--regime", "none", out="rules")
-    assert "type --regime whisper" in earspan("compare", "a", "rules")[2]
-    assert earspan("compare", "a", "rules", "--regime", "none")[0] == 0
+    planted("--normaliser", "none", out="rules")
+    assert "type --normaliser whisper" in earspan("compare", "a", "rules")[2]
+    assert earspan("compare", "a", "rules", "--normaliser", "none")[0] == 0
     soundfile.write(tmp_path / "anna-1.wav", np.full(32_000, 0.1001), 16_000, subtype="FLOAT")
     planted(out="audio")
     assert "the audio" in earspan("compare", "a", "audio")[2]
@@ -350,7 +354,7 @@ def test_scores_of_a_run_do_not_depend_on_its_order_and_one_recording_has_no_int
         Track(name, "disjoint", 5.0, None, None, [{**CALL, "committed": text.split()}]) for name, text in HEARD.items()
     ]
     meta = {
-        "settings": {"regime": "whisper", "seed": 0}, "backends": [], "warnings": [], "failed": [],
+        "settings": {"normaliser": "whisper", "seed": 0}, "backends": [], "warnings": [], "failed": [],
         "model": "m", "timed_as": "m", "datasets": [{"name": "set"}],
     }  # fmt: skip
     forward, backward = (derive_evaluation(Run(meta, references, order)) for order in (tracks, tracks[::-1]))

@@ -2,9 +2,9 @@ import json
 
 import pytest
 import torch
-from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 from earspan.benchmarks import gpu_measure
 
 

@@ -11,7 +11,7 @@ import soundfile
 from earspan.benchmarks import live
 from earspan.benchmarks.live import opened, screen
 from earspan.datasets import SAMPLE_RATE, open_dataset
-from earspan.speech.realtime import Caption
+from earspan.speech.streaming.realtime import Caption
 from rich.console import Console
 
 from ..speech.planted import PerfectEngine, planted_speech

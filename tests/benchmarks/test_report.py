@@ -98,7 +98,7 @@ RESULTS: dict[str, Any] = {
     "timed_dtype": "fp16",
     "dataset": {"name": "talks", "recordings": 9, "audio_s": 1385.0, "words": 4202, "digest": "9f" * 32},
     "row_dataset": {"name": "talks, a part", "recordings": 3, "audio_s": 461.0, "words": 1386, "digest": "9e" * 32},
-    "settings": {"strategy": "sliding", "streams": 16, "step_s": 1.0, "latency_s": None, "regime": "whisper"},
+    "settings": {"strategy": "sliding", "streams": 16, "step_s": 1.0, "latency_s": None, "normaliser": "whisper"},
     "environment": {"earspan": "0.1.0", "git": "abc1234", "wall_s": 123.5},
     "rows": [
         row("fast", 30.0, limited_by="nothing", provenance="estimate", **score(0.0613)),
@@ -369,10 +369,10 @@ def test_a_hand_over_is_named_and_a_run_without_schedules_has_no_such_figure():
     later = [slot for slot in SCHEDULE if slot[1] == "decode"]
     page = report.render(changed(rows=[row("h100+lpu", 10.0, schedule=later), row("gpu", 5.0)]))
     assert "from the hand-over on" in page
-    assert "calendar of a call" in page
+    assert "schedule of a call" in page
     assert "from the hand-over on" not in report.render(changed(rows=[row("lpu", 10.0, schedule=SCHEDULE)]))
-    assert "calendar of a call" not in report.render(RESULTS)
-    assert "calendar of a call" not in report.render(changed(rows=[row("gpu", 5.0, schedule=None)]))
+    assert "schedule of a call" not in report.render(RESULTS)
+    assert "schedule of a call" not in report.render(changed(rows=[row("gpu", 5.0, schedule=None)]))
 
 
 def vertices(path: Element) -> list[tuple[float, float]]:

@@ -153,7 +153,7 @@ def planted_run(latency_s: float | None = None) -> Run:
         "dataset": {"name": "planted", "recordings": 2, "words": 8, "audio_s": 8.0},
         "settings": {
             "streams": 1, "step_s": 2.0, "latency_s": latency_s, "overload": "lag", "live_audio_s": 60.0,
-            "seed": 0, "regime": "none",
+            "seed": 0, "normaliser": "none",
         },
     }  # fmt: skip
     return Run(meta, references, tracks)

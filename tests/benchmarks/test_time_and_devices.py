@@ -2,11 +2,11 @@ import argparse
 import json
 
 import pytest
-from earspan.backends.device_file import FOLDER, device_names
+from earspan.backends.devices.files import FOLDER, device_names
 from earspan.backends.errors import InputError
-from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 from earspan.benchmarks import devices, time
 
 

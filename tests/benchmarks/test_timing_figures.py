@@ -2,15 +2,15 @@
 
 import pytest
 from earspan.backends.errors import InputError
+from earspan.benchmarks.boundary_figures import boundary_section, errors_by_distance, settings_of, typical
 from earspan.benchmarks.latency_figures import latency_section
 from earspan.benchmarks.markup import Scale
 from earspan.benchmarks.report_data import Node
-from earspan.benchmarks.seam_figures import errors_by_distance, seam_section, settings_of, typical
 
 from .test_report import RESULTS, changed, parse, row
 
 
-def seams(errors: list[int], words: int = 100) -> dict:
+def boundary_errors(errors: list[int], words: int = 100) -> dict:
     bounds = [(0.0, 0.0), (0.0, 0.1), (0.1, 8.0), (8.0, None)]
     curve = [
         {
@@ -22,17 +22,22 @@ def seams(errors: list[int], words: int = 100) -> dict:
     return {"dropped": 7, "duplicated": 2, "hallucinated": 1, "looped": 0, "curve": curve}
 
 
-def with_seams() -> dict:
+def with_boundary() -> dict:
     results = changed()
     for curve in results["curves"]:
         for point in curve["points"]:
-            point["seams"] = seams([50, 20, 10, 0])
-    results["rows"][0] |= {"seams": seams([5, 5, 5, 5]), "latency_p99_s": 3.5, "first_word_p50_s": 0.5, "laal_ca_s": 2}
+            point["boundary_errors"] = boundary_errors([50, 20, 10, 0])
+    results["rows"][0] |= {
+        "boundary_errors": boundary_errors([5, 5, 5, 5]),
+        "latency_p99_s": 3.5,
+        "first_word_p50_s": 0.5,
+        "laal_ca_s": 2,
+    }
     return results
 
 
 def test_the_curve_stands_where_the_rates_are():
-    found = settings_of(Node(with_seams(), ""))
+    found = settings_of(Node(with_boundary(), ""))
     assert [one.name for one in found[:2]] == ["disjoint, 1\u00a0s", "disjoint, 5\u00a0s"]
     drawn = typical(found)
     assert [(one.strategy, one.window_s) for one in drawn] == [("disjoint", 5.0), ("sliding", 1.0)]
@@ -47,7 +52,7 @@ def test_the_curve_stands_where_the_rates_are():
 
 
 def test_the_table_names_the_damage():
-    section = seam_section(Node(with_seams(), ""))
+    section = boundary_section(Node(with_boundary(), ""))
     assert section is not None
     tree = parse(section)
     cells = [cell.text for cell in tree.all("tr")[2].all("td")]
@@ -63,7 +68,7 @@ def test_the_table_names_the_damage():
 
 
 def test_latency_is_drawn_where_it_is_known():
-    section = latency_section(Node(with_seams(), ""))
+    section = latency_section(Node(with_boundary(), ""))
     assert section is not None
     tree = parse(section)
     (dot,) = tree.all("circle", "dot")  # of the three rows, one has all percentiles
@@ -74,14 +79,14 @@ def test_latency_is_drawn_where_it_is_known():
 
 
 def test_runs_without_the_figures_have_no_sections():
-    assert seam_section(Node(RESULTS, "")) is None
+    assert boundary_section(Node(RESULTS, "")) is None
     assert latency_section(Node(RESULTS, "")) is None
     early = changed(rows=[row("early", 3.0, latency_p50_s=-2.0, latency_p95_s=-0.5, latency_p99_s=-0.1)])
     assert "−2\u00a0s" in parse(latency_section(Node(early, "")) or "").text
 
 
 def test_what_is_no_figure_is_said_with_its_place():
-    wrong = with_seams()
-    wrong["curves"][0]["points"][0]["seams"]["curve"][1]["ref_words"] = "many"
+    wrong = with_boundary()
+    wrong["curves"][0]["points"][0]["boundary_errors"]["curve"][1]["ref_words"] = "many"
     with pytest.raises(InputError, match=r"curves\[0\]\.points\[0\]\.seams\.curve\[1\]\.ref_words is 'many'"):
-        seam_section(Node(wrong, ""))
+        boundary_section(Node(wrong, ""))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from earspan.speech.model import Recogniser
+from earspan.speech.asr.model import Recogniser
 from whisper.model import Whisper
 
 from .. import tiny

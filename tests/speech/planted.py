@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from earspan.datasets.recording import Recording, Word
-from earspan.speech.attention import AttendedWord
-from earspan.speech.hypothesis import Clip, DecoderRun, Hypothesis
+from earspan.speech.asr.attention import AttendedWord
+from earspan.speech.asr.hypothesis import Clip, DecoderRun, Hypothesis
 from earspan.speech.strategies.vad import FRAME
-from earspan.speech.stream import Job, no_time, play
+from earspan.speech.streaming.clock import Job, no_time, play
 
 RATE = 16_000
 

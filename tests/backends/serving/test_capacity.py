@@ -6,7 +6,6 @@ from itertools import product
 import numpy as np
 import pytest
 from earspan.backends.errors import InputError
-from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.arrivals import Load, calls_of
 from earspan.backends.serving.capacity import capacity, simulated_span, trial
@@ -16,7 +15,8 @@ from earspan.backends.serving.server import Server, server_of
 from earspan.backends.serving.simulate import verdict
 from earspan.backends.serving.station import Line, Station
 from earspan.backends.span import span, window_call
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

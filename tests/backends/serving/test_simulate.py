@@ -4,13 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from earspan.backends.errors import InputError
-from earspan.backends.models import DIMENSIONS
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.arrivals import TALK_SPURT_S, Load, calls_of
 from earspan.backends.serving.server import Server, server_of
 from earspan.backends.serving.simulate import LATE_ALLOWED, quantile_of_spread, simulate, verdict
 from earspan.backends.serving.station import Line, Station
-from earspan.backends.workload import Workload
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

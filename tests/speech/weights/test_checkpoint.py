@@ -10,7 +10,7 @@ import pytest
 import torch
 import whisper
 from earspan.backends.errors import InputError
-from earspan.backends.models import Dimensions
+from earspan.backends.workload.models import Dimensions
 from earspan.speech.weights.checkpoint import Checkpoint, read_checkpoint, save, shapes_of, tensor_digest
 from whisper.model import ModelDimensions, Whisper
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from earspan.backends.errors import InputError
-from earspan.speech.model import Recogniser
+from earspan.speech.asr.model import Recogniser
 from earspan.speech.weights.checkpoint import Checkpoint, tensor_digest
 from earspan.speech.weights.ct2_whisper import read_ct2
 from hypothesis import given
@@ -45,7 +45,7 @@ def test_what_was_written_is_read(place: Path, dtype: str, sizes: dict[str, int]
 
 def test_what_ctranslate2_wrote_is_read(tiny_whisper: Callable, tmp_path: Path):
     pytest.importorskip("ctranslate2", reason="needs earspan[ct2]")
-    from earspan.speech.ct2_format import convert
+    from earspan.speech.asr.ct2_format import convert
 
     model = tiny_whisper(n_audio_ctx=50).half().float()
     convert(Recogniser("tiny", model, "0" * 64), tmp_path / "made", "float16")

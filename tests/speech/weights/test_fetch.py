@@ -16,8 +16,8 @@ import pytest
 import torch
 import whisper
 from earspan.backends.errors import InputError
-from earspan.backends.models import Dimensions
-from earspan.speech.model import load_recogniser
+from earspan.backends.workload.models import Dimensions
+from earspan.speech.asr.model import load_recogniser
 from earspan.speech.weights import fetch, locate, sources, store
 from earspan.speech.weights.checkpoint import Checkpoint, read_checkpoint, save, tensor_digest
 from earspan.speech.weights.verify import verified

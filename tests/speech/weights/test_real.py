@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import whisper
-from earspan.speech.model import load_recogniser
+from earspan.speech.asr.model import load_recogniser
 from earspan.speech.weights import sources
 from earspan.speech.weights.ct2_whisper import read_ct2
 

@@ -1,0 +1,1 @@
+"""How long a GPU takes: kernels, launches, runtimes."""

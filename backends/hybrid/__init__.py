@@ -1,0 +1,1 @@
+"""A GPU and LPUs that share one call."""

@@ -1,0 +1,97 @@
+"""A part of a workload, for devices that share a call: the operations of it that one of them runs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..lpu.compile import as_matmul
+from ..workload.workload import Op, Workload
+
+# encode and prefill as `Workload.ops` names them; attend: decode attention; project: the rest of decode;
+# verify: the prefill, without the keys and values of the audio, which are there already
+PARTS = ("encode", "prefill", "attend", "project", "verify")
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Workload):
+    """The operations of `parts` (see `PARTS`) of the workload; same fields, same meaning."""
+
+    parts: tuple[str, ...] = PARTS
+    base: Workload | None = None  # what it is a part of, where that is not Whisper's own decoder
+
+    @classmethod
+    def of(cls, work: Workload, *parts: str) -> "Part":
+        """That part of a workload."""
+        fields = {name: getattr(work, name) for name in Workload.__slots__}
+        return cls(**fields, parts=parts, base=None if type(work) is Workload else work)
+
+    @property
+    def affine(self) -> bool:
+        """Whether the sizes grow evenly, as those of the whole do."""
+        return self._whole().affine
+
+    def on_a_schedule(self) -> "Part":
+        """The part of what a static schedule books."""
+        booked = getattr(self.base, "on_a_schedule", None)
+        return replace(self, base=booked()) if booked else self
+
+    def key_runs(self, quantum: int) -> tuple[tuple[int, int], ...]:
+        """Decode steps as those of the whole."""
+        return self._whole().key_runs(quantum)
+
+    @property
+    def samples(self) -> int:
+        """Audio samples per call that have to be sent to the device."""
+        return self._whole().samples if "encode" in self.parts else 0
+
+    def ops(self) -> tuple[Op, ...]:
+        """The operations of the part, as `Workload.ops` gives them."""
+        return self._kept(self._whole().ops())
+
+    def decode_ops(self) -> tuple[Op, ...]:
+        """The part of `ops()` that depends on the number of decode steps."""
+        return self._kept(op for op in self._whole().ops() if op.phase == "decode")
+
+    def step_ops(self, keys: int) -> tuple[Op, ...]:
+        """The operations of one decode step in this part."""
+        return self._kept(self._whole().step_ops(keys))
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the parameters that the part needs."""
+        ops = [op for op in self.ops() if op.kind != "embedding"]
+        before = sum(op.count * op.weight_bytes for op in ops if op.phase != "decode")
+        # a decode step uses parameters that the prefill uses as well, if that is in the part
+        filled = {"prefill", "verify"} & set(self.parts)
+        step = [op for op in self._kept(replace(self._whole(), decode_tokens=1).decode_ops()) if op.kind != "embedding"]
+        return round(before + (0 if filled else sum(op.count * op.weight_bytes for op in step)))
+
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes of cached keys and values of one stream; none where no attention of the decoder is."""
+        attends = {"prefill", "verify", "attend"} & set(self.parts)
+        return self._whole().kv_bytes if attends else 0
+
+    def _whole(self) -> Workload:
+        fields = {name: getattr(self, name) for name in Workload.__slots__}
+        return replace(self.base, **fields) if self.base else Workload(**fields)
+
+    def _kept(self, ops: Iterable[Op]) -> tuple[Op, ...]:
+        # where attention is done elsewhere, its results arrive in its place
+        alone = "project" in self.parts and "attend" not in self.parts
+        arrived = (_arrival(op) if alone and op.phase == "decode" and op.kind == "attention" else op for op in ops)
+        return tuple(op for op in arrived if self._keeps(op))
+
+    def _keeps(self, op: Op) -> bool:
+        if op.phase in ("mel", "encode"):
+            return "encode" in self.parts
+        if op.phase == "prefill":
+            product = as_matmul(op)
+            of_audio = product is not None and product[1] == self.batch * self.positions
+            return "prefill" in self.parts or ("verify" in self.parts and not of_audio)
+        return ("attend" if op.kind in ("attention", "cat") else "project") in self.parts
+
+
+def _arrival(op: Op) -> Op:
+    batch, heads, queries, _, size = op.shape
+    shape = (batch, queries, heads * size)
+    return replace(op, kind="elementwise", shape=shape, flops=0, read_bytes=op.write_bytes)

@@ -1,0 +1,1 @@
+"""How long a Groq-style LPU takes: chip, compiler, plan, schedule."""

@@ -1,0 +1,269 @@
+"""An LPU: weights stay in the chips' SRAM and every cycle is planned, so only the host's part of a call scatters.
+
+A call's time is the length of its schedule (`lpu_plan`, `lpu_schedule`), plus the way from and to the host. Groups
+of chips share every matmul and the layers go over the groups; how many chips make a group, and whether all groups
+share the rows of the encoder, is the choice that serves the streams first. Calls in flight take turns on the groups.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from ..devices.device import Device
+from ..errors import InputError
+from ..host import with_host
+from ..timing import CapacityError, Tally, Timing
+from ..workload.workload import HOP, SAMPLE_RATE, Workload
+from .chip import Chip
+from .plan import Pass, Plan, alone_cycles, ceiling, finish_cycles, interval_cycles, make_plan
+
+WEIGHTS = ("int8", "fp8", "fp16")
+PACKINGS = ("tight", "groqflow")
+_MOST_CHIPS = 1024
+# of 264 chips, all nodes are linked to one another (TSM22); a rack of Groq 3 LPX has 256
+_THREE_HOPS = 256
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Lpu:
+    """`chips` linked LPU chips, or with `chips` None the least number that holds one call of the workload.
+
+    weights: how weights are stored in SRAM; int8 ones are made fp16 on their way to the planes, fp8 are multiplied as
+    they are, where the device does that; all other arithmetic is fp16. packing: "tight" fills the usable SRAM,
+    "groqflow" puts as much weight on a chip as compiled models have been published with. group: chips that share a
+    matmul, at most; None for the best.
+    """
+
+    name: str
+    device: Device
+    chips: int | None = None
+    weights: str = "int8"
+    group: int | None = None
+    packing: str = "tight"
+
+    @property
+    def chip(self) -> Chip:
+        """Units and latencies."""
+        return _chip(self)
+
+    def time(self, workload: Workload) -> Timing:
+        """One batch of calls; `interval_s` is when the next may follow, on average over a long row of them.
+
+        Raises `CapacityError`, with the number of chips needed, if weights and caches exceed the SRAM.
+        """
+        return _time(self, self.stored(workload))
+
+    def serve(self, call: Workload, streams: int) -> Timing:
+        """All streams, in batches of the size (a power of two, or all) and on groups with which they are done first.
+
+        The batches are in flight together, as far as the SRAM holds their caches.
+        """
+        return _serve(self, self.stored(call), streams)
+
+    def plan(self, work: Workload) -> Plan:
+        """Placement and passes with which `time` serves the batch."""
+        return _best(self, self.stored(work))
+
+    def stored(self, work: Workload) -> Workload:
+        """The workload as compiled: weights as stored here, and audio that is not padded to 30 s in whole seconds.
+
+        Every length is a program of its own, so there is not one for each. `InputError` for fp32, which the chips
+        do not multiply.
+        """
+        if work.dtype != "fp16":
+            raise InputError(f"{self.name} computes in fp16; {work.dtype} given")
+        audio_s = work.audio_s
+        if work.padding == "fit":
+            longest_s = work.dims.n_audio_ctx * 2 * HOP / SAMPLE_RATE
+            audio_s = min(longest_s, math.ceil(round(audio_s, 6)))
+        booked = getattr(work, "on_a_schedule", None)
+        stored = {"weight_dtype": self.weights, "decoder_weights": ""}
+        return replace(booked() if booked else work, audio_s=audio_s, **stored)
+
+    def chips_needed(self, work: Workload) -> int:
+        """Least number of chips whose SRAM holds weights, and caches and activations of the batch."""
+        return _chips_needed(self, self.stored(work))
+
+    def chips_for(self, work: Workload) -> int:
+        """The number of chips in use."""
+        return self.chips or self.chips_needed(replace(work, batch=1))
+
+    def describe(self) -> str:
+        """One line: device, chips, how weights are stored, what the figures rest on."""
+        chips = f"{self.chips} chips" if self.chips else "as many chips as the model needs"
+        arithmetic = {"fp8": "fp8 products with weights, else fp16", "int8": "fp16 arithmetic after conversion"}
+        packed = ", packed as GroqFlow does" if self.packing == "groqflow" else ""
+        how = f"{self.weights} weights{packed}, {arithmetic.get(self.weights, 'fp16 arithmetic')}"
+        return f"{self.device.title}, {chips}, {how}; static schedule, an estimate"
+
+    @property
+    def weights_limit(self) -> float:
+        """Bytes of weights that a chip takes at most."""
+        return self.device["sram_packed" if self.packing == "groqflow" else "sram_usable"]
+
+    def groups(self, chips: int) -> list[int]:
+        """Sizes of a group that are tried: all chips of a node, for short calls; half and pairs, for many in flight.
+
+        Where links lead out of a node, also all within three hops.
+        """
+        if self.group:
+            return [self.group]
+        node = round(self.device["chips_per_node"])
+        largest = min(chips, node)
+        most = min(chips, _THREE_HOPS)
+        wide = {most} if chips > node and "global_bandwidth" in self.device.figures else set()
+        return sorted({largest, -(-largest // 2), min(2, largest), *wide}, reverse=True)
+
+
+@lru_cache(maxsize=256)
+def _chip(lpu: Lpu) -> Chip:
+    return Chip.stored(lpu.device, lpu.weights)
+
+
+def _template(work: Workload) -> Workload:
+    """What a plan depends on: the number of decode steps only matters in being none."""
+    return replace(work, decode_tokens=min(1, work.decode_tokens))
+
+
+def _tried(lpu: Lpu, chips: int, group: int, work: Workload) -> Iterator[Plan]:
+    """Placements on groups of at most so many chips that hold the weights: layers whole if they fit, else cut."""
+    group, work = min(group, chips), _template(work)
+    room = chips * lpu.device["sram_usable"] - work.weights_bytes - work.batch * work.kv_bytes
+    if room < 0:
+        return
+
+    def plan(**how: bool) -> Plan | None:
+        found = make_plan(lpu.chip, lpu.device["sram_usable"], chips, group, work, **how)
+        fits = all(stage.weight_bytes <= stage.chips * lpu.weights_limit for stage in found.stages)
+        return found if fits and found.calls_in_flight(work.kv_bytes) else None
+
+    whole = plan() or plan(cut=True)
+    if whole:
+        yield whole
+    reach = chips <= lpu.chip.node or lpu.chip.wide
+    copies = (math.ceil(chips / group) - 1) * _encoder_bytes(work)
+    if chips > group and reach and 0 < copies <= room and (spread := plan(spread=True) or plan(spread=True, cut=True)):
+        yield spread
+
+
+@lru_cache(maxsize=4096)
+def _encoder_bytes(work: Workload) -> float:
+    return sum(op.count * op.weight_bytes for op in work.ops() if op.phase == "encode")
+
+
+@lru_cache(maxsize=65536)
+def _plans(lpu: Lpu, work: Workload) -> tuple[tuple[Plan, tuple[Pass, ...], int], ...]:
+    """Every way to place the batch that fits, with its passes and how many batches are in flight."""
+    chips = lpu.chips_for(work)
+    # groups of unlike size wait for the smallest: better to leave the chips idle that are one too many
+    shapes = dict.fromkeys((used, group) for group in lpu.groups(chips) for used in (chips, chips // group * group))
+    tried = (plan for used, group in shapes if used for plan in _tried(lpu, used, group, work))
+    held = ((plan, _in_flight(plan, work)) for plan in tried)
+    return tuple((plan, plan.passes(work), in_flight) for plan, in_flight in held if in_flight)
+
+
+def _best(lpu: Lpu, work: Workload) -> Plan:
+    """The placement that is done first; `CapacityError` if none fits."""
+    if not (plans := _plans(lpu, work)):
+        chips = lpu.chips_for(work)
+        held = f"{chips} chips hold {chips * lpu.weights_limit / 1e6:.0f} MB"
+        need = f"this takes {lpu.chips_needed(work)} chips"
+        raise CapacityError(f"{lpu.name}: {held} of {lpu.weights} weights and caches; {need}")
+    return min(plans, key=lambda found: alone_cycles(found[1]))[0]
+
+
+@lru_cache(maxsize=4096)
+def _chips_needed(lpu: Lpu, work: Workload) -> int:
+    usable = (work.weights_bytes + work.batch * work.kv_bytes) // lpu.device["sram_usable"]
+    least = max(1, int(usable), int(work.weights_bytes // lpu.weights_limit))
+    node = round(lpu.device["chips_per_node"])
+
+    def fits(chips: int) -> bool:
+        plans = (plan for group in lpu.groups(chips) for plan in _tried(lpu, chips, group, work))
+        return any(plan.calls_in_flight(work.kv_bytes) for plan in plans)
+
+    # whole nodes first, then chip by chip
+    nodes = -(-least // node)
+    enough = next((chips for chips in range(nodes * node, _MOST_CHIPS, node) if fits(chips)), None)
+    if enough is None:
+        raise CapacityError(f"{lpu.name}: more than {_MOST_CHIPS} chips are needed; type a smaller batch or model")
+    return next(chips for chips in range(max(least, enough - node + 1), enough + 1) if fits(chips))
+
+
+def _in_flight(plan: Plan, work: Workload) -> int:
+    return min(len(plan.stages), plan.calls_in_flight(work.kv_bytes))
+
+
+@lru_cache(maxsize=65536)
+def _time(lpu: Lpu, work: Workload) -> Timing:
+    return _hosted(_timing(lpu, _best(lpu, work), work), work)
+
+
+def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
+    tally, clock = Tally(), plan.chip.clock_hz
+    passes = plan.passes(work)
+    for run in passes:
+        for leg in run.legs:
+            for phase, block, repeats in leg.parts:
+                for bound, cycles in block.bounds:
+                    tally.add(phase, bound, run.times * repeats * cycles / clock)
+            tally.add("transfer", "link", run.times * leg.hop / clock)
+    wire_s = _wire_s(lpu, work)
+    tally.add("transfer", "link", wire_s + 2 * lpu.device["host_latency"])
+    # transfers may overlap with computing, so the ceiling is the larger of the two; so is the interval
+    tally.ceiling_s = max(wire_s, ceiling(plan, work))
+    interval_s = interval_cycles(passes, _in_flight(plan, work)) / clock
+    return tally.timing("estimate", min(tally.seconds, max(wire_s, interval_s)))
+
+
+def _hosted(timing: Timing, work: Workload) -> Timing:
+    """With the host's part, which in a hybrid is at the device that takes in the audio."""
+    return with_host(timing) if work.samples else timing
+
+
+def _wire_s(lpu: Lpu, work: Workload) -> float:
+    """Audio in fp32 from the host, tokens back in int64."""
+    return work.batch * (work.samples * 4 + (work.decode_tokens + 1) * 8) / lpu.device["host_bandwidth"]
+
+
+@lru_cache(maxsize=65536)
+def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
+    sizes = sorted({2**power for power in range(streams.bit_length())} | {streams})
+    best: tuple[float, Plan, Workload] | None = None
+    for size in sizes:
+        work, batches = replace(call, batch=size), -(-streams // size)
+        if not (plans := _plans(lpu, work)):
+            break
+        wire_s = _wire_s(lpu, work)
+        for plan, passes, in_flight in plans:
+            cycles = finish_cycles(passes, batches, in_flight)
+            seconds = max(batches * wire_s, cycles / plan.chip.clock_hz + wire_s) + 2 * lpu.device["host_latency"]
+            if best is None or seconds < best[0]:
+                best = seconds, plan, work
+    if best is None:
+        return _time(lpu, call)  # which says that not one call fits
+    seconds, plan, work = best
+    one, batches = _timing(lpu, plan, work), -(-streams // work.batch)
+    phases = {phase: part * seconds / one.seconds for phase, part in one.phases.items()}
+    # with less than one batch in flight per stage, it is the SRAM that keeps the pipeline from being full
+    starved = batches > _in_flight(plan, work) and _in_flight(plan, work) < len(plan.stages)
+    bound, ceiling_s = "capacity" if starved else one.bound, one.ceiling_s * streams / work.batch
+    served = replace(one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s)
+    return _hosted(served, work)
+
+
+def lpu_backend(name: str, device: Device, chips: int | None = None, weights: str = "", packing: str = "tight") -> Lpu:
+    """An `Lpu`; `InputError` if the number of chips, the weight format or the packing is not possible.
+
+    weights: default fp8 where the device multiplies it, else int8.
+    """
+    narrow = "matrix_units_fp8" in device.figures
+    if chips is not None and chips < 1:
+        raise InputError(f"{name}: {chips} chips given; expected at least 1")
+    known = [format for format in WEIGHTS if narrow or format != "fp8"]
+    if weights and weights not in known:
+        raise InputError(f"{name}: {weights!r} weights given; expected {' or '.join(known)}")
+    if packing not in PACKINGS or (packing == "groqflow" and "sram_packed" not in device.figures):
+        raise InputError(f"{name}: packing {packing!r} is not known of {device.name}; leave it out")
+    return Lpu(name, device, chips, weights or ("fp8" if narrow else "int8"), packing=packing)

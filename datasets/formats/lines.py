@@ -1,0 +1,64 @@
+"""Text files of datasets, line by line, and tables, record by record: what is wrong with one is said with its place."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...backends.errors import InputError
+from ..audio import shown
+from ..defects import Defects, reported
+
+
+def text_lines(path: Path, defects: Defects = None) -> Iterator[tuple[int, str]]:
+    """Line numbers, from 1, and lines that are not blank; UTF-8 with or without BOM, LF or CRLF.
+
+    Raises `InputError` as `FILE:LINE: what` where the file is not UTF-8, or adds it to `defects` and goes on.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{shown(path)}: {error.strerror}") from error
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        line = ""
+        with reported(defects):
+            line = _decoded(raw, path, number)
+        if line:
+            yield number, line
+
+
+def _decoded(raw: bytes, path: Path, number: int) -> str:
+    try:
+        return raw.decode().strip()
+    except UnicodeDecodeError as error:
+        column = error.start + 1
+        raise InputError(
+            f"{shown(path)}:{number}: byte {raw[column - 1]:#04x} at column {column} is not UTF-8; "
+            "save the file as UTF-8"
+        ) from error
+
+
+def csv_records(path: Path, defects: Defects = None) -> Iterator[tuple[str, list[str]]]:
+    """Where each record of a CSV file begins, as `FILE:LINE`, and its values; quoted ones may go on over several lines.
+
+    Raises `InputError` where a record is no CSV, or adds it to `defects` and goes on.
+    """
+    numbers: list[int] = []
+
+    def lines() -> Iterator[str]:
+        for number, line in text_lines(path, defects):
+            numbers.append(number)
+            yield line + "\n"
+
+    reader = csv.reader(lines(), strict=True)
+    while True:
+        numbers.clear()
+        values = None
+        with reported(defects):
+            try:
+                values = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise InputError(f"{shown(path)}:{numbers[0]}: not CSV: {error}") from error
+        if values is not None:
+            yield f"{shown(path)}:{numbers[0]}", values

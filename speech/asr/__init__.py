@@ -1,0 +1,1 @@
+"""Whisper as it hears: model, features, engines, cache, attention."""

@@ -1,0 +1,153 @@
+"""What every transcription engine has in common: calls that are equal are computed once, and kept.
+
+Equal calls (same audio, prompt, options, checkpoint, engine) have one transcript: asked for twice, they are computed
+once, and with a `TranscriptCache` once for all runs.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+
+import numpy as np
+from whisper.audio import SAMPLE_RATE
+from whisper.tokenizer import Tokenizer
+
+from ...backends.errors import InputError
+from .cache import Origin, TranscriptCache
+from .decoding.transcribe import Attempt, Listening, Outcome
+from .features import AudioFeatures
+from .hypothesis import Clip, DecodeOptions, Hypothesis
+from .model import Recogniser
+
+WINDOW_LIMIT_S = 30.0
+_BLOCK = SAMPLE_RATE // 2  # samples hashed together; steps of sliding windows are mostly multiples of it
+_BLOCK_BYTES = _BLOCK * 4
+
+Progress = Callable[[int, int], None]  # calls done, calls in all
+
+
+class Transcriber(ABC):
+    """Transcribes clips. Not safe for several threads.
+
+    version: the engine with all that may change a text.
+    cache: where transcripts are kept between runs, if anywhere.
+    computed: calls that went through the model. decoder_passes: passes of the decoder that these took, each call's
+    counted by itself. features: those of openai-whisper's encoder, which cross-attention reads too.
+    """
+
+    def __init__(
+        self, recogniser: Recogniser, options: DecodeOptions | None, cache: TranscriptCache | None, version: str
+    ) -> None:
+        self.recogniser, self.version = recogniser, version
+        self.options = options or DecodeOptions()
+        check_options(self.options)
+        self.computed = 0
+        self.decoder_passes = 0
+        self.cache = cache
+        self.features = AudioFeatures(recogniser)
+        self._tokenizer: Tokenizer = recogniser.tokenizer(self.options.language or "en", self.options.task)
+        self._known: dict[str, Hypothesis] = {}
+        settings = json.dumps(asdict(self.options), sort_keys=True)
+        self._origin = Origin(recogniser.name, recogniser.sha256, version)
+        # two sources of one Whisper give the same texts
+        weights = recogniser.digest or recogniser.sha256
+        self._key_prefix = json.dumps([version, weights, settings]).encode()
+
+    @property
+    def timestamp_begin(self) -> int:
+        """The token of the timestamp 0.00."""
+        return self._tokenizer.timestamp_begin
+
+    @abstractmethod
+    def _together(self) -> int:
+        """How many attempts are decoded side by side."""
+
+    @abstractmethod
+    def _attempt(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+        """What decoding gives for each of `attempts`."""
+
+    @abstractmethod
+    def _detect_language(self, clip: Clip) -> str:
+        """The code of the language that is spoken in the first 30 s."""
+
+    def transcribe(self, clips: Sequence[Clip], progress: Progress | None = None) -> list[Hypothesis]:
+        """The transcripts of `clips`, in their order. `progress` is told how many of the new ones are done."""
+        hashes: dict[int, bytes] = {}
+        keys = [self._key(clip, hashes) for clip in clips]
+        missing = {key: clip for key, clip in zip(keys, clips, strict=True) if key not in self._known}
+        if self.cache and missing:
+            for key, stored in self.cache.get(missing).items():
+                self._known[key] = Hypothesis.from_dict(stored)
+                del missing[key]
+        names, done = list(missing), 0
+        for batch in self._compute(list(missing.values())):
+            found = {names[index]: hypothesis for index, hypothesis in batch.items()}
+            self._known.update(found)
+            if self.cache:
+                self.cache.put({key: hypothesis.to_dict() for key, hypothesis in found.items()}, self._origin)
+            done += len(found)
+            self.computed += len(found)
+            if progress:
+                progress(done, len(missing))
+        return [self._known[key] for key in keys]
+
+    def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
+        """The hypotheses of `clips` by index, as they are done: in each round, what the clips ask for next."""
+        together = self._together() if clips else 0
+        waiting = sorted(range(len(clips)), key=lambda index: (-len(clips[index].audio), len(clips[index].prompt)))
+        begun: list[tuple[int, Listening]] = []  # they come first: what they have encoded is not kept for long
+        while waiting or begun:
+            batch, begun = begun[:together], begun[together:]
+            while waiting and len(batch) < together:
+                index = waiting.pop(0)
+                batch.append((index, self._listening(clips[index])))
+            asked = [(one, one.attempt) for _, one in batch if one.attempt]
+            for (one, _), outcome in zip(asked, self._attempt([attempt for _, attempt in asked]), strict=True):
+                one.take(outcome)
+                self.decoder_passes += outcome.passes
+            done = {index: one.hypothesis() for index, one in batch if not one.attempt}
+            begun += [(index, one) for index, one in batch if one.attempt]
+            if done:
+                yield done
+
+    def _listening(self, clip: Clip) -> Listening:
+        tokenizer = self._tokenizer
+        if self.options.language is None and self.recogniser.whisper.is_multilingual:
+            tokenizer = self.recogniser.tokenizer(self._detect_language(clip), self.options.task)
+        return Listening(clip, tokenizer, self.options, self.recogniser.dims)
+
+    def _key(self, clip: Clip, hashes: dict[int, bytes]) -> str:
+        digest = hashlib.sha256(self._key_prefix)
+        digest.update(b"\0" + json.dumps([clip.mode, clip.prompt, clip.prefix]).encode() + b"\0")
+        digest.update(audio_digest(clip.audio, hashes))
+        return digest.hexdigest()
+
+
+def check_options(options: DecodeOptions) -> None:
+    """Raise `InputError` for options that contradict each other."""
+    if not options.temperatures:
+        raise InputError("decoding options: no temperature; expected at least one, for example 0")
+    if min(options.temperatures) < 0:
+        raise InputError(f"decoding options: temperature {min(options.temperatures):g}; expected 0 or more")
+
+
+def audio_digest(audio: np.ndarray, known: dict[int, bytes]) -> bytes:
+    """A hash of `audio`, float32, that takes windows which overlap in memory little more time than one of them.
+
+    `known` holds hashes of blocks by address: use it as long as the audio is neither changed nor freed.
+    """
+    samples = np.ascontiguousarray(audio, np.float32)
+    if samples is not audio:  # a copy, whose address will be used again
+        known = {}
+    view, start = samples.data.cast("B") if len(samples) else memoryview(b""), samples.ctypes.data
+    parts = [len(samples).to_bytes(8, "little")]
+    whole = len(view) // _BLOCK_BYTES * _BLOCK_BYTES
+    for offset in range(0, whole, _BLOCK_BYTES):
+        block = known.get(start + offset)
+        if block is None:
+            block = known[start + offset] = hashlib.sha256(view[offset : offset + _BLOCK_BYTES]).digest()
+        parts.append(block)
+    parts.append(bytes(view[whole:]))
+    return hashlib.sha256(b"".join(parts)).digest()

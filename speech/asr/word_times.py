@@ -1,0 +1,154 @@
+"""When each word was spoken, by the recogniser itself, for references without word times.
+
+It hears the recording with all the context it can take, and its cross-attention says where its words are
+(openai-whisper's dynamic time warping). Where they align with the reference, the reference takes their times; the
+words between share what is left. Such times are no truth: who uses them has to say where they come from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+from whisper.audio import SAMPLE_RATE
+from whisper.model import Whisper
+from whisper.timing import WordTiming, find_alignment
+
+from ...datasets.recording import Recording, Word
+from ..metrics.align import HIT
+from ..metrics.pairing import paired
+from .features import Part, frames_of
+from .hypothesis import Clip
+from .transcriber import WINDOW_LIMIT_S, Transcriber
+
+_MARGIN_S = 5.0  # of context on both sides that a window hears besides its own part
+_WORD_S = 0.4  # how long a word takes where only one of its sides is known
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A recording with word times, and how many of its words were found by the recogniser; the others are between."""
+
+    recording: Recording
+    found: int
+
+
+def with_word_times(
+    recordings: Sequence[Recording], engine: Transcriber, window_s: float = WINDOW_LIMIT_S
+) -> list[Timed]:
+    """Each recording with times for all words of its text; without, if none of its words was heard.
+
+    Windows of `window_s` overlap, so that each word is heard with at least 5 s on both sides.
+    """
+    spans = [_windows(recording.duration_s, window_s) for recording in recordings]
+    clips = [
+        Clip(recording.audio[round(start_s * SAMPLE_RATE) : round(end_s * SAMPLE_RATE)])
+        for recording, own in zip(recordings, spans, strict=True)
+        for start_s, end_s, _, _ in own
+    ]
+    texts = iter(engine.transcribe(clips))
+    aligner, remaining = _Aligner(engine), iter(clips)
+    timed = []
+    for recording, own in zip(recordings, spans, strict=True):
+        heard: list[Word] = []
+        for start_s, _, from_s, to_s in own:
+            words = aligner.words(next(remaining), next(texts).text, start_s)
+            heard += [word for word in words if from_s <= (word.start_s + word.end_s) / 2 < to_s]
+        words, found = transferred(recording.text.split(), heard, recording.duration_s)
+        timed.append(Timed(replace(recording, words=tuple(words) if found else None), found))
+    return timed
+
+
+def _windows(duration_s: float, window_s: float) -> list[tuple[float, float, float, float]]:
+    """Start and end of each window, and of the part whose words are taken from it."""
+    margin_s = min(_MARGIN_S, window_s / 4)
+    found, start_s = [], 0.0
+    while duration_s > 0:
+        end_s = min(start_s + window_s, duration_s)
+        last = end_s >= duration_s
+        found.append((start_s, end_s, start_s + margin_s if found else 0.0, end_s - margin_s if not last else 1e9))
+        if last:
+            break
+        start_s = end_s - 2 * margin_s
+    return found
+
+
+def transferred(reference: Sequence[str], heard: Sequence[Word], duration_s: float) -> tuple[list[Word], int]:
+    """The words of a reference with the times of those `heard` that they align with, and how many do.
+
+    The words between share the time that is left there evenly; those at an end take 0.4 s each.
+    """
+    times: list[tuple[float, float] | None] = [None] * len(reference)
+    for pair in paired(reference, [word.text for word in heard]):
+        if pair.step == HIT and pair.said and pair.heard:
+            start_s, end_s = heard[pair.heard.first].start_s, heard[pair.heard.end - 1].end_s
+            share_s = (end_s - start_s) / (pair.said.end - pair.said.first)
+            for i in range(pair.said.first, pair.said.end):
+                at_s = start_s + share_s * (i - pair.said.first)
+                times[i] = (at_s, at_s + share_s)
+    found = sum(time is not None for time in times)
+    words: list[Word] = []
+    at_s, waiting = 0.0, 0
+    for i, time in enumerate([*times, None]):
+        if i < len(times) and time is None:
+            waiting += 1
+            continue
+        ends_s = time[0] if time else min(duration_s, at_s + _WORD_S * waiting)
+        if waiting == i:  # before the first that was found
+            at_s = max(0.0, ends_s - _WORD_S * waiting)
+        # ends exactly where the next word begins: sums of shares end a rounding error before or after
+        edges = np.linspace(at_s, max(at_s, ends_s), waiting + 1).tolist()
+        words += [Word(text, *times) for text, times in zip(reference[i - waiting : i], pairwise(edges), strict=True)]
+        waiting = 0
+        if time:
+            start_s = max(at_s, time[0])  # never before the word before it
+            words.append(Word(reference[i], start_s, max(start_s, time[1])))
+            at_s = words[-1].end_s
+    return words, found
+
+
+class _Aligner:
+    """Word times of transcripts."""
+
+    def __init__(self, engine: Transcriber) -> None:
+        self._engine = engine
+        self._tokenizer = engine.recogniser.tokenizer(engine.options.language, engine.options.task)
+
+    def words(self, clip: Clip, text: str, start_s: float) -> list[Word]:
+        """The words of `text` with their times, in seconds of the recording of which `clip` begins at `start_s`."""
+        if not text.strip():
+            return []
+        [features] = self._engine.features.of([Part(clip)])
+        encoded = _Encoded(self._engine.recogniser.whisper, features)
+        tokens, frames = self._tokenizer.encode(" " + text.strip()), max(2, frames_of(clip))
+        no_mel = torch.empty(0)  # it is encoded
+        found = find_alignment(encoded, self._tokenizer, tokens, no_mel, frames)  # pyright: ignore[reportArgumentType]
+        return [Word(text, start_s + first_s, start_s + last_s) for text, first_s, last_s in _whole_words(found)]
+
+
+def _whole_words(pieces: Sequence[WordTiming]) -> list[tuple[str, float, float]]:
+    """Words with start and end; punctuation belongs to the word before it, but its time does not."""
+    words: list[tuple[str, float, float]] = []
+    for piece in pieces:
+        start_s, end_s = float(piece.start), float(piece.end)
+        if words and not piece.word.startswith(" "):
+            text, first_s, last_s = words[-1]
+            spoken = any(character.isalnum() for character in piece.word)
+            words[-1] = (text + piece.word.strip(), first_s, end_s if spoken else last_s)
+        elif piece.word.strip():
+            words.append((piece.word.strip(), start_s, end_s))
+    return words
+
+
+class _Encoded:
+    """What `find_alignment` asks of a Whisper, for audio that is encoded already."""
+
+    def __init__(self, whisper: Whisper, features: Tensor) -> None:
+        self._features, self.decoder = features, whisper.decoder
+        self.dims, self.device = whisper.dims, whisper.device
+        self.alignment_heads = whisper.get_buffer("alignment_heads")
+
+    def __call__(self, mel: Tensor, tokens: Tensor) -> Tensor:
+        return self.decoder(tokens, self._features[None])

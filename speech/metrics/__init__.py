@@ -1,0 +1,1 @@
+"""How right and how late: word errors, intervals, boundary errors, latencies."""

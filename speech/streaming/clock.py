@@ -1,0 +1,190 @@
+"""Recordings played as live streams on an exact virtual clock: no sleeping, no dependence on this machine.
+
+One stream is a queue with one server. Call `k` arrives when its last sample has been spoken:
+
+    start_k = max(arrival_k, finish_{k-1}),   finish_k = start_k + service_k
+
+and its words are on screen at `finish_k`. The service time is the backend's, for the token counts that Whisper
+really produced on this call.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ...datasets.audio import SAMPLE_RATE
+from ...datasets.recording import Recording
+from ..asr.attention import AttendedWord, Attention, stopped
+from ..asr.decoding.draft import REMEMBERED, with_proposals
+from ..asr.hypothesis import SECONDS_PER_TICK, Clip, DraftText, Hypothesis
+from ..asr.transcriber import Progress, Transcriber
+from ..strategies import Call, Heard, Strategy
+
+ServiceTime = Callable[[Call, Hypothesis], float]  # seconds
+
+
+def no_time(call: Call, hypothesis: Hypothesis) -> float:
+    """Every call is served at once: the computation-unaware clock, on which a word appears when its call has ended."""
+    return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """A committed word, and when it was shown, in seconds of the recording."""
+
+    text: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedCall:
+    """One call as it went, all times in seconds of the recording."""
+
+    call: Call
+    arrival_at_s: float
+    start_at_s: float
+    finish_at_s: float
+    hypothesis: Hypothesis
+    committed: tuple[str, ...]
+    interim: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Job:
+    """A recording to be played with a strategy on a backend; `played` fills as the stream goes on.
+
+    `overload` names what is done when calls come due faster than they are served (`strategies.OVERLOADS`).
+    """
+
+    recording: Recording
+    strategy: Strategy
+    service_s: ServiceTime
+    overload: str = "lag"
+    played: list[PlayedCall] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """All that was committed."""
+        return " ".join(word for played in self.played for word in played.committed)
+
+    @property
+    def emissions(self) -> Iterator[Emission]:
+        """Committed words with their times, in order."""
+        return (Emission(word, played.finish_at_s) for played in self.played for word in played.committed)
+
+    @property
+    def backlog_s(self) -> float:
+        """The longest that a call had to wait for the one before it."""
+        return max((played.start_at_s - played.arrival_at_s for played in self.played), default=0.0)
+
+    @property
+    def unheard_s(self) -> float:
+        """Audio that is in no call: dropped, or left out as silence."""
+        return unheard_s(
+            [(played.call.start_s, played.call.end_s) for played in self.played], self.recording.duration_s
+        )
+
+
+def unheard_s(calls: Iterable[tuple[float, float]], duration_s: float) -> float:
+    """Seconds of a recording that none of `calls`, given by start and end, holds."""
+    heard_to_s, missing_s = 0.0, 0.0
+    for start_s, end_s in sorted(calls):
+        missing_s += max(0.0, start_s - heard_to_s)
+        heard_to_s = max(heard_to_s, end_s)
+    return missing_s + max(0.0, duration_s - heard_to_s)
+
+
+def play(
+    jobs: Sequence[Job],
+    engine: Transcriber,
+    progress: Progress | None = None,
+    attention: Attention | None = None,
+    draft: bool = False,
+) -> None:
+    """Play all jobs to their end. Their calls are transcribed together, each distinct one once.
+
+    `attention` gives the word times that some strategies ask for; by default, that of the engine's recogniser.
+    draft: each call is decoded, and timed, with the texts of the job's calls before as a draft. The text is the same.
+    """
+    audience = _Audience(engine, attention, draft)
+    audience.hear(
+        (
+            (job, call)
+            for job in jobs
+            # Under other policies, which calls are made depends on how long they take.
+            if job.overload == "lag"
+            for call in job.strategy.fixed_calls(job.recording.duration_s)
+        ),
+        progress,
+    )
+    generators = [job.strategy.run(job.recording.audio, job.overload) for job in jobs]
+    running = [(job, generator, next(generator, None)) for job, generator in zip(jobs, generators, strict=True)]
+    while running := [(job, generator, call) for job, generator, call in running if call is not None]:
+        audience.hear((job, call) for job, _, call in running)
+        running = [
+            (job, generator, _advance(job, generator, call, audience.heard[id(job.recording), call], audience))
+            for job, generator, call in running
+        ]
+
+
+@dataclass(slots=True)
+class _Audience:
+    """Who hears the calls of all jobs: each distinct call once."""
+
+    engine: Transcriber
+    attention: Attention | None
+    draft: bool
+    heard: dict[tuple[int, Call], tuple[Hypothesis, tuple[AttendedWord, ...]]] = field(default_factory=dict)
+
+    def hear(self, calls: Iterable[tuple[Job, Call]], progress: Progress | None = None) -> None:
+        new = {(id(job.recording), call): job for job, call in calls}
+        clips = {key: _clip(job, key[1], self.draft) for key, job in new.items() if key not in self.heard}
+        hypotheses = dict(zip(clips, self.engine.transcribe(list(clips.values()), progress), strict=True))
+        self.heard.update((key, (hypothesis, ())) for key, hypothesis in hypotheses.items())
+        timed = [key for key in clips if key[1].margin_s is not None]
+        if not timed:
+            return
+        self.attention = self.attention or Attention.beside(self.engine)
+        found = self.attention.words([clips[key] for key in timed], [hypotheses[key].text for key in timed])
+        for key, words in zip(timed, found, strict=True):
+            _, call = key
+            self.heard[key] = stopped(hypotheses[key], words, call.end_s - call.start_s, call.margin_s or 0.0)
+
+
+def _advance(
+    job: Job,
+    generator: Generator[Call, Heard, None],
+    call: Call,
+    result: tuple[Hypothesis, tuple[AttendedWord, ...]],
+    audience: _Audience,
+) -> Call | None:
+    """Put one call on the clock, tell the strategy, and return its next call, or None at the end."""
+    hypothesis, words = result
+    if audience.draft:
+        hypothesis = with_proposals(hypothesis, _draft(job, call), audience.engine.timestamp_begin)
+    free_at_s = job.played[-1].finish_at_s if job.played else 0.0
+    start_s = max(call.arrival_at_s, free_at_s)
+    finish_s = start_s + job.service_s(call, hypothesis)
+    times_s = tuple(call.start_s + word.at_s for word in words)
+    heard = Heard(hypothesis.text, finish_s, word_times_s=times_s, heard_to_s=call.start_s + hypothesis.heard_s)
+    try:
+        following = generator.send(heard)
+    except StopIteration:
+        following = None
+    job.played.append(
+        PlayedCall(call, call.arrival_at_s, start_s, finish_s, hypothesis, tuple(heard.committed), heard.interim)
+    )
+    return following
+
+
+def _clip(job: Job, call: Call, draft: bool) -> Clip:
+    first, last = round(call.start_s * SAMPLE_RATE), round(call.end_s * SAMPLE_RATE)
+    drafts = _draft(job, call) if draft else ()
+    return Clip(job.recording.audio[first:last], call.prompt, call.prefix, drafts, call.mode)
+
+
+def _draft(job: Job, call: Call) -> tuple[DraftText, ...]:
+    """What the calls before were heard as, newest first."""
+    return tuple(
+        DraftText(played.hypothesis.tokens, round((call.start_s - played.call.start_s) / SECONDS_PER_TICK))
+        for played in job.played[: -REMEMBERED - 1 : -1]
+    )
