@@ -1,41 +1,63 @@
-"""Why a way of cutting audio makes errors: how far from a cut they are, and what kind of damage a seam did.
+"""Why a way of cutting audio makes errors: how far from a cut they are, and what kind of damage a cut did.
 
 A cut is where the audio given to a call begins or ends, other than where the recording does. Overlapping windows have
-many cuts that do no harm, since another call heard across them; the curve shows just that.
+many cuts that do no harm, since another call heard across them; the errors by distance show just that.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from ...datasets.recording import Word
 from .align import DELETION, HIT, INSERTION, SUBSTITUTION
+from .calls import CallRecord
 from .latency import Emitted
 from .pairing import Pair
 from .wer import ErrorRate
 
-# Upper ends of the classes of distance, in seconds; the first class, 0, is of words that a cut goes through.
-DISTANCES_S = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, float("inf"))
+# Upper ends of the classes of distance, in seconds; the first class, 0, is of words that a cut goes through, and the
+# last has no end.
+DISTANCES_S = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, None)
 SILENCE_S = 1.0  # a stretch without a spoken word that is at least so long is silence
 T = TypeVar("T")
 _LOOP_WORDS, _LOOP_TIMES = 8, 3  # a loop: up to so many words, at least so many times in a row
 
 
 @dataclass(frozen=True, slots=True)
-class BoundaryErrors:
-    """Errors by cause, in scored words; they add. `curve` is empty where the reference has no word times.
+class Place:
+    """The errors of the words in one class of distance from the nearest cut.
 
-    `curve`: errors of the words in each class of distance from the nearest cut; their sum is the word error rate.
-    `dropped`: deletions between words of different calls. `duplicated`: insertions that repeat a word another call
-    committed beside them. `looped`: insertions in a phrase said three times or more, `loops` such phrases.
-    `hallucinated`: other insertions in silence.
+    from_s, to_s: the distance in seconds, more than the one up to the other; None has no end. Both are 0 for words
+    that a cut goes through.
+    errors: of those words. An insertion belongs to that word beside it which is closer to a cut.
     """
 
-    curve: tuple[ErrorRate, ...]
+    from_s: float
+    to_s: float | None
+    errors: ErrorRate
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryErrors:
+    """The word errors of a stream by place and by cause. They add: `sum(parts, BoundaryErrors.zero())`.
+
+    places: errors by distance from the nearest cut; empty where the reference has no word times. Their sum is the
+    word error rate.
+    cuts: where the audio of a call begins or ends inside a recording.
+    loops: phrases of which a word was inserted that were said three times or more.
+    dropped: deletions between words of different calls.
+    other_deletions: all others.
+    looped: insertions in such a phrase.
+    duplicated: insertions that repeat a word another call committed beside them.
+    hallucinated: other insertions in silence.
+    other_insertions: all others.
+    """
+
+    places: tuple[Place, ...]
     cuts: int
     loops: int
     dropped: int
@@ -47,41 +69,34 @@ class BoundaryErrors:
 
     @classmethod
     def zero(cls) -> "BoundaryErrors":
-        return cls((), *[0] * 8)
+        """Return the errors of nothing: the neutral element of `+`."""
+        return cls((), *[0] * len(_COUNTS))
 
     def __add__(self, other: "BoundaryErrors") -> "BoundaryErrors":
         counts = [getattr(self, name) + getattr(other, name) for name in _COUNTS]
-        if not (self.curve and other.curve):
-            return BoundaryErrors(self.curve or other.curve, *counts)
-        return BoundaryErrors(tuple(a + b for a, b in zip(self.curve, other.curve, strict=True)), *counts)
-
-    def to_json(self) -> dict[str, Any]:
-        """Counts by name, and the curve as a list of classes with `from_s` and `to_s` (null: no end)."""
-        lows = (0.0, *DISTANCES_S)
-        classes = [
-            {"from_s": low, "to_s": high if high < float("inf") else None, **rate.to_json()}
-            for low, high, rate in zip(lows, DISTANCES_S, self.curve, strict=False)
-        ]
-        return {**{name: getattr(self, name) for name in _COUNTS}, "curve": classes}
+        if not (self.places and other.places):
+            return BoundaryErrors(self.places or other.places, *counts)
+        places = zip(self.places, other.places, strict=True)
+        return BoundaryErrors(tuple(Place(a.from_s, a.to_s, a.errors + b.errors) for a, b in places), *counts)
 
 
-_COUNTS = (
-    "cuts", "loops", "dropped", "other_deletions", "looped", "duplicated", "hallucinated", "other_insertions",
-)  # fmt: skip
+_COUNTS = [one.name for one in fields(BoundaryErrors) if one.name != "places"]
 
 
 def boundary_errors(
     words: Sequence[Word] | None,
-    calls: Sequence[Mapping[str, Any]],
+    calls: Sequence[CallRecord],
     shown: Sequence[Emitted],
     pairs: Sequence[Pair],
 ) -> BoundaryErrors:
-    """The errors of one stream by cause.
+    """Return the errors of one stream by place and by cause.
 
-    `words` are the spoken words with their times, None where unknown; `calls` hold `start_s` and `end_s`; `shown` are
-    the committed words, and `pairs` the alignment of both (`speech.metrics.pairing`).
+    words: the spoken words with their times; None where those are unknown.
+    calls: of the stream, in order.
+    shown: the words that they committed.
+    pairs: the alignment of both (`speech.metrics.pairing`).
     """
-    audio_s = max((call["end_s"] for call in calls), default=0.0)
+    audio_s = max((call.end_s for call in calls), default=0.0)
     cuts = cuts_of(calls, audio_s)
     in_loop, loops = _loops(pairs)
     causes = {
@@ -109,26 +124,25 @@ def boundary_errors(
             else:
                 cause = "other_insertions"
             causes[cause] += 1
-    curve = () if words is None else _curve(words, cuts, pairs)
-    return BoundaryErrors(curve, len(cuts), loops, **causes)
+    places = () if words is None else _places(words, cuts, pairs)
+    return BoundaryErrors(places, len(cuts), loops, **causes)
 
 
-def cuts_of(calls: Iterable[Mapping[str, Any]], audio_s: float) -> np.ndarray:
-    """Where the audio of calls begins or ends within a recording of `audio_s`, in seconds, ascending."""
-    edges = {round(edge_s, 4) for call in calls for edge_s in (call["start_s"], call["end_s"])}
+def cuts_of(calls: Sequence[CallRecord], audio_s: float) -> np.ndarray:
+    """Return where the audio of calls begins or ends within a recording of `audio_s`: seconds, ascending."""
+    edges = {round(edge_s, 4) for call in calls for edge_s in (call.start_s, call.end_s)}
     return np.array(sorted(edge_s for edge_s in edges if 0 < edge_s < round(audio_s, 4)))
 
 
 def distance_from_cut(start_s: float, end_s: float, cuts: np.ndarray) -> float:
-    """Seconds from a stretch of audio to the nearest of `cuts` outside; 0 where one goes through it."""
+    """Return the seconds from a stretch of audio to the nearest of `cuts` outside, 0 where one goes through it."""
     after = int(np.searchsorted(cuts, start_s, side="right"))
     before_s = start_s - cuts[after - 1] if after else float("inf")
     after_s = cuts[after] - end_s if after < len(cuts) else float("inf")
     return max(0.0, float(min(before_s, after_s)))
 
 
-def _curve(words: Sequence[Word], cuts: np.ndarray, pairs: Sequence[Pair]) -> tuple[ErrorRate, ...]:
-    """Errors in each class of distance. An insertion belongs to that neighbour which is closer to a cut."""
+def _places(words: Sequence[Word], cuts: np.ndarray, pairs: Sequence[Pair]) -> tuple[Place, ...]:
     said = [pair.said for pair in pairs if pair.said]
     away = [distance_from_cut(words[one.first].start_s, words[one.end - 1].end_s, cuts) for one in said]
     through = [
@@ -143,14 +157,15 @@ def _curve(words: Sequence[Word], cuts: np.ndarray, pairs: Sequence[Pair]) -> tu
         # Without any spoken word, as far from one as can be.
         place = len(DISTANCES_S) - 1 if nearest is None else _class_of(through[nearest], away[nearest])
         counts[place, pair.step] += 1
-    return tuple(
+    errors = [
         ErrorRate(row[SUBSTITUTION], row[DELETION], row[INSERTION], row[HIT] + row[SUBSTITUTION] + row[DELETION])
         for row in counts.tolist()
-    )
+    ]
+    return tuple(map(Place, (0.0, *DISTANCES_S[:-1]), DISTANCES_S, errors))
 
 
 def _class_of(through: bool, away_s: float) -> int:
-    return 0 if through else max(1, int(np.searchsorted(DISTANCES_S, away_s, side="left")))
+    return 0 if through else max(1, int(np.searchsorted(DISTANCES_S[:-1], away_s, side="left")))
 
 
 def _last(values: Iterable[T | None]) -> list[T | None]:

@@ -5,7 +5,7 @@ belong to every committed word: when it was shown on the clock (computation-awar
 when its call could begin (computation-unaware: what remains of the delay on infinitely fast hardware).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from ...datasets.recording import Word
 from .align import HIT
+from .calls import CallRecord
 from .pairing import Pair
 
 Seconds = np.ndarray[Any, np.dtype[np.float64]]
@@ -20,7 +21,12 @@ Seconds = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """A committed word: shown at `at_s` by call number `call`, which could begin at `heard_s`."""
+    """A committed word.
+
+    at_s: when it was shown, in seconds of the recording.
+    heard_s: how much audio had been spoken when its call could begin.
+    call: the number of its call in the stream, from 0.
+    """
 
     text: str
     at_s: float
@@ -28,17 +34,17 @@ class Emitted:
     call: int
 
 
-def emitted(calls: Iterable[Mapping[str, Any]]) -> list[Emitted]:
-    """The committed words of one stream's `calls`, in order (keys as in calls.jsonl)."""
+def emitted(calls: Sequence[CallRecord]) -> list[Emitted]:
+    """Return the words that one stream's `calls` committed, in order, each with its two times."""
     return [
-        Emitted(word, call["finish_at_s"], call["arrival_at_s"], number)
+        Emitted(word, call.finish_at_s, call.arrival_at_s, number)
         for number, call in enumerate(calls)
-        for word in call["committed"]
+        for word in call.committed
     ]
 
 
 def word_latencies(words: Sequence[Word], shown: Sequence[Emitted], pairs: Sequence[Pair]) -> Seconds:
-    """Seconds from the end of each spoken word until it was shown, shape = (words that were recognised,).
+    """Return the seconds from the end of each spoken word until it was shown, shape = (words recognised,).
 
     `pairs` aligns the texts of `words` and `shown` (`speech.metrics.pairing`). A word that was inserted, deleted or
     substituted has no latency. A word shown before its end, a good guess, stays negative: clipping would hide it.
@@ -52,7 +58,7 @@ def word_latencies(words: Sequence[Word], shown: Sequence[Emitted], pairs: Seque
 
 
 def first_word_latency(words: Sequence[Word], shown: Sequence[Emitted], pairs: Sequence[Pair]) -> float | None:
-    """Seconds from the end of the first spoken word until the first right word is shown; None if none is.
+    """Return the seconds from the end of the first spoken word until a right word is shown; None if none is.
 
     Words heard in silence before it do not count, and where the first words are missed the wait goes on.
     """
@@ -60,8 +66,8 @@ def first_word_latency(words: Sequence[Word], shown: Sequence[Emitted], pairs: S
     return None if first is None else shown[first.end - 1].at_s - words[0].end_s
 
 
-def erasure(calls: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
-    """How many shown words were taken back, and how many remain at the end; their quotient is normalised erasure.
+def erasure(calls: Sequence[CallRecord]) -> tuple[int, int]:
+    """Return how many shown words were taken back, and how many remain: their quotient is normalised erasure.
 
     Arivazhagan et al. 2020 (arXiv 2004.03643): of each text on screen, all after its longest common prefix with the
     next is erased. On screen are committed words, and after them the interim ones of the latest call.
@@ -69,29 +75,33 @@ def erasure(calls: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
     erased = final = 0
     interim: Sequence[str] = ()
     for call in calls:
-        following = [*call["committed"], *call.get("interim", ())]
+        following = call.committed + call.interim
         kept = next((i for i, (old, new) in enumerate(zip(interim, following, strict=False)) if old != new), None)
         erased += len(interim) - (min(len(interim), len(following)) if kept is None else kept)
-        final += len(call["committed"])
-        interim = call.get("interim", ())
+        final += len(call.committed)
+        interim = call.interim
     return erased + len(interim), final
 
 
-def service_and_audio(calls: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Seconds the backend worked, and seconds of audio; their quotient is the real-time factor (RTF)."""
-    service_s = sum(call["finish_at_s"] - call["start_at_s"] for call in calls)
-    return service_s, max((call["end_s"] for call in calls), default=0.0)
+def service_and_audio(calls: Sequence[CallRecord]) -> tuple[float, float]:
+    """Return the seconds the backend worked and the seconds of audio: their quotient is the real-time factor (RTF)."""
+    service_s = sum(call.finish_at_s - call.start_at_s for call in calls)
+    return service_s, max((call.end_s for call in calls), default=0.0)
 
 
-def backlog(calls: Iterable[Mapping[str, Any]]) -> float | None:
-    """The longest that a call waited for those before it, in seconds; None without calls."""
+def backlog(calls: Sequence[CallRecord]) -> float | None:
+    """Return the longest that a call waited for those before it, in seconds, or None without calls."""
     # Stored times are whole microseconds: a difference of one is no wait.
-    return max((max(0.0, round(call["start_at_s"] - call["arrival_at_s"], 5)) for call in calls), default=None)
+    return max((max(0.0, round(call.start_at_s - call.arrival_at_s, 5)) for call in calls), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
-    """Percentiles of word latency in seconds over `count` words; None where there is no word."""
+    """Percentiles of word latency.
+
+    p50_s, p95_s, p99_s: in seconds; None where there is no word.
+    count: how many words they are of.
+    """
 
     p50_s: float | None
     p95_s: float | None
@@ -100,7 +110,7 @@ class LatencySummary:
 
 
 def latency_summary(latencies_s: Seconds) -> LatencySummary:
-    """Percentiles of `latencies_s`, shape = (words,), of one recording or many together."""
+    """Return the percentiles of `latencies_s`, shape = (words,), of one recording or many together."""
     if not len(latencies_s):
         return LatencySummary(None, None, None, 0)
     p50_s, p95_s, p99_s = (float(value) for value in np.quantile(latencies_s, [0.5, 0.95, 0.99]))

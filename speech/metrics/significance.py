@@ -16,7 +16,12 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """WER of B less that of A, with its 95 % interval, and the p-value of no difference (two-sided)."""
+    """How much higher the word error rate of B is than that of A.
+
+    difference: WER of B less WER of A, as fractions.
+    interval: its 95 % bootstrap interval, (low, high).
+    p: the probability of so large a difference, either way, if there were none.
+    """
 
     difference: float
     interval: tuple[float, float]
@@ -62,7 +67,12 @@ def paired_bootstrap(
 
 @dataclass(frozen=True, slots=True)
 class Mapsswe:
-    """The matched-pairs test: segments compared, Z (positive where A has more errors), two-sided p; None: no test."""
+    """The outcome of the matched-pairs test.
+
+    segments: how many were compared.
+    z: positive where A has more errors; None where no test can be made.
+    p: the probability of so large a difference, either way, if there were none; None where no test can be made.
+    """
 
     segments: int
     z: float | None

@@ -20,7 +20,12 @@ _COMPOUND_PARTS = 4  # words that one compound may be written as
 
 @dataclass(frozen=True, slots=True)
 class ErrorRate:
-    """Counts of word errors against `ref_words` words of reference.
+    """Counts of word errors.
+
+    substitutions: reference words that were heard as another word.
+    deletions: reference words that were not heard.
+    insertions: words that were heard and not said.
+    ref_words: how many words the reference has.
 
     Counts add and rates do not: `sum()` over recordings pools them. There is no division, so a mean of rates,
     in which a short recording would weigh as much as a long one, has to be written on purpose.
@@ -33,7 +38,7 @@ class ErrorRate:
 
     @classmethod
     def zero(cls) -> "ErrorRate":
-        """No words, no errors: the neutral element of `+`."""
+        """Return the errors of no words: the neutral element of `+`."""
         return cls(0, 0, 0, 0)
 
     @property
@@ -42,7 +47,7 @@ class ErrorRate:
 
     @property
     def rate(self) -> float | None:
-        """The word error rate as a fraction (may exceed 1), or None where there is no reference word.
+        """Return the word error rate as a fraction (may exceed 1), or None where there is no reference word.
 
         None and not NaN: JSON has null, and arithmetic with None fails loudly.
         """
@@ -61,16 +66,6 @@ class ErrorRate:
     def __radd__(self, other: int) -> "ErrorRate":
         # `sum()` starts from the integer 0; any other number would be a rate or a count of something else.
         return self if other == 0 else NotImplemented
-
-    def to_json(self) -> dict[str, int | float | None]:
-        """The four counts and `wer`, named as in results.json."""
-        return {
-            "wer": self.rate,
-            "substitutions": self.substitutions,
-            "deletions": self.deletions,
-            "insertions": self.insertions,
-            "ref_words": self.ref_words,
-        }
 
 
 @lru_cache(maxsize=1 << 8)  # backends of one span commit the same texts

@@ -17,6 +17,7 @@ from ..asr.attention import AttendedWord, Attention, stopped
 from ..asr.decoding.draft import REMEMBERED, with_proposals
 from ..asr.hypothesis import SECONDS_PER_TICK, Clip, DraftText, Hypothesis
 from ..asr.transcriber import Progress, Transcriber
+from ..metrics.calls import CallRecord
 from ..strategies import Call, Heard, Strategy
 
 ServiceTime = Callable[[Call, Hypothesis], float]  # seconds
@@ -37,7 +38,12 @@ class Emission:
 
 @dataclass(frozen=True, slots=True)
 class PlayedCall:
-    """One call as it went, all times in seconds of the recording."""
+    """One call as it went, all times in seconds of the recording (`metrics.calls.CallRecord` says what they are).
+
+    call: what the strategy asked for.
+    hypothesis: what Whisper gave.
+    committed, interim: the words that the strategy made of it, shown for good and until the next call.
+    """
 
     call: Call
     arrival_at_s: float
@@ -46,6 +52,26 @@ class PlayedCall:
     hypothesis: Hypothesis
     committed: tuple[str, ...]
     interim: tuple[str, ...] = ()
+
+    def record(self) -> CallRecord:
+        """Return what a run keeps of this call, its times on the clock rounded to microseconds."""
+        hypothesis = self.hypothesis
+        return CallRecord(
+            start_s=self.call.start_s,
+            end_s=self.call.end_s,
+            arrival_at_s=self.arrival_at_s,
+            start_at_s=round(self.start_at_s, 6),
+            finish_at_s=round(self.finish_at_s, 6),
+            prompt_tokens=hypothesis.prompt_tokens,
+            decode_tokens=hypothesis.decode_tokens,
+            encoder_passes=sum(run.encoded for run in hypothesis.runs),
+            decoder_runs=len(hypothesis.runs),
+            temperature=hypothesis.temperature,
+            cut_off=hypothesis.cut_off,
+            text=hypothesis.text,
+            committed=self.committed,
+            interim=self.interim,
+        )
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import numpy as np
 from earspan.datasets.recording import Recording, Word
 from earspan.speech.asr.attention import AttendedWord
 from earspan.speech.asr.hypothesis import Clip, DecoderRun, Hypothesis
+from earspan.speech.metrics.calls import CallRecord
 from earspan.speech.strategies.vad import FRAME
 from earspan.speech.streaming.clock import Job, no_time, play
 
@@ -25,6 +26,21 @@ def heard_as(
     steps = len(tokens) if decode_tokens is None else decode_tokens
     run = DecoderRun(0.0, audio_s, True, prompt_tokens, 0, tokens, True, steps)
     return Hypothesis(text, (run,), tokens, mean_log_probability=-0.1, heard_s=heard_s)
+
+
+def call_record(
+    start_s: float,
+    end_s: float,
+    committed: tuple[str, ...] = (),
+    interim: tuple[str, ...] = (),
+    start_at_s: float | None = None,
+    finish_at_s: float | None = None,
+) -> CallRecord:
+    """Return the record of a call that was served at once, unless told, in one run of the decoder."""
+    begun_s = end_s if start_at_s is None else start_at_s
+    shown_s = begun_s if finish_at_s is None else finish_at_s
+    text = " ".join(committed)
+    return CallRecord(start_s, end_s, end_s, begun_s, shown_s, 2, 5, 1, 1, 0.0, False, text, committed, interim)
 
 
 def recording_of(words: tuple[Word, ...], duration_s: float, name: str = "r") -> Recording:

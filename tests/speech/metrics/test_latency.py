@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from earspan.datasets import Word
 from earspan.speech.metrics import continuous
+from earspan.speech.metrics.calls import CallRecord
 from earspan.speech.metrics.continuous import Timed, continuous_latencies
 from earspan.speech.metrics.latency import (
     Emitted,
@@ -20,6 +21,8 @@ from earspan.speech.metrics.latency import (
 from earspan.speech.metrics.pairing import paired
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ..planted import call_record
 
 UNTIMED = settings(deadline=None)  # the first call imports torch
 SPOKEN = tuple(Word(text, i, i + 0.5) for i, text in enumerate(["Well,", "the", "cat", "sat", "-", "down."]))
@@ -89,11 +92,11 @@ def test_latency_summary_of_a_known_range():
     assert summary.count == 101
 
 
-def call(committed: str, interim: str = "", end_s: float = 1.0, start_at_s: float = 1.0, finish_at_s: float = 1.5):
-    return {
-        "committed": committed.split(), "interim": interim.split(), "end_s": end_s, "arrival_at_s": end_s,
-        "start_at_s": start_at_s, "finish_at_s": finish_at_s,
-    }  # fmt: skip
+def call(
+    committed: str, interim: str = "", end_s: float = 1.0, start_at_s: float = 1.0, finish_at_s: float = 1.5
+) -> CallRecord:
+    words, guessed = tuple(committed.split()), tuple(interim.split())
+    return call_record(0.0, end_s, words, interim=guessed, start_at_s=start_at_s, finish_at_s=finish_at_s)
 
 
 def test_erasure_counts_what_was_taken_back():
@@ -112,8 +115,8 @@ def test_erasure_equals_the_definition_on_whole_screens(steps):
     calls = [call(" ".join(committed), " ".join(interim)) for committed, interim in steps] + [call("a")]
     screens, committed = [], []
     for one in calls:
-        committed = committed + one["committed"]
-        screens.append(committed + one["interim"])
+        committed = committed + list(one.committed)
+        screens.append(committed + list(one.interim))
     erased = 0
     for old, new in pairwise(screens):
         common = 0

@@ -8,6 +8,7 @@ import pytest
 from earspan.datasets.recording import Recording
 from earspan.speech.asr.hypothesis import DraftText
 from earspan.speech.asr.torch_engine import Clip, DecodeOptions, Engine, Hypothesis
+from earspan.speech.metrics.calls import CallRecord
 from earspan.speech.strategies import Call, Disjoint, Heard, Sliding
 from earspan.speech.streaming.clock import Emission, Job, play
 from hypothesis import given, settings
@@ -81,6 +82,16 @@ def test_words_come_neither_before_their_call_has_ended_nor_out_of_order(costs: 
         assert (
             later.start_at_s >= earlier.finish_at_s >= earlier.start_at_s >= earlier.arrival_at_s == earlier.call.end_s
         )
+
+
+def test_the_record_of_a_call_is_what_was_played():
+    job = played(3.0, Disjoint(2.0), lambda call, hypothesis: 1 / 3)
+    assert [one.record() for one in job.played] == [
+        CallRecord(0.0, 2.0, 2.0, 2.0, 2.333333, 2, 32_000, 1, 1, 0.0, False, "at0 for32000", ("at0", "for32000"), ()),
+        CallRecord(
+            2.0, 3.0, 3.0, 3.0, 3.333333, 2, 16_000, 1, 1, 0.0, False, "at32000 for16000", ("at32000", "for16000"), ()
+        ),
+    ]
 
 
 def test_no_service_time_shows_words_as_they_end():
