@@ -34,14 +34,15 @@ class Sequential:
 
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         check_lag("sequential", overload)
-        duration_s, start_s, before = len(audio) / SAMPLE_RATE, 0.0, ""
-        while start_s < duration_s - HALF_SAMPLE_S:
+        duration_s, first, before = len(audio) / SAMPLE_RATE, 0, ""
+        while first < len(audio):  # in samples: between two of them, one call might end and the next begin past one
+            start_s = first / SAMPLE_RATE
             last = start_s + self.window_s >= duration_s - HALF_SAMPLE_S
             end_s = duration_s if last else start_s + self.window_s
             heard = yield Call(start_s, end_s, before, mode="window" if last else "segment")
             heard.commit(heard.text.split())
             before = f"{before} {heard.text}".strip()[-_PROMPT_CHARACTERS:]
-            start_s = max(heard.heard_to_s, start_s + HALF_SAMPLE_S) if not last else end_s
+            first = len(audio) if last else max(round(heard.heard_to_s * SAMPLE_RATE), first + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from earspan.speech.strategies import (
 )
 from earspan.speech.strategies.steps import Steps
 from earspan.speech.streaming.clock import Job, no_time, play
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ..planted import PerfectAttention, PerfectEngine, loud, planted_speech
@@ -54,6 +54,7 @@ def played(recording, strategy: Strategy, service_s, overload: str = "lag") -> J
     costs=st.lists(st.floats(0, 6), min_size=1, max_size=8),
     seed=st.integers(0, 99),
 )
+@example(duration_ms=13_883, window_ms=1_277, share=1.0, costs=[0.0], seed=91)  # seeks of half a sample
 def test_nothing_is_lost_taken_back_or_shown_early(name, overload, duration_ms, window_ms, share, costs, seed):
     recording = planted_speech(seed, duration_ms / 1000)
     window_s = window_ms / 1000
