@@ -1,14 +1,13 @@
 """The service time of a call on a planted backend: the sum of its runs, each encoded at most once."""
 
-import argparse
 from dataclasses import dataclass, field
 
 import pytest
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
-from earspan.benchmarks.playing import service_time
 from earspan.speech.asr.hypothesis import DecoderRun, Hypothesis
 from earspan.speech.strategies import Call
+from earspan.speech.streaming.service import service_time
 
 TINY = DIMENSIONS["tiny.en"]
 CALL = Call(0.0, 12.0)
@@ -41,8 +40,8 @@ def run_of(prompt: int, steps: int, encoded: bool = True, audio_s: float = 4.0, 
 
 
 def seconds(*runs: DecoderRun, padding: str = "fit") -> tuple[float, list[Workload]]:
-    backend, args = PlantedBackend(), argparse.Namespace(streams=3, padding=padding)
-    service_s = service_time(backend, TINY, TINY, args)  # type: ignore[arg-type]
+    backend = PlantedBackend()
+    service_s = service_time(backend, TINY, TINY, streams=3, padding=padding)  # type: ignore[arg-type]
     return service_s(CALL, Hypothesis("some text", runs=runs)), backend.asked
 
 
@@ -70,3 +69,12 @@ def test_a_drafted_run_is_as_many_passes_as_it_took():
 def test_a_text_longer_than_the_timed_model_can_write_is_cut_to_its_context():
     _, [work] = seconds(run_of(300, 448))
     assert work.prompt_tokens + work.decode_tokens == TINY.n_text_ctx
+
+
+def test_a_model_with_another_vocabulary_is_timed_with_tokens_of_its_own():
+    backend, hypothesis = PlantedBackend(), Hypothesis("Straßenverkehr", runs=(run_of(1, 20),))
+    multilingual = DIMENSIONS["tiny"]
+    service_time(backend, multilingual, TINY, streams=3, padding="fit")(CALL, hypothesis)  # type: ignore[arg-type]
+    [work] = backend.asked
+    assert work.prompt_tokens == 3  # start, language and task, where the English model has a start mark only
+    assert work.decode_tokens < 20

@@ -1,7 +1,7 @@
 """Token counts of another model's tokenizer: by hand, for texts whose tokens are counted here."""
 
 import pytest
-from earspan.speech.asr.decoding.token_counts import counted_by
+from earspan.speech.asr.decoding.token_counts import recount
 from earspan.speech.asr.hypothesis import DecoderRun, Hypothesis
 from whisper.tokenizer import get_tokenizer
 
@@ -23,7 +23,7 @@ def run_of(text: str, prior: int = 0, proposals: tuple[int, ...] = ()) -> Decode
 def test_a_text_is_counted_with_the_other_tokenizer_and_its_timestamps_stay():
     own, other = len(ENGLISH.encode(" " + GERMAN)), len(MULTILINGUAL.encode(" " + GERMAN))
     assert other < own  # else this would test nothing
-    [run] = counted_by(MULTILINGUAL, ENGLISH, heard(GERMAN, run_of(GERMAN))).runs
+    [run] = recount(MULTILINGUAL, ENGLISH, heard(GERMAN, run_of(GERMAN))).runs
     assert run.decode_tokens == other + 2
     assert run.prompt_tokens == 3  # start, language and task, where the English model has a start mark only
 
@@ -31,7 +31,7 @@ def test_a_text_is_counted_with_the_other_tokenizer_and_its_timestamps_stay():
 def test_what_was_fed_first_grows_with_the_text():
     own, other = len(ENGLISH.encode(" " + GERMAN)), len(MULTILINGUAL.encode(" " + GERMAN))
     given = run_of(GERMAN, prior=2 * own, proposals=(3 * own, 0))
-    [run] = counted_by(MULTILINGUAL, ENGLISH, heard(GERMAN, given)).runs
+    [run] = recount(MULTILINGUAL, ENGLISH, heard(GERMAN, given)).runs
     assert run.prior_tokens == 2 * other
     assert run.prompt_tokens == 4 + 2 * other
     assert run.proposals == (3 * other, 0)
@@ -39,14 +39,14 @@ def test_what_was_fed_first_grows_with_the_text():
 
 def test_every_run_is_counted_for_itself():
     twice = heard(f"{GERMAN} {GERMAN}", run_of(GERMAN), run_of(GERMAN))
-    first, second = counted_by(MULTILINGUAL, ENGLISH, twice).runs
+    first, second = recount(MULTILINGUAL, ENGLISH, twice).runs
     assert first == second
     assert first.decode_tokens == pytest.approx(2 + len(MULTILINGUAL.encode(" " + GERMAN)), abs=1)
 
 
 def test_the_same_tokenizer_and_nothing_said_change_nothing_but_marks():
     same = heard(GERMAN, run_of(GERMAN, prior=9, proposals=(4, 1)))
-    assert counted_by(ENGLISH, ENGLISH, same) == same
+    assert recount(ENGLISH, ENGLISH, same) == same
     silent = DecoderRun(0.0, 1.0, True, 1, 0, (), True, 0)
-    [run] = counted_by(MULTILINGUAL, ENGLISH, heard("", silent)).runs
+    [run] = recount(MULTILINGUAL, ENGLISH, heard("", silent)).runs
     assert (run.prompt_tokens, run.decode_tokens) == (3, 0)
