@@ -1,0 +1,275 @@
+"""What a run holds: where it comes from, what was planned, what was said, and every call as it went."""
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from ...backends.errors import InputError
+from ...datasets.recording import Recording, Word
+from ...speech.metrics.calls import CallRecord
+from ...speech.metrics.latency import Emitted, emitted
+from . import store
+from .experiment import Experiment
+
+Slot = tuple[str, str, float, float]  # unit, phase, start and end in microseconds from the start of a call
+_PACKAGES = ("earspan", "openai-whisper", "torch", "torchaudio", "jiwer", "numpy", "soundfile")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a result comes from.
+
+    command: what was typed, or the program. model, sha256, digest, source: the Whisper that was heard, of its file, of
+    its tensors, and who packed it. engine: with its version. precision: of its weights. timed_as, timed_dtype: the
+    Whisper whose times are simulated, and its arithmetic. packages: versions. git: revision, None for a wheel.
+    date: in UTC. wall_s: how long it took. calls_computed: transcribed now, not remembered.
+    """
+
+    command: str
+    model: str
+    sha256: str
+    digest: str
+    source: str
+    engine: str
+    precision: str
+    timed_as: str
+    timed_dtype: str
+    packages: dict[str, str]
+    git: str | None
+    python: str
+    platform: str
+    date: str
+    wall_s: float
+    calls_computed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was heard of one dataset.
+
+    part: which part, in words; the name where it is all. recordings, audio_s, words: that were heard.
+    of_recordings, of_audio_s: of the whole dataset. digest: over the audio files, texts and segments of the entries.
+    """
+
+    name: str
+    part: str
+    licence: str | None
+    recordings: int
+    audio_s: float
+    words: int
+    of_recordings: int
+    of_audio_s: float
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedWords:
+    """How many recordings got their word times from the model that heard them, because they had none.
+
+    recordings, words: that were timed. found: words that the model heard; the others were put between those.
+    """
+
+    by: str
+    recordings: int
+    words: int
+    found: int
+
+    @property
+    def note(self) -> str:
+        """What a reader has to know of such times."""
+        return (
+            f"The word times of {self.recordings} recordings are no truth: {self.by} itself aligned them, with 30 s of "
+            f"context; it heard {self.found} of {self.words} words, and the others were put between those."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A recording that was not heard, and why."""
+
+    recording: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the planner found for one backend under one load.
+
+    backend, describe: its name, and what it is. device_sha256: of its device files. load: as "16x0.25". strategy,
+    step_s: how audio is cut. span_s: the longest window it sustains, None if it sustains none. limited_by: what stops
+    it there. sustainable: whether there is a span. service_s: seconds for one call of every stream at the span, or at
+    the shortest window; None if it cannot hold them. interval_s: until it can begin the next. ceiling_s: the same at
+    peak arithmetic and nominal bandwidth. speed_factor: seconds of audio handled for each second. phases: service time
+    by phase. schedule: what an LPU's units do, for the load that is played. provenance: what the times are.
+    footing: devices, weights, memory, price and power, a line each.
+    """
+
+    backend: str
+    describe: str
+    load: str
+    strategy: str
+    step_s: float | None
+    span_s: float | None
+    limited_by: str
+    sustainable: bool
+    service_s: float | None
+    interval_s: float | None
+    ceiling_s: float | None
+    speed_factor: float | None
+    provenance: str | None
+    phases: dict[str, float] = field(default_factory=dict)
+    schedule: tuple[Slot, ...] = ()
+    footing: tuple[str, ...] = ()
+    device_sha256: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> float | None:
+        """Service time over the time there is for it; above 1 the backend falls behind."""
+        due_s = self.step_s or self.span_s
+        return self.service_s / due_s if self.service_s is not None and due_s else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What was said in a recording, without the audio. words: None where there are no word times."""
+
+    id: str
+    text: str
+    words: tuple[Word, ...] | None
+    dataset: str
+    speaker: str | None
+    duration_s: float
+
+    @classmethod
+    def of(cls, recording: Recording) -> "Reference":
+        """Return what a run keeps of a recording."""
+        r = recording
+        return cls(r.id, r.text, r.words, r.dataset, r.speaker, r.duration_s)
+
+    @property
+    def said(self) -> list[str]:
+        """The reference's words: those with times, else the text's."""
+        return self.text.split() if self.words is None else [word.text for word in self.words]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One recording as it was played in one setting. backend: None on infinitely fast hardware. calls: in order."""
+
+    recording: str
+    strategy: str
+    window_s: float
+    step_s: float | None
+    backend: str | None
+    calls: tuple[CallRecord, ...] = ()
+
+    @property
+    def emitted(self) -> list[Emitted]:
+        """Committed words with their times."""
+        return emitted(self.calls)
+
+    @property
+    def text(self) -> str:
+        """All committed words."""
+        return " ".join(word for call in self.calls for word in call.committed)
+
+    @property
+    def setting(self) -> tuple[str | None, str, float, float | None]:
+        """What recordings that were played alike have in common."""
+        return self.backend, self.strategy, self.window_s, self.step_s
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run: everything that scoring needs, and nothing that follows from the rest.
+
+    experiment: what was asked for. plans: for every load and backend. references: what was said, by recording.
+    joined: of which recordings each stream was made. calls_sha256, calls: of the calls that belong to it.
+    """
+
+    schema: int
+    experiment: Experiment
+    provenance: Provenance
+    datasets: tuple[Heard, ...]
+    plans: tuple[Plan, ...]
+    references: tuple[Reference, ...]
+    tracks: tuple[Track, ...]
+    joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    aligned: AlignedWords | None = None
+    failed: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    calls: int = 0
+    calls_sha256: str = ""
+
+    @property
+    def by_id(self) -> dict[str, Reference]:
+        """References by the recording's id."""
+        return {reference.id: reference for reference in self.references}
+
+    def texts(self, tracks: Sequence[Track]) -> tuple[list[str], list[str]]:
+        """Return what was said and what was heard in each of `tracks`."""
+        said = self.by_id
+        return [said[track.recording].text for track in tracks], [track.text for track in tracks]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line(CallRecord):
+    """A line of calls.jsonl: a call, and the number of its track."""
+
+    track: int = 0
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Write `calls.jsonl` and then `run.json` into `folder`, which is made if need be. Raises `InputError`."""
+    lines = [
+        store.encode({"track": number, **store.plain(call)}) + "\n"
+        for number, track in enumerate(run.tracks)
+        for call in track.calls
+    ]
+    bare = tuple(replace(track, calls=()) for track in run.tracks)
+    whole = replace(run, tracks=bare, calls=len(lines), calls_sha256=store.digest_of(lines))
+    store.write_whole(folder / "calls.jsonl", "".join(lines))
+    store.write_whole(folder / "run.json", store.encode(whole))
+
+
+def read_run(folder: Path) -> Run:
+    """Return the run in `folder`. Raises `InputError` if there is none, or it is torn, damaged or of another schema."""
+    run = store.read_record(folder / "run.json", Run)
+    path = folder / "calls.jsonl"
+    lines = store.read_text(path).splitlines(keepends=True)
+    if len(lines) != run.calls or store.digest_of(lines) != run.calls_sha256:
+        raise InputError(f"{path}: not the {run.calls} calls of run.json beside it; run it again to mend it")
+    calls: list[list[CallRecord]] = [[] for _ in run.tracks]
+    for number, line in enumerate(lines, start=1):
+        one = store.decode(line, _Line, f"{path}:{number}")
+        if not 0 <= one.track < len(calls):
+            raise InputError(f"{path}:{number}: no track {one.track} in run.json; run it again to mend it")
+        calls[one.track].append(CallRecord(*(getattr(one, name) for name in CallRecord.__dataclass_fields__)))
+    said = run.by_id
+    missing = next((track.recording for track in run.tracks if track.recording not in said), None)
+    if missing is not None:
+        raise InputError(f"{folder}/run.json: no reference of {missing!r}; run it again to mend it")
+    return replace(run, tracks=tuple(replace(t, calls=tuple(c)) for t, c in zip(run.tracks, calls, strict=True)))
+
+
+def describe_machine() -> dict[str, object]:
+    """Return what a result was made with: packages, git, python, platform and date, by the names of `Provenance`."""
+    return {
+        "packages": {name: version(name) for name in _PACKAGES},
+        "git": _git_revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _git_revision() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None  # installed from a wheel

@@ -1,0 +1,106 @@
+"""Records as JSON, and JSON as records: the only place where either is read or written.
+
+A run is a folder: `run.json` (everything but the calls), `calls.jsonl` (a line for each call), `results.json` (what
+follows from them) and `report.html`. A file appears under its name only when it is whole, and `run.json`, written
+last, holds the digest of the calls that belong to it: a torn run is refused and never scored.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from ...backends.errors import InputError
+
+SCHEMA = 2
+T = TypeVar("T")
+
+
+def encode(record: Any, indent: int = 0) -> str:
+    """Return a record as JSON, its fields in their order; `indent` spaces a level, or one line."""
+    text = msgspec.json.encode(record)
+    return (msgspec.json.format(text, indent=indent) if indent else text).decode()
+
+
+def decode(text: str | bytes, kind: type[T], origin: str) -> T:
+    """Return the record of type `kind` that JSON holds. Raises `InputError`, naming `origin` and the field."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise InputError(f"{origin}: {error}") from error
+
+
+def convert(content: Any, kind: type[T]) -> T:
+    """Return the record of type `kind` that plain lists and mappings hold. Raises `InputError`, naming the field."""
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(str(error)) from error
+
+
+def plain(record: Any) -> Any:
+    """Return a record as plain lists and mappings, as JSON would hold it."""
+    return msgspec.to_builtins(record)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of a run. Raises `InputError`."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; type the folder of a run, for example runs/bench") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text") from error
+
+
+def check_schema(text: str, path: Path) -> None:
+    """Raise `InputError` for JSON of another schema than this version's."""
+    found = decode(text, _Schema, str(path)).schema
+    if found != SCHEMA:
+        raise InputError(f"{path}: schema {found!r}; this version of earspan reads schema {SCHEMA}: make the run again")
+
+
+def read_record(path: Path, kind: type[T]) -> T:
+    """Return the record in a file of this schema. Raises `InputError` for anything else, naming the field."""
+    text = read_text(path)
+    check_schema(text, path)
+    return decode(text, kind, str(path))
+
+
+class _Schema(msgspec.Struct):
+    schema: Any = None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all. Raises `InputError` where that is not possible."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror}; type another --out") from error
+
+
+def check_folder(path: Path) -> None:
+    """Raise `InputError` if results cannot be written into `path`, made or not."""
+    nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not nearest.is_dir():
+        raise InputError(f"--out {path}: {nearest} is a file; type another folder")
+    if not os.access(nearest, os.W_OK):
+        raise InputError(f"--out {path}: no permission to write into {nearest}; type another folder")
+
+
+def digest_of(lines: Iterable[str]) -> str:
+    """Return the SHA-256 of lines, in hexadecimal."""
+    total = hashlib.sha256()
+    for line in lines:
+        total.update(line.encode())
+    return total.hexdigest()

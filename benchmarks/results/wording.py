@@ -1,0 +1,40 @@
+"""Numbers as readers see them: on the terminal, in sentences and on pages."""
+
+from collections.abc import Sequence
+
+from ...speech.metrics.significance import Difference
+
+
+def percent(rate: float | None) -> str:
+    """Return a rate as `9.1 %`, or `-` where there is none."""
+    return "-" if rate is None else f"{100 * rate:.1f} %"
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """Return an interval of rates as `[8.0, 10.2]`, in percent; empty where there is none."""
+    return "" if ends is None else f"[{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
+
+
+def points(found: Difference) -> str:
+    """Return a difference of error rates as `-1.2 points [-2.0, -0.4] paired`."""
+    return f"{100 * found.difference:+.1f} points {interval(found.interval)} paired"
+
+
+def figures(value: float) -> str:
+    """Return three significant digits, but the whole of a number above 100."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def seconds(value: float | None) -> str:
+    """Return a time in seconds with three significant digits, or `-` where there is none."""
+    return "-" if value is None else f"{figures(value)} s"
+
+
+def stream_count(streams: int) -> str:
+    """Return `1 stream`, `16 streams`."""
+    return f"{streams} stream{'' if streams == 1 else 's'}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
