@@ -9,10 +9,9 @@ from ...backends.errors import InputError
 from ..audio import shown
 from ..defects import Defects, reported
 from ..recording import Dataset
-from .entries import EntryList
+from .entries import EntryList, inside
 from .folder import AUDIO_SUFFIXES, visible_files
 from .lines import csv_records, text_lines
-from .manifest import inside
 
 _NAMES = ("metadata.csv", "metadata.jsonl")
 # Names that datasets on the Hub use for the transcript and the speaker, the first one that is there.

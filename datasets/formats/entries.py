@@ -1,4 +1,4 @@
-"""Entries of a dataset as they are read, with the checks that every format needs."""
+"""The one reader behind all formats: entries as they are found, with the checks that every format needs."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,16 @@ from ...backends.errors import InputError
 from ..audio import DURATION_TOLERANCE_S, audio_duration_s, shown
 from ..defects import Defects, reported
 from ..recording import Dataset, Entry, Word
-from .manifest import audio_in, is_unicode, stated_licence
+from .lines import text_lines
 
 
 class EntryList:
-    """Entries in the making. An entry with a defect is left out, and the defect raised or listed."""
+    """Collects the entries of a dataset. One with a defect is left out, and the defect raised or listed.
+
+    root: the folder that relative paths of audio count from.
+    dataset: its name.
+    defects: where defects are listed; None raises the first as `InputError`.
+    """
 
     def __init__(self, root: Path, dataset: str, defects: Defects) -> None:
         self.root = root
@@ -32,12 +37,19 @@ class EntryList:
         *,
         speaker: str | None = None,
         group: str | None = None,
+        condition: str | None = None,
         offset_s: float | None = None,
         duration_s: float | None = None,
         words: tuple[Word, ...] | None = None,
         tolerance_s: float = DURATION_TOLERANCE_S,
     ) -> None:
-        """Check and add one. Without `duration_s` the recording reaches to the end of its file."""
+        """Check and add one entry; the fields are those of `Entry`.
+
+        origin: where the entry is defined, as `FILE:LINE`: every message begins with it.
+        duration_s: None reaches to the end of the file.
+        words: their times count from the start of the recording.
+        tolerance_s: by how much a stated duration may differ from that of the file.
+        """
         with reported(self.defects):
             if entry_id in self._entries:
                 raise InputError(f"{origin}: duplicate id {entry_id!r}, also at {self._entries[entry_id].origin}")
@@ -52,15 +64,21 @@ class EntryList:
                 duration_s = 0.0  # Entry.load() says why
             else:
                 duration_s = length_s - (offset_s or 0.0)
-            entry = Entry(entry_id, path, text, words, duration_s, offset_s, speaker, self.dataset, origin, group)
-            self._entries[entry_id] = entry
+            self._entries[entry_id] = Entry(
+                entry_id, path, text, words, duration_s, offset_s, speaker, self.dataset, origin, group, condition
+            )
 
-    def dataset_of(self, path: Path, what: str) -> Dataset:
-        """The dataset of all entries. Raises `InputError` if there is none, saying `what` was expected."""
+    def dataset_of(self, path: Path, what: str, licence: str = "") -> Dataset:
+        """Return the dataset of all entries.
+
+        path: where it was found.
+        what: the files that were expected, for the `InputError` that is raised where there is no entry.
+        licence: what the entries state; by default the first line of the folder's licence file.
+        """
         if not self._entries:
             first = f"; the first of {len(self.defects)} defects: {self.defects[0]}" if self.defects else ""
             raise InputError(f"{shown(path)}: no recordings; expected {what}{first}")
-        return Dataset(self.dataset, path, tuple(self._entries.values()), stated_licence(self.root))
+        return Dataset(self.dataset, path, tuple(self._entries.values()), licence or stated_licence(self.root))
 
     def _file_length_s(self, path: Path) -> float | None:
         if path not in self._length_s:
@@ -86,7 +104,7 @@ def _check_duration(
 
 
 def seconds(text: str, what: str) -> float:
-    """A finite number of seconds from 0 on. Raises `InputError`, beginning with `what`, for anything else."""
+    """Return a finite number of seconds from 0 on. Raises `InputError`, beginning with `what`, for anything else."""
     try:
         value = float(text)
     except ValueError:
@@ -94,3 +112,40 @@ def seconds(text: str, what: str) -> float:
     if not 0 <= value < 1e9:
         raise InputError(f"{what} is {shown(text)!r}; expected a number of seconds, 0 or more")
     return value
+
+
+def audio_in(root: Path, stated: str | os.PathLike[str], origin: str) -> Path:
+    """Return the audio file that a list in `root` names, a relative path counting from there.
+
+    Raises `InputError` if there is none, or if a relative path leaves the folder, by `..` or by a link: a list that
+    means a file elsewhere says so with an absolute path.
+    """
+    path = root / stated
+    if not os.path.isfile(path):
+        raise InputError(f"{origin}: no such audio file: {shown(path)}")
+    if not os.path.isabs(stated) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise InputError(f"{origin}: {shown(stated)} is outside the dataset's folder; type its absolute path there")
+    return path
+
+
+def inside(root: Path, file: Path) -> Path:
+    """Return `file` as a list in `root` would name it: relative if it lies there by its name, else as it is."""
+    return file.relative_to(root) if file.is_relative_to(root) else file
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a text can be written: half of a surrogate pair, which JSON can escape, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def stated_licence(folder: Path) -> str | None:
+    """Return the first line of a folder's licence file, or None."""
+    for name in ("LICENSE", "LICENCE"):
+        for suffix in ("", ".txt", ".md"):
+            if (folder / (name + suffix)).is_file():
+                return next((line.lstrip("# ") for _, line in text_lines(folder / (name + suffix))), None)
+    return None

@@ -9,8 +9,8 @@ from ...backends.errors import InputError
 from ..audio import audio_duration_s, shown
 from ..defects import Defects, reported
 from ..recording import Dataset, Entry
+from .entries import stated_licence
 from .lines import text_lines
-from .manifest import stated_licence
 
 AUDIO_SUFFIXES = (
     frozenset(f".{name.lower()}" for name in soundfile.available_formats())

@@ -8,10 +8,9 @@ from ...backends.errors import InputError
 from ..audio import shown
 from ..defects import Defects, reported
 from ..recording import Dataset
-from .entries import EntryList, seconds
+from .entries import EntryList, inside, seconds
 from .folder import AUDIO_SUFFIXES
 from .lines import text_lines
-from .manifest import inside
 
 # What NIST's scorer leaves out; TED-LIUM marks music, applause and untranscribed speech so.
 _NOT_SCORED = "ignore_time_segment_in_scoring"

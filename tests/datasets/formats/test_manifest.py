@@ -100,11 +100,11 @@ def test_bom_crlf_and_blank_lines(folder: Path):
         ({"text": ["hello"]}, "'text' is [\"hello\"]; expected a string"),
         ({"duration": "2.0"}, "'duration' is \"2.0\"; expected a number of seconds"),
         ({"duration": True}, "'duration' is true; expected a number of seconds"),
-        ({"duration": 0}, "'duration' is 0; expected a positive number"),
+        ({"duration": 0}, "the recording lasts 0 s; expected more than 0"),
         ({"duration": -2}, "'duration' is -2; expected a number of seconds, 0 or more"),
         ({"duration": 10**400}, "expected a number of seconds"),
-        ({"duration": 1.5}, "'duration' is 1.5 s, but "),
-        ({"duration": 2.2}, "'duration' is 2.2 s, but "),
+        ({"duration": 1.5}, "duration is 1.5 s, but "),
+        ({"duration": 2.2}, "duration is 2.2 s, but "),
         ({"offset": "x"}, "'offset' is \"x\"; expected a number"),
         ({"offset": 1.0}, "the segment ends at 3 s, but "),
         ({"offset": 2.05, "duration": 0.01}, "the segment ends at 2.06 s, but "),
@@ -154,7 +154,8 @@ def test_a_line_that_is_no_json_object_is_reported(folder: Path, line: bytes, wh
 
 
 def test_duplicate_ids_name_both_lines(folder: Path):
-    assert "duplicate id 'a.wav', also on line 1" in refusal(write(folder, GOOD, GOOD), line=2)
+    path = write(folder, GOOD, GOOD)
+    assert f"duplicate id 'a.wav', also at {path}:1" in refusal(path, line=2)
 
 
 def test_empty_and_missing_manifests(folder: Path):
