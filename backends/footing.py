@@ -46,7 +46,7 @@ class Footing:
         return f"{self.device}: {count}, {self.weights} weights, {self.arithmetic}; {memory}; {cost}; {power}"
 
 
-def footings(backend: Backend, work: Workload, prices: Mapping[str, Price] | None = None) -> tuple[Footing, ...]:
+def list_footings(backend: Backend, work: Workload, prices: Mapping[str, Price] | None = None) -> tuple[Footing, ...]:
     """One for each device of the backend, for one batch of calls. prices: as for `bill_of`; default device files."""
     parts = bill_of(backend, prices or {}, work).parts
     if isinstance(backend, Hybrid):
@@ -56,7 +56,7 @@ def footings(backend: Backend, work: Workload, prices: Mapping[str, Price] | Non
 
 
 def _shares(backend: Hybrid, work: Workload) -> list[tuple[Backend, Workload]]:
-    here = backend.decoded(work)
+    here = backend.lpu_part(work)
     if here is None:
         gpu_parts, lpu_parts = ("encode", "prefill", "attend"), ("project",)
         return [(backend.gpu, Share.of(work, *gpu_parts)), (backend.lpu, Share.of(work, *lpu_parts))]

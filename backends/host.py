@@ -17,7 +17,7 @@ CALL_S = 3.4e-3
 JITTER = 0.048
 
 
-def with_host(timing: Timing, device_jitter: float = 0.0) -> Timing:
+def add_host(timing: Timing, device_jitter: float = 0.0) -> Timing:
     """A device's time with the host's work for a call, which scatters as hosts do, and the device as it does.
 
     Calls are prepared on as many cores, so a batch waits for one of them; with batches in flight they are at one while

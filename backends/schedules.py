@@ -27,7 +27,7 @@ def brief_schedule(backend: Backend, work: Workload) -> list[Slot] | None:
     the LPUs decode, it is their part, from its hand-over on.
     """
     if isinstance(backend, Hybrid):
-        part = backend.decoded(work)
+        part = backend.lpu_part(work)
         return _brief(backend.lpu, part) if part else None
     return _brief(backend, work) if isinstance(backend, Lpu) else None
 

@@ -12,7 +12,7 @@ from .lengths import longest_of, quantile_s
 from .serving.arrivals import Load
 from .serving.capacity import largest, streams_verdict
 from .timing import Backend, CapacityError, Timing
-from .workload.drafting import drafted, expected_proposals
+from .workload.drafting import apply_draft, plan_proposals
 from .workload.models import Dimensions
 from .workload.windows import (
     GRID_PER_S,
@@ -168,8 +168,8 @@ class _Planner:
 
         def serve(tokens: int) -> Timing:
             call = call_of(template, window_s, tokens)
-            proposals = expected_proposals(call.decode_tokens) if self.draft else ()
-            return self.backend.serve(drafted(call, proposals), self.streams)
+            proposals = plan_proposals(call.decode_tokens) if self.draft else ()
+            return self.backend.serve(apply_draft(call, proposals), self.streams)
 
         mean, most = tokens_per_s * window_s, most_tokens(template)
         first = serve(window_call(template, window_s, tokens_per_s).decode_tokens)

@@ -35,7 +35,7 @@ def time_ragged(gpu: Gpu, calls: Sequence[Workload]) -> Ragged:
         raise InputError("calls of a batch may differ in their decode steps only, and have batch 1 each")
     steps = [call.decode_tokens for call in calls]
     alive = sum(steps) / len(steps) / max(1, longest.decode_tokens) if longest.decode_tokens else 1.0
-    static = gpu.unequal(replace(longest, batch=len(calls)), alive)
+    static = gpu.time_unequal(replace(longest, batch=len(calls)), alive)
     leaving_s = _leaving_decode_s(gpu, calls)
     if gpu.runtime.ended != "leave":
         return Ragged(static, max(0.0, static.phases["decode"] - leaving_s) / static.seconds)

@@ -62,7 +62,7 @@ class Gpu:
         """One batch of calls; `CapacityError` if its weights, caches and activations exceed the memory."""
         return _time(self, self.stored(workload), 1.0)
 
-    def unequal(self, longest: Workload, alive: float) -> Timing:
+    def time_unequal(self, longest: Workload, alive: float) -> Timing:
         """A batch that goes on until its longest call ends; alive: part of its calls, in the mean over those steps."""
         return _time(self, self.stored(longest), alive if self.runtime.ended == "skipped" else 1.0)
 
@@ -130,8 +130,8 @@ def _sweep(gpus: Sequence[Gpu], workloads: Sequence[Workload], seconds: Array, a
     needs = np.array([work.weights_bytes + work.batch * _bytes_per_call(work) for work in workloads])
     batches, beams = (np.array([getattr(work, name) for work in workloads], float) for name in ("batch", "beam"))
     starts = {work: index for index, work in enumerate(dict.fromkeys(map(_start, workloads)))}
-    begin = _concatenated([_begin_rows(work, runtime) for work in starts])
-    decode = _concatenated([_decode_rows(work, runtime) for work in workloads])
+    begin = _concatenate([_begin_rows(work, runtime) for work in starts])
+    decode = _concatenate([_decode_rows(work, runtime) for work in workloads])
     which = np.array([starts[_start(work)] for work in workloads])
     for row, gpu in zip(at, gpus, strict=True):
         before = _sums(gpu, begin, len(starts))[0].sum((1, 2))
@@ -227,7 +227,7 @@ def _by_batch_and_step(one: Workload, runtime: Runtime) -> tuple[_Rows, Array, A
     return rows[0], batch - first, step - first, both - batch - step + first
 
 
-def _concatenated(parts: list[_Rows]) -> _Rows:
+def _concatenate(parts: list[_Rows]) -> _Rows:
     owner = np.repeat(np.arange(len(parts)), [len(part.phase) for part in parts])
     features, phase, kernel = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("features", "phase", "kernel")

@@ -35,20 +35,20 @@ _SCORE_PASSES = {"fused": 4.0, "eager": 5.0, "graph": 4.0, "ggml": 7.0}
 def kernels(work: Workload, runtime: Runtime, ops: tuple[Op, ...]) -> Iterator[tuple[Op, float, bool]]:
     """Operations as the runtime runs them: with the part of their bytes that moves, and whether each is a kernel."""
     if runtime.attention == "math":
-        ops = tuple(one for op in ops for one in _unfused(op, _SCORE_PASSES[runtime.kernels]))
+        ops = tuple(one for op in ops for one in _unfuse(op, _SCORE_PASSES[runtime.kernels]))
     if runtime.kernels == "eager":
         yield from ((op, 1.0, True) for op in ops)
         return
     into = _INTO_NEIGHBOUR[runtime.kernels]
     traffic = _GGML_TRAFFIC if runtime.kernels == "ggml" else 1.0
-    for op in _joined(ops) if runtime.kernels == "fused" else ops:
+    for op in _join_matmuls(ops) if runtime.kernels == "fused" else ops:
         if op.kind in into:
             yield op, into[op.kind] * traffic, False
         else:
             yield op, traffic if op.kind in ("layer_norm", "gelu") else 1.0, True
 
 
-def _unfused(op: Op, passes: float) -> Iterator[Op]:
+def _unfuse(op: Op, passes: float) -> Iterator[Op]:
     """Attention of many queries as two matmuls, with the scores in fp32 passing through memory between them."""
     if op.kind != "attention" or op.phase == "decode":
         yield op
@@ -62,7 +62,7 @@ def _unfused(op: Op, passes: float) -> Iterator[Op]:
     yield replace(half, shape=(batch * heads, queries, head, keys), read_bytes=rows[1], write_bytes=rows[0])
 
 
-def _joined(ops: tuple[Op, ...]) -> Iterator[Op]:
+def _join_matmuls(ops: tuple[Op, ...]) -> Iterator[Op]:
     """Matmuls over the same input, up to the attention that takes them, become one."""
     waiting: list[Op] = []
     for op in ops:

@@ -83,7 +83,7 @@ class Hybrid:
         """What each device and the link contribute to one batch."""
         return _shares(self, work)
 
-    def decoded(self, work: Workload) -> Part | None:
+    def lpu_part(self, work: Workload) -> Part | None:
         """What the LPUs do of a batch in one go, once the GPU has handed it over; None where both take turns."""
         if self.mode != "phase" or not work.decode_tokens:
             return None
@@ -117,7 +117,7 @@ def _phase_split(hybrid: Hybrid, work: Workload) -> Shares:
     if not work.decode_tokens:
         # a long prompt may be worth handing over by itself
         there = _finish(hybrid.gpu.time(Part.of(work, "encode", "prefill")), None, 0.0, ())
-        _, handed = _handed(hybrid, work, 0)
+        _, handed = _hand_over(hybrid, work, 0)
         handed = replace(handed, phases=handed.phases | {"decode": 0.0})
         return min(there, handed, key=lambda shares: shares.seconds)
     return min((shares for _, shares in _hand_overs(hybrid, work)), key=lambda shares: shares.seconds)
@@ -135,10 +135,10 @@ def _handed_bytes(work: Workload, way: int) -> int:
 
 def _hand_overs(hybrid: Hybrid, work: Workload) -> list[tuple[Part, Shares]]:
     """Each way to hand a batch over once: what is left for the LPUs, and what it takes."""
-    return [_handed(hybrid, work, way) for way in range(len(_WAYS))]
+    return [_hand_over(hybrid, work, way) for way in range(len(_WAYS))]
 
 
-def _handed(hybrid: Hybrid, work: Workload, way: int) -> tuple[Part, Shares]:
+def _hand_over(hybrid: Hybrid, work: Workload, way: int) -> tuple[Part, Shares]:
     gpu_parts, lpu_parts = _WAYS[way]
     there = hybrid.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
     part, link_s = Part.of(work, *lpu_parts), hybrid.link.seconds(_handed_bytes(work, way))

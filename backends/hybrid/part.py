@@ -29,9 +29,9 @@ class Part(Workload):
         """Whether the sizes grow evenly, as those of the whole do."""
         return self._whole().affine
 
-    def on_a_schedule(self) -> "Part":
+    def for_schedule(self) -> "Part":
         """The part of what a static schedule books."""
-        booked = getattr(self.base, "on_a_schedule", None)
+        booked = getattr(self.base, "for_schedule", None)
         return replace(self, base=booked()) if booked else self
 
     def key_runs(self, quantum: int) -> tuple[tuple[int, int], ...]:
@@ -45,15 +45,15 @@ class Part(Workload):
 
     def ops(self) -> tuple[Op, ...]:
         """The operations of the part, as `Workload.ops` gives them."""
-        return self._kept(self._whole().ops())
+        return self._keep(self._whole().ops())
 
     def decode_ops(self) -> tuple[Op, ...]:
         """The part of `ops()` that depends on the number of decode steps."""
-        return self._kept(op for op in self._whole().ops() if op.phase == "decode")
+        return self._keep(op for op in self._whole().ops() if op.phase == "decode")
 
     def step_ops(self, keys: int) -> tuple[Op, ...]:
         """The operations of one decode step in this part."""
-        return self._kept(self._whole().step_ops(keys))
+        return self._keep(self._whole().step_ops(keys))
 
     @property
     def weights_bytes(self) -> int:
@@ -62,7 +62,7 @@ class Part(Workload):
         before = sum(op.count * op.weight_bytes for op in ops if op.phase != "decode")
         # a decode step uses parameters that the prefill uses as well, if that is in the part
         filled = {"prefill", "verify"} & set(self.parts)
-        step = [op for op in self._kept(replace(self._whole(), decode_tokens=1).decode_ops()) if op.kind != "embedding"]
+        step = [op for op in self._keep(replace(self._whole(), decode_tokens=1).decode_ops()) if op.kind != "embedding"]
         return round(before + (0 if filled else sum(op.count * op.weight_bytes for op in step)))
 
     @property
@@ -75,7 +75,7 @@ class Part(Workload):
         fields = {name: getattr(self, name) for name in Workload.__slots__}
         return replace(self.base, **fields) if self.base else Workload(**fields)
 
-    def _kept(self, ops: Iterable[Op]) -> tuple[Op, ...]:
+    def _keep(self, ops: Iterable[Op]) -> tuple[Op, ...]:
         # where attention is done elsewhere, its results arrive in its place
         alone = "project" in self.parts and "attend" not in self.parts
         arrived = (_arrival(op) if alone and op.phase == "decode" and op.kind == "attention" else op for op in ops)

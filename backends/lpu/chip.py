@@ -200,8 +200,8 @@ def _tiling(chip: Chip, m: float, k: float, n: float, copies: float, swapped: bo
     whole = Tiling(min(planes, tiles), math.ceil(tiles / planes), rows, load, 0, swapped, converting)
     # or every tile on all planes, each with a part of the rows
     split = Tiling(planes, tiles, math.ceil(rows / planes), load, 0, swapped, converting)
-    return min((_timed(whole), _timed(split)), key=lambda plan: plan.cycles)
+    return min((_add_cycles(whole), _add_cycles(split)), key=lambda plan: plan.cycles)
 
 
-def _timed(plan: Tiling) -> Tiling:
+def _add_cycles(plan: Tiling) -> Tiling:
     return replace(plan, cycles=(plan.passes - 1) * plan.pass_cycles + plan.rows)

@@ -39,7 +39,7 @@ class Piece:
         return sum(op.weight_bytes for op in self.ops if op.kind != "embedding")
 
 
-def pieces(ops: Iterable[Op], times: int = 1) -> tuple[Piece, ...]:
+def cut_pieces(ops: Iterable[Op], times: int = 1) -> tuple[Piece, ...]:
     """The operations cut where phase or count changes: a layer is what occurs as often as there are layers."""
     found: list[tuple[str, int, list[Op]]] = []
     for op in ops:
@@ -49,7 +49,7 @@ def pieces(ops: Iterable[Op], times: int = 1) -> tuple[Piece, ...]:
     return tuple(Piece(phase, tuple(part), count // times) for phase, count, part in found)
 
 
-def halves(piece: Piece) -> tuple[Piece, ...]:
+def halve(piece: Piece) -> tuple[Piece, ...]:
     """A layer cut where a norm begins: its attentions and its MLP, each once; sums of residuals stay whole."""
     cuts = [0]
     for index, op in enumerate(piece.ops):

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from ..devices.device import Device
 from ..errors import InputError
-from ..host import with_host
+from ..host import add_host
 from ..timing import CapacityError, Tally, Timing
 from ..workload.workload import HOP, SAMPLE_RATE, Workload
 from .chip import Chip
@@ -77,7 +77,7 @@ class Lpu:
         if work.padding == "fit":
             longest_s = work.dims.n_audio_ctx * 2 * HOP / SAMPLE_RATE
             audio_s = min(longest_s, math.ceil(round(audio_s, 6)))
-        booked = getattr(work, "on_a_schedule", None)
+        booked = getattr(work, "for_schedule", None)
         stored = {"weight_dtype": self.weights, "decoder_weights": ""}
         return replace(booked() if booked else work, audio_s=audio_s, **stored)
 
@@ -126,7 +126,7 @@ def _template(work: Workload) -> Workload:
     return replace(work, decode_tokens=min(1, work.decode_tokens))
 
 
-def _tried(lpu: Lpu, chips: int, group: int, work: Workload) -> Iterator[Plan]:
+def _try_plans(lpu: Lpu, chips: int, group: int, work: Workload) -> Iterator[Plan]:
     """Placements on groups of at most so many chips that hold the weights: layers whole if they fit, else cut."""
     group, work = min(group, chips), _template(work)
     room = chips * lpu.device["sram_usable"] - work.weights_bytes - work.batch * work.kv_bytes
@@ -158,7 +158,7 @@ def _plans(lpu: Lpu, work: Workload) -> tuple[tuple[Plan, tuple[Pass, ...], int]
     chips = lpu.chips_for(work)
     # groups of unlike size wait for the smallest: better to leave the chips idle that are one too many
     shapes = dict.fromkeys((used, group) for group in lpu.groups(chips) for used in (chips, chips // group * group))
-    tried = (plan for used, group in shapes if used for plan in _tried(lpu, used, group, work))
+    tried = (plan for used, group in shapes if used for plan in _try_plans(lpu, used, group, work))
     held = ((plan, _in_flight(plan, work)) for plan in tried)
     return tuple((plan, plan.passes(work), in_flight) for plan, in_flight in held if in_flight)
 
@@ -180,7 +180,7 @@ def _chips_needed(lpu: Lpu, work: Workload) -> int:
     node = round(lpu.device["chips_per_node"])
 
     def fits(chips: int) -> bool:
-        plans = (plan for group in lpu.groups(chips) for plan in _tried(lpu, chips, group, work))
+        plans = (plan for group in lpu.groups(chips) for plan in _try_plans(lpu, chips, group, work))
         return any(plan.calls_in_flight(work.kv_bytes) for plan in plans)
 
     # whole nodes first, then chip by chip
@@ -197,7 +197,7 @@ def _in_flight(plan: Plan, work: Workload) -> int:
 
 @lru_cache(maxsize=65536)
 def _time(lpu: Lpu, work: Workload) -> Timing:
-    return _hosted(_timing(lpu, _best(lpu, work), work), work)
+    return _add_host(_timing(lpu, _best(lpu, work), work), work)
 
 
 def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
@@ -217,9 +217,9 @@ def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
     return tally.timing("estimate", min(tally.seconds, max(wire_s, interval_s)))
 
 
-def _hosted(timing: Timing, work: Workload) -> Timing:
+def _add_host(timing: Timing, work: Workload) -> Timing:
     """With the host's part, which in a hybrid is at the device that takes in the audio."""
-    return with_host(timing) if work.samples else timing
+    return add_host(timing) if work.samples else timing
 
 
 def _wire_s(lpu: Lpu, work: Workload) -> float:
@@ -250,7 +250,7 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
     starved = batches > _in_flight(plan, work) and _in_flight(plan, work) < len(plan.stages)
     bound, ceiling_s = "capacity" if starved else one.bound, one.ceiling_s * streams / work.batch
     served = replace(one, seconds=seconds, interval_s=seconds, phases=phases, bound=bound, ceiling_s=ceiling_s)
-    return _hosted(served, work)
+    return _add_host(served, work)
 
 
 def lpu_backend(name: str, device: Device, chips: int | None = None, weights: str = "", packing: str = "tight") -> Lpu:

@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 
 from ..workload.workload import Workload
 from .chip import Chip
-from .compile import ITEM, Piece, ceiling_s, compile_block, halves, pieces
+from .compile import ITEM, Piece, ceiling_s, compile_block, halve, cut_pieces
 from .schedule import Block
 
 ALL = -1  # the stage of a leg that all stages run together
@@ -116,9 +116,9 @@ def make_plan(
     stages = math.ceil(chips / group)
     base, larger = divmod(chips, stages)
     sizes = [base + (index < larger) for index in range(stages)]
-    encoding = pieces(op for op in work.ops() if op.phase in ("mel", "encode"))
-    filling = pieces(op for op in work.ops() if op.phase == "prefill")
-    stepping = pieces(work.step_ops(work.dims.n_text_ctx)) if work.decode_tokens else ()
+    encoding = cut_pieces(op for op in work.ops() if op.phase in ("mel", "encode"))
+    filling = cut_pieces(op for op in work.ops() if op.phase == "prefill")
+    stepping = cut_pieces(work.step_ops(work.dims.n_text_ctx)) if work.decode_tokens else ()
     encoder, decoder = _layers(encoding), _layers(filling or stepping)
     spread = spread and bool(encoding)
     cuts = _deal(sizes, () if spread else encoding, filling or stepping, cut)
@@ -160,7 +160,7 @@ def make_plan(
 
 @lru_cache(maxsize=16384)
 def _step(plan: Plan, keys: int) -> Pass:
-    found = pieces(plan.work.step_ops(keys))
+    found = cut_pieces(plan.work.step_ops(keys))
     sizes = [stage.chips for stage in plan.stages]
     return _pass(plan.chip, sizes, found, plan.cuts[1], _rows_bytes(plan.work, found), plan.cut)
 
@@ -201,7 +201,7 @@ def _deal(
 @lru_cache(maxsize=4096)
 def _units(layer: Piece, cut: bool) -> tuple[Piece, ...]:
     """What a layer may be cut into."""
-    found = halves(layer) if cut else ()
+    found = halve(layer) if cut else ()
     return found if len(found) > 1 else (replace(layer, repeats=1),)
 
 

@@ -165,7 +165,7 @@ def _set_for_all_at_once(backend: Backend, call: Workload, streams: int) -> tupl
     return best[1:]
 
 
-def simulated_span(
+def simulate_span(
     backend: Backend, template: Workload, load: Load, *, latency_s: float | None = None, batching: str | None = None
 ) -> tuple[float | None, str]:
     """The largest window (s, on the planner's grid) that the streams of `load` can have, and what limits it.

@@ -47,7 +47,7 @@ class Continuous:
         """Seconds of one call of that many decode steps with nothing else there."""
         return self.before_s[0] + tokens * self.step_s[0]
 
-    def scaled(self, factor: float) -> "Continuous":
+    def scale(self, factor: float) -> "Continuous":
         """The same device with all times `factor` times as long."""
         before, step = (tuple(factor * one for one in times) for times in (self.before_s, self.step_s))
         return replace(self, before_s=before, step_s=step)

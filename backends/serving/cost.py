@@ -130,7 +130,7 @@ def bill_of(backend: Backend, prices: Mapping[str, Price], call: Workload) -> Bi
 
 def _units(backend: Backend, call: Workload) -> list[tuple[Device, int]]:
     if isinstance(backend, Hybrid):
-        return [(backend.gpu.device, 1), *_units(backend.lpu, backend.decoded(call) or call)]
+        return [(backend.gpu.device, 1), *_units(backend.lpu, backend.lpu_part(call) or call)]
     if isinstance(backend, Lpu):
         return [(backend.device, backend.chips_for(backend.stored(call)))]
     if isinstance(backend, Gpu | Roofline):

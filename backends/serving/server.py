@@ -31,10 +31,10 @@ class Server:
         """Seconds of one call of that many decode steps with nothing else there, by station."""
         return tuple(station.alone_s(tokens) for station in self.stations)
 
-    def scaled(self, *factors: float) -> "Server":
+    def scale(self, *factors: float) -> "Server":
         """The same server with the times of each station `factors` times as long; one factor is for all of them."""
         each = factors * len(self.stations) if len(factors) == 1 else factors
-        return replace(self, stations=tuple(one.scaled(by) for one, by in zip(self.stations, each, strict=True)))
+        return replace(self, stations=tuple(one.scale(by) for one, by in zip(self.stations, each, strict=True)))
 
 
 def server_of(

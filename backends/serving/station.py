@@ -31,7 +31,7 @@ class Line:
         """Seconds at that many decode steps; never below 0, which the line of a short call may be."""
         return max(0.0, self.base_s + self.token_s * tokens)
 
-    def scaled(self, factor: float) -> "Line":
+    def scale(self, factor: float) -> "Line":
         """The line, `factor` times as high."""
         return Line(self.base_s * factor, self.token_s * factor)
 
@@ -73,9 +73,9 @@ class Station:
         """Seconds of one call of that many decode steps with nothing else there."""
         return self.seconds[0].at(tokens)
 
-    def scaled(self, factor: float) -> "Station":
+    def scale(self, factor: float) -> "Station":
         """The same station with all times `factor` times as long."""
-        seconds, intervals = (tuple(line.scaled(factor) for line in lines) for lines in (self.seconds, self.intervals))
+        seconds, intervals = (tuple(line.scale(factor) for line in lines) for lines in (self.seconds, self.intervals))
         return replace(self, seconds=seconds, intervals=intervals)
 
 

@@ -66,13 +66,13 @@ def end_to_end() -> list[Check]:
     checks = []
     for row in ANCHORS:
         what = f"{row.cls}: {row.name}"
-        check = Check(what, predicted(row), row.published, row.unit, row.source, BAND, row.backend, row.fitted)
+        check = Check(what, predict(row), row.published, row.unit, row.source, BAND, row.backend, row.fitted)
         why = next(one.why for one in CLASSES if one.name == row.cls)
         checks.append(replace(check, reason="" if check.in_band else why))
     return checks
 
 
-def predicted(row: Anchor) -> float:
+def predict(row: Anchor) -> float:
     """What the models say for a row, in its unit."""
     gpu = get_backend(row.backend)
     if not isinstance(gpu, Gpu):
@@ -82,7 +82,7 @@ def predicted(row: Anchor) -> float:
     tokens = round(row.mean_tokens) if leave else row.tokens
     alive = row.mean_tokens / row.tokens if row.mean_tokens and not leave else 1.0
     work = Workload(DIMENSIONS[row.model], row.batch, decode_tokens=tokens, beam=row.beam, dtype=row.dtype)
-    timing = gpu.unequal(work, alive)
+    timing = gpu.time_unequal(work, alive)
     if row.phase:
         return timing.phases[row.phase] / (tokens if row.phase == "decode" else 1) * 1e3
     batch_s = timing.seconds + row.batch * row.host_s

@@ -65,7 +65,7 @@ def gemm_checks(device: Device) -> list[Check]:
     ]
 
 
-def served_tokens_per_s(device: Device, call: DecoderOnly) -> tuple[int, float]:
+def user_tokens_per_s(device: Device, call: DecoderOnly) -> tuple[int, float]:
     """Chips, and tokens per second of one user who has them alone, by the rule for placement."""
     whole = decoder_only("llama-2-70b", 1, 0)
     held = replace(call, weight_dtype="int8").weights_bytes / replace(whole, weight_dtype="int8").weights_bytes * 576
@@ -92,7 +92,7 @@ def language_checks(device: Device) -> list[Check]:
     )
     checks = []
     for title, name, context, published, source, reason in rows:
-        chips, speed = served_tokens_per_s(device, decoder_only(name, 16, 112, context - 128))
+        chips, speed = user_tokens_per_s(device, decoder_only(name, 16, 112, context - 128))
         checks.append(_check(f"{title}, served, {chips} chips", speed, published, "tokens/s", source, reason))
     return checks
 

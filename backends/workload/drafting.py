@@ -15,7 +15,7 @@ from .workload import Workload
 TOKENS_PER_PASS = 4.0
 
 
-def drafted(call: Workload, proposals: Sequence[int]) -> Workload:
+def apply_draft(call: Workload, proposals: Sequence[int]) -> Workload:
     """`call` as decoded in `len(proposals)` passes, which check so many tokens each; the first is the prefill.
 
     Its decode steps become the passes after the first, all of the mean size, rounded up. Rejected tokens leave the
@@ -29,7 +29,7 @@ def drafted(call: Workload, proposals: Sequence[int]) -> Workload:
     return replace(call, prompt_tokens=min(call.prompt_tokens + first, room), decode_tokens=len(later), pass_tokens=fed)
 
 
-def expected_proposals(tokens: int, tokens_per_pass: float = TOKENS_PER_PASS) -> tuple[int, ...]:
+def plan_proposals(tokens: int, tokens_per_pass: float = TOKENS_PER_PASS) -> tuple[int, ...]:
     """Sizes of the checks of a call with so many text tokens, for planning: a full draft, then what is left of it."""
     passes = max(1, round((tokens + 1) / tokens_per_pass))
     return tuple(round(tokens * (1 - done / passes)) for done in range(passes))

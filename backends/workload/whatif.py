@@ -44,21 +44,21 @@ class MixtureWorkload(Workload):
         if not 0 <= self.skew <= 4:
             raise InputError(f"skew is {self.skew}; expected 0 (all experts alike) to 4")
 
-    def on_a_schedule(self) -> "MixtureWorkload":
+    def for_schedule(self) -> "MixtureWorkload":
         """The same, booked for whatever the router picks."""
         return replace(self, booked=True)
 
     def ops(self) -> tuple[Op, ...]:
         """The operations, with MLPs of the decoder replaced."""
-        return self._mixed(_plain(self).ops())
+        return self._mix_experts(_plain(self).ops())
 
     def decode_ops(self) -> tuple[Op, ...]:
         """The part of `ops()` that depends on the number of decode steps."""
-        return self._mixed(_plain(self).decode_ops())
+        return self._mix_experts(_plain(self).decode_ops())
 
     def step_ops(self, keys: int) -> tuple[Op, ...]:
         """The operations of one decode step."""
-        return self._mixed(_plain(self).step_ops(keys))
+        return self._mix_experts(_plain(self).step_ops(keys))
 
     @property
     def weights_bytes(self) -> int:
@@ -68,7 +68,7 @@ class MixtureWorkload(Workload):
         more = self.dims.n_text_layer * ((self.experts - 1) * mlp + router) * item
         return _plain(self).weights_bytes + more
 
-    def _mixed(self, ops: Iterable[Op]) -> tuple[Op, ...]:
+    def _mix_experts(self, ops: Iterable[Op]) -> tuple[Op, ...]:
         found: list[Op] = []
         d = self.dims.n_text_state
         for op in ops:
@@ -76,7 +76,7 @@ class MixtureWorkload(Workload):
             if decoder and op.kind == "matmul" and op.shape[1:] == (4 * d, d):
                 found += [*self._route(op), self._expert(op)]
             elif decoder and op.kind == "gelu":
-                found.append(self._scaled(op))
+                found.append(self._scale(op))
             elif decoder and op.kind == "matmul" and op.shape[1:] == (d, 4 * d):
                 found += [self._expert(op), self._move("gather", op)]
             else:
@@ -123,7 +123,7 @@ class MixtureWorkload(Workload):
             write_bytes=op.write_bytes * self.active,
         )
 
-    def _scaled(self, op: Op) -> Op:
+    def _scale(self, op: Op) -> Op:
         shape = (*op.shape[:-1], op.shape[-1] * self.active)
         return replace(
             op, shape=shape, read_bytes=op.read_bytes * self.active, write_bytes=op.write_bytes * self.active
@@ -202,9 +202,9 @@ class RefinedWorkload(Workload):
         kept = (
             op for op in whole.ops() if op.phase == "prefill" and not (op.kind == "matmul" and op.shape[0] == audio)
         )
-        return tuple(replace(self._wider(op), phase="decode", count=op.count * times) for op in kept)
+        return tuple(replace(self._widen(op), phase="decode", count=op.count * times) for op in kept)
 
-    def _wider(self, op: Op) -> Op:
+    def _widen(self, op: Op) -> Op:
         """Attention of the block to itself, made one to the text that is kept as well."""
         if op.kind != "attention" or op.shape[3] != self.text_tokens or not self.kept_tokens:
             return op

@@ -154,7 +154,7 @@ def _expect(holds: bool, what: str, given: object, expected: str) -> None:
 Segments = Iterator[tuple[list[Op], int]]
 
 
-def _merged(segments: Segments) -> tuple[Op, ...]:
+def _merge(segments: Segments) -> tuple[Op, ...]:
     return tuple(
         op if repeats == 1 else replace(op, count=repeats) for block, repeats in segments for op in block if repeats
     )
@@ -162,12 +162,12 @@ def _merged(segments: Segments) -> tuple[Op, ...]:
 
 @lru_cache(maxsize=4096)
 def _before_decode(work: Workload) -> tuple[Op, ...]:
-    return _merged(_encode_and_prefill(work))
+    return _merge(_encode_and_prefill(work))
 
 
 @lru_cache(maxsize=4096)
 def _decode(work: Workload) -> tuple[Op, ...]:
-    return _merged(_mean_steps(work))
+    return _merge(_mean_steps(work))
 
 
 def _encode_and_prefill(work: Workload) -> Segments:

@@ -6,7 +6,7 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.arrivals import Load
-from earspan.backends.serving.capacity import simulated_span
+from earspan.backends.serving.capacity import simulate_span
 from earspan.backends.span import POLICIES, span
 from earspan.backends.timing import CapacityError, Timing
 from earspan.backends.workload.models import DIMENSIONS
@@ -103,7 +103,7 @@ def test_the_planner_agrees_with_the_simulation_of_synchronised_streams(backend,
     device = get_backend(backend)
     planned = span(device, LARGE if streams > 1 else TINY, streams=streams, step_s=step_s).span_s
     load = Load(streams, 30, step_s, synchronised=True)
-    simulated, _ = simulated_span(device, Workload(LARGE if streams > 1 else TINY), load)
+    simulated, _ = simulate_span(device, Workload(LARGE if streams > 1 else TINY), load)
     assert planned is not None
     # to within the grid of 0.1 s, or 5 %
     assert simulated == pytest.approx(planned, rel=0.05, abs=0.101)

@@ -21,7 +21,7 @@ GPUS = tuple(name for name in device_names() if load_device(name).kind in ("gpu"
 H100 = load_device("h100")
 
 
-def scaled(device, factors):
+def scale(device, factors):
     """The device with some figures multiplied."""
     figures = {key: replace(f, value=f.value * factors.get(key, 1)) for key, f in device.figures.items()}
     return replace(device, name="made-up", figures=figures)
@@ -30,7 +30,7 @@ def scaled(device, factors):
 def ideal(device, **kernel_changes):
     """The device without floors, launches, factors, or any wait for memory."""
     slow = {key: 1e-9 for key, figure in device.figures.items() if figure.quantity == "time"}
-    made = scaled(device, slow | {"memory_bandwidth": 1e9, "host_bandwidth": 1e9})
+    made = scale(device, slow | {"memory_bandwidth": 1e9, "host_bandwidth": 1e9})
     plain = {"compute": None, "depth": None, "memory": None, "floor_s": 0.0} | kernel_changes
     return replace(made, kernels={name: replace(kernel, **plain) for name, kernel in made.kernels.items()})
 
@@ -65,7 +65,7 @@ workloads = st.builds(
 )
 def test_nothing_beats_its_ceiling_and_phases_sum_up(work, gpu, mode, factors):
     factors = {key: min(factor, 1.0) if key == "memory_efficiency" else factor for key, factor in factors.items()}
-    backend = gpu_backend(gpu, scaled(load_device(gpu), factors), mode)
+    backend = gpu_backend(gpu, scale(load_device(gpu), factors), mode)
     if backend.largest_batch(work) < work.batch:
         with pytest.raises(CapacityError):
             backend.time(work)
@@ -136,8 +136,8 @@ def test_more_work_never_costs_less(work, gpu, mode, more):
 )
 def test_a_device_better_in_every_figure_is_never_slower(work, gpu, mode, gains, floor):
     # efficiencies stay at most 1: start from a device that has room
-    base = scaled(load_device(gpu), {"memory_efficiency": 0.3})
-    better = scaled(base, {key: 1 / gain if key in SMALLER_IS_BETTER else gain for key, gain in gains.items()})
+    base = scale(load_device(gpu), {"memory_efficiency": 0.3})
+    better = scale(base, {key: 1 / gain if key in SMALLER_IS_BETTER else gain for key, gain in gains.items()})
     kernels_ = {name: replace(kernel, floor_s=kernel.floor_s * floor) for name, kernel in better.kernels.items()}
     better = replace(better, kernels=kernels_)
     slower, faster = (gpu_backend("made-up", device, mode).time(work) for device in (base, better))
@@ -155,14 +155,14 @@ def test_the_encoder_by_hand():
 
 def test_decode_streams_its_weights():
     # with no floors and no compute limit, a token costs at least the decoder weights over the bandwidth
-    device = scaled(ideal(H100), {"fp16_peak": 1e9, "memory_bandwidth": 1e-9})
+    device = scale(ideal(H100), {"fp16_peak": 1e9, "memory_bandwidth": 1e-9})
     step_s = gpu_backend("ideal", device).time(Workload(LARGE, decode_tokens=100)).phases["decode"] / 100
     # 800 M parameters touched per token (facts), 246 MB of cross-attention cache
     assert step_s == pytest.approx((2 * 800e6 + 246e6) / 3350e9, rel=0.03)
 
 
 def test_weights_in_one_byte_halve_the_stream_and_leave_arithmetic_alone():
-    device = scaled(ideal(H100), {"fp16_peak": 1e9, "memory_bandwidth": 1e-9})
+    device = scale(ideal(H100), {"fp16_peak": 1e9, "memory_bandwidth": 1e-9})
     gpu = gpu_backend("ideal", device)
     works = {dtype: Workload(LARGE, decode_tokens=100, weight_dtype=dtype) for dtype in ("fp16", "int8", "fp8")}
     step_s = {dtype: gpu.time(work).phases["decode"] / 100 for dtype, work in works.items()}
@@ -213,7 +213,7 @@ def test_unequal_calls_lie_between_their_mean_and_their_longest(tokens, mode):
     gpu, longest = gpu_backend("h100", H100, mode), max(tokens)
     work = Workload(DIMENSIONS["base"], batch=len(tokens), decode_tokens=longest)
     alive = sum(tokens) / len(tokens) / longest
-    timing, full = gpu.unequal(work, alive), gpu.time(work)
+    timing, full = gpu.time_unequal(work, alive), gpu.time(work)
     assert timing.seconds <= full.seconds
     assert timing.seconds >= timing.ceiling_s
     if RUNTIMES[mode].ended != "skipped":
@@ -249,7 +249,7 @@ def test_unfused_attention_moves_its_scores():
 
 def test_half_rate_tensor_cores_reach_more_of_their_peak():
     half = load_device("geforce-4090")
-    full = scaled(half, {"fp16_peak": 2, "matrix_rate": 2, "tensor_rate": 2})
+    full = scale(half, {"fp16_peak": 2, "matrix_rate": 2, "tensor_rate": 2})
     work = Workload(LARGE, batch=8)
     slow, fast = (gpu_backend("made-up", device).time(work).phases["encode"] for device in (half, full))
     assert fast < slow < 2 * fast

@@ -8,7 +8,7 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.arrivals import Load, calls_of
-from earspan.backends.serving.capacity import capacity, simulated_span, trial
+from earspan.backends.serving.capacity import capacity, simulate_span, trial
 from earspan.backends.serving.cost import Price, bill_of, read_price
 from earspan.backends.serving.fleet import Option, Tier, cheapest_fleet, demand_after
 from earspan.backends.serving.server import Server, server_of
@@ -100,10 +100,10 @@ def test_simulated_span_beside_the_planners():
     # one stream on a device without jitter: the mean of the tokens decides for the planner, their scatter here
     lpu, load = get_backend("groq-v1x8"), Load(1, 1, 0.5, scatter=False)
     planned = span(lpu, TINY.dims, step_s=0.5, streams=1).span_s
-    assert simulated_span(lpu, TINY, load) == (planned, "nothing")
+    assert simulate_span(lpu, TINY, load) == (planned, "nothing")
     # a call that has just missed a batch waits for it and takes part in the next, so less than the planner's is left
     gpu = get_backend("t4")
-    found, limited_by = simulated_span(gpu, TINY, Load(8, 1, 0.1))
+    found, limited_by = simulate_span(gpu, TINY, Load(8, 1, 0.1))
     planned = span(gpu, TINY.dims, step_s=0.1, streams=8).span_s
     assert planned is not None
     assert found is not None

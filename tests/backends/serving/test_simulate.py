@@ -111,7 +111,7 @@ def test_times_of_a_server_are_the_backends_own():
         alone = sum(server.alone_s(33))
         assert alone == pytest.approx(backend.time(CALL).seconds, rel=1e-6)
         assert len(server.stations) == (2 if "+" in name else 1)
-        halved = server.scaled(0.5)
+        halved = server.scale(0.5)
         assert halved.calls_per_s(33) == pytest.approx(2 * server.calls_per_s(33))
     # between the two lengths that were timed, times are on a line to within a percent
     short = replace(CALL, decode_tokens=24)

@@ -75,7 +75,7 @@ def random_case(seed):
     size, count = int(rng.integers(1, 6)), int(rng.integers(1, 40))
     seconds = [Line(*rng.uniform(0.01, (1.0, 0.05))) for _ in range(size)]
     pipelined = rng.random() < 0.4
-    gaps = [line.scaled(rng.uniform(0.2, 0.9)) for line in seconds] if pipelined else seconds
+    gaps = [line.scale(rng.uniform(0.2, 0.9)) for line in seconds] if pipelined else seconds
     station = Station(
         "random",
         tuple(seconds),

@@ -4,7 +4,7 @@ import pytest
 from earspan.backends.registry import get_backend
 from earspan.backends.validation.anchors import ANCHORS, MLPERF_LONGEST, MLPERF_TOKENS, SETS_S
 from earspan.backends.validation.check import Check
-from earspan.backends.validation.gpu import CLASSES, end_to_end, predicted, scores
+from earspan.backends.validation.gpu import CLASSES, end_to_end, predict, scores
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
 
@@ -37,8 +37,8 @@ def test_an_mlperf_row_by_hand():
     anchor = row("MLPerf", "h200, Google")
     gpu = get_backend("h200-trtllm")
     work = Workload(DIMENSIONS["large-v3"], 256, decode_tokens=MLPERF_LONGEST[256])
-    assert predicted(anchor) == pytest.approx(256 / gpu.unequal(work, MLPERF_TOKENS / MLPERF_LONGEST[256]).seconds)
-    assert 256 / gpu.time(work).seconds < predicted(anchor) < 256 / gpu.time(replace(work, decode_tokens=75)).seconds
+    assert predict(anchor) == pytest.approx(256 / gpu.time_unequal(work, MLPERF_TOKENS / MLPERF_LONGEST[256]).seconds)
+    assert 256 / gpu.time(work).seconds < predict(anchor) < 256 / gpu.time(replace(work, decode_tokens=75)).seconds
 
 
 def test_a_row_of_the_leaderboard_has_sorted_batches():
@@ -46,7 +46,7 @@ def test_a_row_of_the_leaderboard_has_sorted_batches():
     assert anchor.tokens == round(3.3 * SETS_S["VoxPopuli"])
     assert anchor.mean_tokens == 0
     longer = replace(anchor, tokens=3 * anchor.tokens)
-    assert predicted(longer) < predicted(anchor)
+    assert predict(longer) < predict(anchor)
 
 
 def test_every_row_is_on_a_device_and_runtime_that_exist():

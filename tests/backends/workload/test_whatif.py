@@ -108,9 +108,9 @@ def test_skewed_routing_by_hand():
     touched = sum(1 - (1 - chance) ** 2 for chance in (0.48, 0.24, 0.16, 0.12))
     assert expert(work) == pytest.approx((touched, 2 / touched))
     # on a schedule: two experts for two tokens; at 16 tokens all four, each with room for 0.48 of them
-    assert expert(work.on_a_schedule()) == pytest.approx((2, 1))
+    assert expert(work.for_schedule()) == pytest.approx((2, 1))
     many = MixtureWorkload(TURBO, batch=16, decode_tokens=1, experts=4, active=1, skew=1.0)
-    assert expert(many.on_a_schedule()) == pytest.approx((4, 7.68))
+    assert expert(many.for_schedule()) == pytest.approx((4, 7.68))
 
 
 @pytest.mark.parametrize("batch", [1, 8, 16])
