@@ -12,7 +12,7 @@ from ..backends.errors import InputError, unknown
 from .audio import SAMPLE_RATE, read_audio, shown
 from .catalogue import CATALOGUE, place_of
 from .defects import Defects
-from .formats import FORMATS, MANIFEST, open_as, recognised
+from .formats import FORMATS, MANIFEST, open_as, recognise
 from .formats.folder import open_recording
 from .formats.manifest import open_manifest
 from .recording import Dataset, Entry, Recording, Word
@@ -55,7 +55,7 @@ def open_dataset(name_or_path: str | os.PathLike[str], defects: Defects = None) 
             raise InputError(f"{shown(rest)}: no such file or folder")
         return open_as(prefix, Path(rest), defects)
     path = Path(given)
-    if given and (found := recognised(path)) is not None:
+    if given and (found := recognise(path)) is not None:
         return open_as(found, path, defects)
     if os.path.isfile(path):
         return open_recording(path)

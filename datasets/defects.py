@@ -9,7 +9,7 @@ Defects = list[str] | None
 
 
 @contextmanager
-def reported(defects: Defects) -> Iterator[None]:
+def report_to(defects: Defects) -> Iterator[None]:
     """Within it an `InputError` is added to `defects`, and what raised it is left out; without a list it is raised."""
     try:
         yield

@@ -63,6 +63,6 @@ def open_as(name: str, path: Path, defects: Defects = None, called: str | None =
     return FORMATS[name].open(path, called, defects)
 
 
-def recognised(path: Path) -> str | None:
+def recognise(path: Path) -> str | None:
     """The format of what is at `path`, or None."""
     return next((name for name, known in FORMATS.items() if known.recognises(path)), None)

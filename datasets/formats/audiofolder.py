@@ -7,7 +7,7 @@ from typing import Any
 
 from ...backends.errors import InputError
 from ..audio import shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList, inside
 from .folder import AUDIO_SUFFIXES, visible_files
@@ -31,7 +31,7 @@ def open_audiofolder(path: Path, name: str | None = None, defects: Defects = Non
     listed = set()
     for metadata in sorted(file for file in files if file.name in _NAMES):
         for origin, row in _rows(metadata, defects):
-            with reported(defects):
+            with report_to(defects):
                 stated, text = _text(row, ("file_name",), origin), _text(row, _TEXT_KEYS, origin)
                 file = metadata.parent / stated
                 relative = inside(path, file)
@@ -39,7 +39,7 @@ def open_audiofolder(path: Path, name: str | None = None, defects: Defects = Non
                 speaker = next((str(row[key]) for key in _SPEAKER_KEYS if row.get(key) not in (None, "")), None)
                 entries.add(relative.with_suffix("").as_posix(), relative, text, origin, speaker=speaker)
     for missing in sorted({file for file in files if file.suffix.lower() in AUDIO_SUFFIXES} - listed):
-        with reported(defects):
+        with report_to(defects):
             raise InputError(f"{shown(missing)}: no transcript: no row of the metadata names it")
     return entries.dataset_of(path, "metadata.csv or metadata.jsonl with file_name and text")
 
@@ -57,7 +57,7 @@ def _rows(metadata: Path, defects: Defects) -> Iterator[tuple[str, dict[str, Any
     if metadata.suffix == ".jsonl":
         for number, line in text_lines(metadata, defects):
             row, origin = None, f"{shown(metadata)}:{number}"
-            with reported(defects):
+            with report_to(defects):
                 row = _json(line, origin)
             if row is not None:
                 yield origin, row
@@ -66,7 +66,7 @@ def _rows(metadata: Path, defects: Defects) -> Iterator[tuple[str, dict[str, Any
     _, columns = next(records, ("", []))
     for origin, values in records:
         row = None
-        with reported(defects):
+        with report_to(defects):
             row = _record(values, columns, origin)
         if row is not None:
             yield origin, row

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...backends.errors import InputError
 from ..audio import shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList, seconds
 
@@ -43,7 +43,7 @@ def open_cuts(path: Path, name: str | None = None, defects: Defects = None) -> D
         if not line.strip():
             continue
         origin = f"{shown(path)}:{number}"
-        with reported(defects):
+        with report_to(defects):
             try:
                 _add(entries, json.loads(line.decode()), origin)
             except UnicodeDecodeError as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ...backends.errors import InputError
 from ..audio import shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 from ..recording import Dataset, Word
 from .entries import EntryList, seconds
 from .folder import AUDIO_SUFFIXES, visible_files
@@ -31,7 +31,7 @@ def open_earnings(path: Path, name: str | None = None, defects: Defects = None) 
     media = {f.stem: f for f in files if f.parent == path / "media" and f.suffix.lower() in AUDIO_SUFFIXES}
     transcripts = {f.name.removesuffix(ending): f for f in files if f.parent == folder and f.name.endswith(ending)}
     for call, transcript in sorted(transcripts.items()):
-        with reported(defects):
+        with report_to(defects):
             if call not in media:
                 raise InputError(f"{shown(transcript)}: no audio: no media/{shown(call)}.mp3")
             text, words = _tokens(transcript, defects)
@@ -47,7 +47,7 @@ def open_earnings(path: Path, name: str | None = None, defects: Defects = None) 
                 tolerance_s=_LENGTH_TOLERANCE_S,
             )
     for call in sorted(media.keys() - transcripts.keys()):
-        with reported(defects):
+        with report_to(defects):
             raise InputError(f"{shown(media[call])}: no transcript: no {shown(folder)}/{shown(call)}{ending}")
     return entries.dataset_of(path, "media/*.mp3 and transcripts/nlp_references/*.nlp")
 
@@ -69,7 +69,7 @@ def _lengths(path: Path, defects: Defects) -> dict[str, tuple[float, str]]:
             row = dict(zip(columns, values, strict=False))
             stated = next((row[key] for key in _LENGTH_COLUMNS if row.get(key)), None)
             if stated is not None:
-                with reported(defects):
+                with report_to(defects):
                     lengths[values[0]] = (seconds(stated, f"{origin}: length"), origin)
     return lengths
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...backends.errors import InputError
 from ..audio import DURATION_TOLERANCE_S, audio_duration_s, shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 from ..recording import Dataset, Entry, Word
 from .lines import text_lines
 
@@ -50,7 +50,7 @@ class EntryList:
         words: their times count from the start of the recording.
         tolerance_s: by how much a stated duration may differ from that of the file.
         """
-        with reported(self.defects):
+        with report_to(self.defects):
             if entry_id in self._entries:
                 raise InputError(f"{origin}: duplicate id {entry_id!r}, also at {self._entries[entry_id].origin}")
             for what, value in (("id", entry_id), ("text", text), ("speaker", speaker or "")):

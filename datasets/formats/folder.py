@@ -7,7 +7,7 @@ import soundfile
 
 from ...backends.errors import InputError
 from ..audio import audio_duration_s, shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 from ..recording import Dataset, Entry
 from .entries import stated_licence
 from .lines import text_lines
@@ -33,7 +33,7 @@ def open_folder(path: str | os.PathLike[str], name: str | None = None, defects: 
     for found in visible_files(root, defects):
         suffix, stem = found.suffix.lower(), found.with_suffix("")
         if suffix in AUDIO_SUFFIXES:
-            with reported(defects):
+            with report_to(defects):
                 if stem in audio:
                     raise InputError(f"{shown(found)}: same name as {audio[stem].name!r}; each recording needs its own")
                 audio[stem] = found
@@ -41,14 +41,14 @@ def open_folder(path: str | os.PathLike[str], name: str | None = None, defects: 
             texts.add(stem)
     if not audio:
         raise InputError(f"{shown(root)}: no audio in this folder; expected x.wav + x.txt pairs or manifest.jsonl")
-    with reported(defects):
+    with report_to(defects):
         _require_none(root, "without a transcript (x.txt beside x.wav)", audio.keys() - texts)
-    with reported(defects):
+    with report_to(defects):
         _require_none(root, "transcripts without a recording", texts - audio.keys())
     dataset = name or shown(root)
     entries = []
     for stem in sorted(audio.keys() & texts):
-        with reported(defects):
+        with report_to(defects):
             entries.append(_entry(stem.relative_to(root).as_posix(), audio[stem], _transcript(stem), dataset))
     if not entries and defects:
         raise InputError(f"{shown(root)}: no recordings; the first of {len(defects)} defects: {defects[0]}")
@@ -82,7 +82,7 @@ def visible_files(root: Path, defects: Defects = None) -> list[Path]:
             if name.startswith("."):
                 continue
             target = os.path.realpath(path)
-            with reported(defects):
+            with report_to(defects):
                 if not Path(target).is_relative_to(real_root):
                     raise InputError(f"{shown(path)}: a link to {shown(target)}, outside the dataset's folder")
                 found.append(path)

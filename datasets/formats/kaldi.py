@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...backends.errors import InputError
 from ..audio import shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList, seconds
 from .lines import text_lines
@@ -26,7 +26,7 @@ def open_kaldi(path: Path, name: str | None = None, defects: Defects = None) -> 
     segments, speakers = _table(path / "segments", defects), _table(path / "utt2spk", defects)
     durations = _table(path / "utt2dur", defects)
     for utterance, (text, origin) in texts.items():
-        with reported(defects):
+        with report_to(defects):
             recording, offset_s, duration_s = utterance, None, None
             if segments:
                 recording, offset_s, duration_s = _segment(utterance, segments, origin)
@@ -43,7 +43,7 @@ def open_kaldi(path: Path, name: str | None = None, defects: Defects = None) -> 
                 utterance, wav, text, origin, speaker=speaker, group=group, offset_s=offset_s, duration_s=duration_s
             )
     for missing in sorted((segments or wavs).keys() - texts.keys()):
-        with reported(defects):
+        with report_to(defects):
             raise InputError(f"{(segments or wavs)[missing][1]}: no transcript for {shown(missing)!r} in text")
     return entries.dataset_of(path, "wav.scp and text")
 
@@ -63,7 +63,7 @@ def _lines(path: Path, defects: Defects, may_be_empty: bool) -> Iterator[tuple[s
         key, _, value = line.partition(" ")
         key, _, tabbed = key.partition("\t")
         value, origin = f"{tabbed} {value}".strip(), f"{shown(path)}:{number}"
-        with reported(defects):
+        with report_to(defects):
             if not value and not may_be_empty:
                 raise InputError(f"{origin}: {shown(line[:60])!r}; expected KEY VALUE")
             if key in seen:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...backends.errors import InputError
 from ..audio import shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList
 from .folder import AUDIO_SUFFIXES, visible_files
@@ -34,7 +34,7 @@ def open_librispeech(path: Path, name: str | None = None, defects: Defects = Non
             utterance, _, text = line.partition(" ")
             listed.add(transcript.parent / utterance)
             origin = f"{shown(transcript)}:{number}"
-            with reported(defects):
+            with report_to(defects):
                 found = audio.get(transcript.parent / utterance)
                 if found is None:
                     raise InputError(f"{origin}: no audio for {shown(utterance)!r}: no {shown(utterance)}.flac beside")
@@ -43,6 +43,6 @@ def open_librispeech(path: Path, name: str | None = None, defects: Defects = Non
                 relative = os.path.relpath(found, path)
                 entries.add(utterance, relative, text.strip(), origin, speaker=speaker, group=chapter)
     for stem in sorted(audio.keys() - listed):
-        with reported(defects):
+        with report_to(defects):
             raise InputError(f"{shown(audio[stem])}: no transcript: no line in a {_ENDING} beside it")
     return entries.dataset_of(path, "SPEAKER/CHAPTER/*.flac with SPEAKER-CHAPTER.trans.txt")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...backends.errors import InputError
 from ..audio import shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 
 
 def text_lines(path: Path, defects: Defects = None) -> Iterator[tuple[int, str]]:
@@ -20,7 +20,7 @@ def text_lines(path: Path, defects: Defects = None) -> Iterator[tuple[int, str]]
         raise InputError(f"{shown(path)}: {error.strerror}") from error
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         line = ""
-        with reported(defects):
+        with report_to(defects):
             line = _decoded(raw, path, number)
         if line:
             yield number, line
@@ -53,7 +53,7 @@ def csv_records(path: Path, defects: Defects = None) -> Iterator[tuple[str, list
     while True:
         numbers.clear()
         values = None
-        with reported(defects):
+        with report_to(defects):
             try:
                 values = next(reader)
             except StopIteration:

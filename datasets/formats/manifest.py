@@ -13,7 +13,7 @@ from typing import Any
 
 from ...backends.errors import InputError
 from ..audio import DURATION_TOLERANCE_S, shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 from ..recording import Dataset, Word
 from .entries import EntryList, is_unicode
 from .lines import text_lines
@@ -31,7 +31,7 @@ def open_manifest(path: str | os.PathLike[str], name: str | None = None, defects
     entries = EntryList(manifest.parent, name or shown(manifest), defects)
     licences = set[str]()
     for number, line in text_lines(manifest, defects):
-        with reported(defects):
+        with report_to(defects):
             row = _Row(f"{shown(manifest)}:{number}", line)
             _add(entries, row)
             licences |= {row.optional_text("license") or ""} - {""}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...backends.errors import InputError
 from ..audio import shown
-from ..defects import Defects, reported
+from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList, inside, seconds
 from .folder import AUDIO_SUFFIXES
@@ -99,7 +99,7 @@ def _segments(path: Path, root: Path, defects: Defects) -> Iterator[_Segment]:
             if line.startswith(";;"):
                 continue
             segment = None
-            with reported(defects):
+            with report_to(defects):
                 segment = _segment(line, root, f"{shown(file)}:{number}")
             if segment is not None and segment.text != _NOT_SCORED:
                 yield segment

@@ -90,8 +90,8 @@ def record(speak: Speak, name: str, plan: Plan, folder: Path) -> dict[str, Any]:
     """
     rng = random.Random(f"{SEED} {name}")
     lines = (FOLDER / "texts" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    dry = joined([speak(line, plan.voice) for line in lines], rng)
-    audio = surrounded(dry.audio, plan.room, speak, rng)
+    dry = join([speak(line, plan.voice) for line in lines], rng)
+    audio = add_surroundings(dry.audio, plan.room, speak, rng)
     audio *= np.float32(PEAK / np.abs(audio).max())
     file = folder / f"{name}.ogg"
     soundfile.write(file, audio, SAMPLE_RATE, format="OGG", subtype="OPUS")
@@ -103,12 +103,12 @@ def record(speak: Speak, name: str, plan: Plan, folder: Path) -> dict[str, Any]:
         "text": " ".join(lines),
         "id": name,
         "speaker": plan.voice,
-        **described(plan.room),
+        **describe(plan.room),
         "words": [{"word": w.text, "start": round(w.start_s, 3), "end": round(w.end_s, 3)} for w in dry.words],
     }
 
 
-def joined(utterances: list[Utterance], rng: random.Random) -> Utterance:
+def join(utterances: list[Utterance], rng: random.Random) -> Utterance:
     """One after the other, with pauses of `PAUSE_S` from word to word."""
     pieces, words, at = [np.zeros(round(_LEAD_S * SAMPLE_RATE), np.float32)], list[Word](), round(_LEAD_S * SAMPLE_RATE)
     for spoken in utterances:
@@ -126,7 +126,7 @@ def joined(utterances: list[Utterance], rng: random.Random) -> Utterance:
     return Utterance(audio + np.float32(1e-4) * noise, tuple(words))
 
 
-def surrounded(audio: np.ndarray, room: Room | None, speak: Speak, rng: random.Random) -> np.ndarray:
+def add_surroundings(audio: np.ndarray, room: Room | None, speak: Speak, rng: random.Random) -> np.ndarray:
     """`audio`, float32 at 16 kHz, shape = (samples,), as a microphone hears it there; speech stays where it was."""
     if room is None:
         return audio
@@ -139,7 +139,7 @@ def surrounded(audio: np.ndarray, room: Room | None, speak: Speak, rng: random.R
     return add_at_snr(reverberate(audio, response), noise, room.snr_db)
 
 
-def described(room: Room | None) -> dict[str, Any]:
+def describe(room: Room | None) -> dict[str, Any]:
     """What the manifest says of a recording's half and of what was done to it."""
     if room is None:
         return {"condition": "clean"}

@@ -132,7 +132,7 @@ class Kokoro:
 
     def speak(self, text: str, voice: str) -> Utterance:
         """Speak a few sentences in a breath. Raises `InputError` for an unknown voice and for a text too long."""
-        return placed(*self._spoken(text, voice))
+        return place_words(*self._spoken(text, voice))
 
     def _spoken(self, text: str, voice: str) -> tuple[np.ndarray, list[Word]]:
         """All the sound that comes out, at 16 kHz, and the words where their tokens are."""
@@ -187,7 +187,7 @@ def _phonemes(texts: tuple[str, ...], british: bool) -> list[str]:
     return [kokoro_notation(p.strip(), british) for p in _espeak(british).phonemize(list(texts))]
 
 
-def placed(audio: np.ndarray, words: list[Word]) -> Utterance:
+def place_words(audio: np.ndarray, words: list[Word]) -> Utterance:
     """The words where they sound, and the sound without the silence before and after, faded so that nothing clicks.
 
     Sound comes `LEAD_S` before its token, and the last token before a pause lasts into the silence.

@@ -179,7 +179,7 @@ def most_attended(weights: Tensor) -> list[int]:
     return normal.mean(0).argmax(-1).tolist()
 
 
-def stopped(
+def stop_at_margin(
     hypothesis: Hypothesis, words: Sequence[AttendedWord], length_s: float, margin_s: float
 ) -> tuple[Hypothesis, tuple[AttendedWord, ...]]:
     """What is left of a hypothesis whose decoding stops at the first word that attends to the last `margin_s`.

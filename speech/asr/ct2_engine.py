@@ -6,7 +6,7 @@ import torch
 
 from ...backends.errors import InputError
 from .cache import TranscriptCache
-from .ct2_format import converted, ctranslate2
+from .ct2_format import ctranslate2, ensure_converted
 from .decoding.rules import LATEST_FIRST_TICK
 from .decoding.transcribe import Attempt, Outcome
 from .features import Part
@@ -44,14 +44,14 @@ class Ct2Engine(Transcriber):
                 f"CTranslate2 has no {compute_type} on {device} here; type --engine ct2-int8 or ct2-float32"
             )
         self._library, self._size = library, together
-        folder = converted(recogniser, compute_type)
+        folder = ensure_converted(recogniser, compute_type)
         self._model = library.models.Whisper(str(folder), device, compute_type=compute_type, intra_threads=threads)
 
-    def _together(self) -> int:
+    def batch_size(self) -> int:
         return self._size
 
     @torch.inference_mode()
-    def _attempt(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+    def decode(self, attempts: Sequence[Attempt]) -> list[Outcome]:
         alike: dict[tuple[int, int, float, bool], list[int]] = {}
         for index, attempt in enumerate(attempts):
             beginning = attempt.beginning
@@ -107,7 +107,7 @@ class Ct2Engine(Transcriber):
         steps = len(tokens) - (not ended)
         return Outcome(tokens, ended, total, unlikely, steps, passes=steps + 1)
 
-    def _detect_language(self, clip: Clip) -> str:
+    def detect_language(self, clip: Clip) -> str:
         features = self._library.StorageView.from_array(self.features.spectrum(Part(clip)).numpy())
         [languages] = self._model.detect_language(features)
         return languages[0][0].strip("<|>")

@@ -36,7 +36,7 @@ def ctranslate2() -> ModuleType:
         raise InputError("CTranslate2 is not installed; type pip install 'earspan[ct2]'") from error
 
 
-def converted(recogniser: Recogniser, quantization: str) -> Path:
+def ensure_converted(recogniser: Recogniser, quantization: str) -> Path:
     """The folder of `recogniser` in CTranslate2's format in the user's cache, made if it is not there."""
     cache = Path(os.getenv("XDG_CACHE_HOME", Path.home() / ".cache")) / "earspan" / "ct2"
     folder = cache / f"{recogniser.sha256[:16]}-{quantization}"

@@ -1,4 +1,4 @@
-"""The encoder's output for parts of clips, each distinct one once. Those of the last parts are remembered.
+"""Log-mel spectrograms and the encoder's output for parts of clips, each distinct one once; the last are remembered.
 
 A part is what `whisper.transcribe` encodes at once: up to 30 s from one frame on. Frames that are missing to 30 s are
 zeros of the spectrogram, as there. Engine and cross-attention ask for the same audio one after the other where a
@@ -16,18 +16,34 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from whisper.audio import HOP_LENGTH, SAMPLE_RATE
+from whisper.audio import HOP_LENGTH, N_FFT, SAMPLE_RATE, mel_filters
 
 from .decoding.encoder import Encoder
 from .hypothesis import Clip
-from .mel import log_mel
 from .model import Recogniser
 
 FRAMES_PER_POSITION = 2  # mel frames of 10 ms that make one encoder position
 SECONDS_PER_FRAME = HOP_LENGTH / SAMPLE_RATE
 SECONDS_PER_POSITION = FRAMES_PER_POSITION * SECONDS_PER_FRAME
 _Name = TypeVar("_Name")
+_SILENCE_AFTER = 2 * N_FFT  # samples: all that a frame of the audio can see, and the frames that see some of it
 _REMEMBERED_BYTES = 64 << 20  # 27 parts for tiny.en: what many live streams call at once; as much of spectrograms
+
+
+def log_mel(audio: Tensor, n_mels: int = 80) -> Tensor:
+    """Return Whisper's log-mel spectrogram of `audio` with silence after it, shape = (n_mels, samples // 160).
+
+    audio: float32 at 16 kHz, shape = (samples,).
+
+    Equal to the first frames of `whisper.log_mel_spectrogram(audio, padding=480000)`: the frames of silence beyond,
+    which `whisper.transcribe` cuts off, are not computed.
+    """
+    frames, window = len(audio) // HOP_LENGTH, torch.hann_window(N_FFT, device=audio.device)
+    spectrum = torch.stft(F.pad(audio, (0, _SILENCE_AFTER)), N_FFT, HOP_LENGTH, window=window, return_complex=True)
+    power = spectrum[..., :-1].abs() ** 2
+    decades = torch.clamp(mel_filters(audio.device, n_mels) @ power, min=1e-10).log10()
+    floored = torch.maximum(decades, decades.max() - 8.0)
+    return ((floored + 4.0) / 4.0)[:, :frames]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +125,7 @@ class AudioFeatures:
 
 
 def _digest(clip: Clip) -> bytes:
-    return hashlib.sha256(np.ascontiguousarray(clip.audio)).digest()
+    return hashlib.sha256(np.ascontiguousarray(clip.audio).data).digest()
 
 
 def _remember(store: dict[_Name, Tensor], new: dict[_Name, Tensor]) -> None:

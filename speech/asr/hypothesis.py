@@ -125,7 +125,7 @@ class Hypothesis:
     tokens: of the text, with timestamps in ticks of the clip. segments: the text by its timestamps.
     mean_log_probability: over the accepted tokens. no_speech_probability: of the first segment. temperature: the
     highest that a text was accepted at. language: as given or detected. heard_s: seconds of the clip after which
-    Whisper would go on. stopped: by what its words attend to, before its end (`attention.stopped`).
+    Whisper would go on. stopped: by what its words attend to, before its end (`attention.stop_at_margin`).
     """
 
     text: str

@@ -11,10 +11,10 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 from ...backends.errors import InputError, unknown
 from ...backends.workload.models import DIMENSIONS, Dimensions
 from ..weights.checkpoint import read_checkpoint, tensor_digest
-from ..weights.locate import Located, located
+from ..weights.locate import Located, locate
 from ..weights.sources import official_by_content, officials
 from ..weights.store import file_sha256
-from .precision import chosen_dtype, hold, precision_name
+from .precision import choose_dtype, hold, precision_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,12 +65,12 @@ def model_names() -> list[str]:
 def load_recogniser(name: str, device: str = "cpu", precision: str = "auto") -> Recogniser:
     """Load an official Whisper by name, or a checkpoint file in openai-whisper's format.
 
-    Official weights are taken from this machine or fetched (see `weights.locate.located`). Raises `InputError` for an
+    Official weights are taken from this machine or fetched (see `weights.locate.locate`). Raises `InputError` for an
     unknown name, for weights that are neither present nor to be had, for a file that is no Whisper checkpoint, and for
-    a device or a precision that there is not (see `precision.chosen_dtype`).
+    a device or a precision that there is not (see `precision.choose_dtype`).
     """
-    dtype = chosen_dtype(precision, device)
-    found = located(name) if name in officials() else _file(name)
+    dtype = choose_dtype(precision, device)
+    found = locate(name) if name in officials() else _file(name)
     checkpoint = read_checkpoint(found.path)
     digest = found.digest or tensor_digest(checkpoint)
     model = Whisper(ModelDimensions(**checkpoint.dims.to_dict()))

@@ -15,7 +15,7 @@ def precision_name(dtype: torch.dtype) -> str:
     return next(name for name, known in PRECISIONS.items() if known == dtype)
 
 
-def chosen_dtype(precision: str, device: str) -> torch.dtype:
+def choose_dtype(precision: str, device: str) -> torch.dtype:
     """What `precision` means on `device`; `auto` is fp32 on a CPU, fp16 on CUDA and Apple GPUs.
 
     Raises `InputError` for an unknown name, a device that is not there, and a precision that it does not have.

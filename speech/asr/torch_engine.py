@@ -19,11 +19,9 @@ from .decoding.greedy import Text, decode
 from .decoding.rules import Rules
 from .decoding.transcribe import Attempt, Outcome
 from .features import Part
-from .hypothesis import Clip, DecodeOptions, Hypothesis
+from .hypothesis import Clip, DecodeOptions
 from .model import Recogniser
-from .transcriber import WINDOW_LIMIT_S, Progress, Transcriber
-
-__all__ = ["WINDOW_LIMIT_S", "Clip", "DecodeOptions", "Engine", "Hypothesis", "Progress"]
+from .transcriber import Transcriber
 
 ENGINE_VERSION = "5"  # raise it when the same call may give another text
 _BATCH_BYTES = 512 << 20  # for keys and values: 25 attempts of tiny.en, 10 of base
@@ -51,12 +49,12 @@ class Engine(Transcriber):
         with torch.inference_mode(False), torch.no_grad():  # the model's weights stay usable for others
             return Decoder(self.recogniser.whisper)
 
-    def _together(self) -> int:
+    def batch_size(self) -> int:
         dims = self.recogniser.dims
         return max(1, self._batch_bytes // self._decoder.bytes_per_row(dims.n_audio_ctx, dims.n_text_ctx))
 
     @torch.inference_mode()
-    def _attempt(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+    def decode(self, attempts: Sequence[Attempt]) -> list[Outcome]:
         features = self.features.of([attempt.part for attempt in attempts])
         sought = {
             index: search(self._decoder, self.recogniser, features[index], attempt, self.options)
@@ -96,7 +94,7 @@ class Engine(Transcriber):
         return Outcome(tokens, ended, text.log_probability, text.no_speech_probability, steps, text.passes)
 
     @torch.inference_mode()
-    def _detect_language(self, clip: Clip) -> str:
+    def detect_language(self, clip: Clip) -> str:
         tokenizer = self._tokenizer
         [features] = self.features.of([Part(clip)])
         sot = torch.full((1, 1), tokenizer.sot, device=features.device)

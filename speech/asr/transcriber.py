@@ -21,7 +21,6 @@ from .features import AudioFeatures
 from .hypothesis import Clip, DecodeOptions, Hypothesis
 from .model import Recogniser
 
-WINDOW_LIMIT_S = 30.0
 _BLOCK = SAMPLE_RATE // 2  # samples hashed together; steps of sliding windows are mostly multiples of it
 _BLOCK_BYTES = _BLOCK * 4
 
@@ -61,15 +60,15 @@ class Transcriber(ABC):
         return self._tokenizer.timestamp_begin
 
     @abstractmethod
-    def _together(self) -> int:
+    def batch_size(self) -> int:
         """How many attempts are decoded side by side."""
 
     @abstractmethod
-    def _attempt(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+    def decode(self, attempts: Sequence[Attempt]) -> list[Outcome]:
         """What decoding gives for each of `attempts`."""
 
     @abstractmethod
-    def _detect_language(self, clip: Clip) -> str:
+    def detect_language(self, clip: Clip) -> str:
         """The code of the language that is spoken in the first 30 s."""
 
     def transcribe(self, clips: Sequence[Clip], progress: Progress | None = None) -> list[Hypothesis]:
@@ -95,7 +94,7 @@ class Transcriber(ABC):
 
     def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
         """The hypotheses of `clips` by index, as they are done: in each round, what the clips ask for next."""
-        together = self._together() if clips else 0
+        together = self.batch_size() if clips else 0
         waiting = sorted(range(len(clips)), key=lambda index: (-len(clips[index].audio), len(clips[index].prompt)))
         begun: list[tuple[int, Listening]] = []  # they come first: what they have encoded is not kept for long
         while waiting or begun:
@@ -104,7 +103,7 @@ class Transcriber(ABC):
                 index = waiting.pop(0)
                 batch.append((index, self._listening(clips[index])))
             asked = [(one, one.attempt) for _, one in batch if one.attempt]
-            for (one, _), outcome in zip(asked, self._attempt([attempt for _, attempt in asked]), strict=True):
+            for (one, _), outcome in zip(asked, self.decode([attempt for _, attempt in asked]), strict=True):
                 one.take(outcome)
                 self.decoder_passes += outcome.passes
             done = {index: one.hypothesis() for index, one in batch if not one.attempt}
@@ -115,7 +114,7 @@ class Transcriber(ABC):
     def _listening(self, clip: Clip) -> Listening:
         tokenizer = self._tokenizer
         if self.options.language is None and self.recogniser.whisper.is_multilingual:
-            tokenizer = self.recogniser.tokenizer(self._detect_language(clip), self.options.task)
+            tokenizer = self.recogniser.tokenizer(self.detect_language(clip), self.options.task)
         return Listening(clip, tokenizer, self.options, self.recogniser.dims)
 
     def _key(self, clip: Clip, hashes: dict[int, bytes]) -> str:

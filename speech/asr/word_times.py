@@ -16,12 +16,13 @@ from whisper.audio import SAMPLE_RATE
 from whisper.model import Whisper
 from whisper.timing import WordTiming, find_alignment
 
+from ...backends.workload.windows import LONGEST_S
 from ...datasets.recording import Recording, Word
 from ..metrics.align import HIT
-from ..metrics.pairing import paired
+from ..metrics.pairing import pair_words
 from .features import Part, frames_of
 from .hypothesis import Clip
-from .transcriber import WINDOW_LIMIT_S, Transcriber
+from .transcriber import Transcriber
 
 _MARGIN_S = 5.0  # of context on both sides that a window hears besides its own part
 _WORD_S = 0.4  # how long a word takes where only one of its sides is known
@@ -35,9 +36,7 @@ class Timed:
     found: int
 
 
-def with_word_times(
-    recordings: Sequence[Recording], engine: Transcriber, window_s: float = WINDOW_LIMIT_S
-) -> list[Timed]:
+def add_word_times(recordings: Sequence[Recording], engine: Transcriber, window_s: float = LONGEST_S) -> list[Timed]:
     """Each recording with times for all words of its text; without, if none of its words was heard.
 
     Windows of `window_s` overlap, so that each word is heard with at least 5 s on both sides.
@@ -56,7 +55,7 @@ def with_word_times(
         for start_s, _, from_s, to_s in own:
             words = aligner.words(next(remaining), next(texts).text, start_s)
             heard += [word for word in words if from_s <= (word.start_s + word.end_s) / 2 < to_s]
-        words, found = transferred(recording.text.split(), heard, recording.duration_s)
+        words, found = transfer_times(recording.text.split(), heard, recording.duration_s)
         timed.append(Timed(replace(recording, words=tuple(words) if found else None), found))
     return timed
 
@@ -75,13 +74,13 @@ def _windows(duration_s: float, window_s: float) -> list[tuple[float, float, flo
     return found
 
 
-def transferred(reference: Sequence[str], heard: Sequence[Word], duration_s: float) -> tuple[list[Word], int]:
+def transfer_times(reference: Sequence[str], heard: Sequence[Word], duration_s: float) -> tuple[list[Word], int]:
     """The words of a reference with the times of those `heard` that they align with, and how many do.
 
     The words between share the time that is left there evenly; those at an end take 0.4 s each.
     """
     times: list[tuple[float, float] | None] = [None] * len(reference)
-    for pair in paired(reference, [word.text for word in heard]):
+    for pair in pair_words(reference, [word.text for word in heard]):
         if pair.step == HIT and pair.said and pair.heard:
             start_s, end_s = heard[pair.heard.first].start_s, heard[pair.heard.end - 1].end_s
             share_s = (end_s - start_s) / (pair.said.end - pair.said.first)

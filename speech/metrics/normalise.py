@@ -9,6 +9,7 @@
 import hashlib
 import re
 import tomllib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -23,7 +24,13 @@ _RULE_KEYS = ("base", "lowercase", "remove", "replace", "compounds")
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
-    """Rules by name. `describe` says which, in which version; `compounds` that spaces inside words do not count."""
+    """Rules for what counts as the same word.
+
+    name: as `get_normaliser` takes it.
+    apply: the rules, as a function of a text.
+    describe: which rules they are, in which version.
+    compounds: whether spaces inside words do not count.
+    """
 
     name: str
     apply: Callable[[str], str]
@@ -32,13 +39,13 @@ class Normaliser:
 
 
 def normaliser_names() -> tuple[str, ...]:
-    """The normalisers known by name: `whisper`, `whisper+compounds`, `none`. A path ending in .toml is one too."""
+    """Return the normalisers that are known by name; a path ending in .toml is one, too."""
     return tuple(_BUILT_IN)
 
 
 @cache
 def get_normaliser(name: str) -> Normaliser:
-    """The normaliser called `name`, or the rules in the file `name`. Raises `InputError` if there is none."""
+    """Return the normaliser called `name`, or the rules in the file `name`. Raises `InputError` if there is none."""
     if name in _BUILT_IN:
         return _BUILT_IN[name]()
     if name.endswith(".toml"):
@@ -47,20 +54,20 @@ def get_normaliser(name: str) -> Normaliser:
 
 
 def normaliser_version(name: str = "whisper") -> str:
-    """What a result must name beside its error rate: the rules, their version and digest, and the aligner."""
+    """Return what a result must name beside its error rate: the rules, their version and digest, and the aligner."""
     compounds = ", spaces inside compounds ignored" if get_normaliser(name).compounds else ""
     return f"{name} ({get_normaliser(name).describe}{compounds}), aligned by sclite's rules (4 S + 3 D + 3 I)"
 
 
-# A sweep scores a reference many times, and a re-scoring all of them again.
-@lru_cache(maxsize=16384)
+# A text takes 1 ms; a reference is scored many times, and word for word where its words have times.
+@lru_cache(maxsize=1 << 16)
 def normalise(text: str, name: str = "whisper") -> str:
-    """`text` under the rules of the normaliser `name`, its words separated by single spaces."""
+    """Return `text` under the rules of the normaliser `name`, its words separated by single spaces."""
     return " ".join(get_normaliser(name).apply(text).split())
 
 
 def rules_from(path: Path) -> Normaliser:
-    """A normaliser from a TOML file. All keys are optional; steps go in this order.
+    """Return the normaliser that a TOML file describes. All keys are optional; steps go in this order.
 
     base = "whisper" | "none"; remove = [regular expressions]; lowercase = true | false;
     [replace] regular expression = replacement; compounds = true | false. Raises `InputError` for anything else.
@@ -118,21 +125,21 @@ def _replacement(path: Path, pattern: str, text: Any) -> str:
     return text
 
 
-@cache
 def _whisper() -> Normaliser:
     from whisper import normalizers  # imports torch, which takes seconds
 
-    from .english import FastEnglish
-
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves closing english.json to the collector
+        apply = normalizers.EnglishTextNormalizer()
     folder, digest = Path(str(normalizers.__file__)).parent, hashlib.sha256()
     for name in ("basic.py", "english.py", "english.json"):
         digest.update((folder / name).read_bytes())
     describe = f"openai-whisper {version('openai-whisper')}, sha256 {digest.hexdigest()[:16]}"
-    return Normaliser("whisper", FastEnglish(), describe)
+    return Normaliser("whisper", apply, describe)
 
 
 def _whisper_with_compounds() -> Normaliser:
-    plain = _whisper()
+    plain = get_normaliser("whisper")
     return Normaliser("whisper+compounds", plain.apply, plain.describe, compounds=True)
 
 

@@ -31,12 +31,12 @@ class Pair:
     heard: Token | None
 
 
-def paired(said: Sequence[str], heard: Sequence[str], normaliser: str = "whisper") -> list[Pair]:
+def pair_words(said: Sequence[str], heard: Sequence[str], normaliser: str = "whisper") -> list[Pair]:
     """The raw words `said` and `heard`, aligned as the rules `normaliser` score them."""
-    return next(pairings([said], [heard], normaliser))[1]
+    return next(pair_texts([said], [heard], normaliser))[1]
 
 
-def pairings(
+def pair_texts(
     said: Sequence[Sequence[str]], heard: Sequence[Sequence[str]], normaliser: str = "whisper"
 ) -> Iterator[tuple[int, list[Pair]]]:
     """`paired`, for many at once: the index of each with its pairs, in no order."""

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 
 from .align import HIT, INSERTION
-from .wer import ErrorRate, tail, untailed
+from .wer import ErrorRate, tail_probability, tail_share
 
 BOUNDARY_WORDS = 2  # right in both transcripts, they end a segment: sc_stats' default
 LEVEL = 0.05
@@ -55,13 +55,13 @@ def paired_bootstrap(
         pooled = words[drawn].sum(axis=1)
         drawn_differences.append(gained[drawn].sum(axis=1)[pooled > 0] / pooled[pooled > 0])
     differences = np.concatenate(drawn_differences)
-    outside = tail(LEVEL / 2, len(words))
+    outside = tail_share(LEVEL / 2, len(words))
     low, high = np.quantile(differences, [outside, 1 - outside])
     # The observed sample counts as one replicate, so that p is never 0 (Davison & Hinkley 1997, section 4.2).
     one_sided = (1 + min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))) / (
         1 + len(differences)
     )
-    p = min(1.0, 2 * untailed(float(one_sided), len(words)))
+    p = min(1.0, 2 * tail_probability(float(one_sided), len(words)))
     return Difference(float(gained.sum() / words.sum()), (float(low), float(high)), p)
 
 

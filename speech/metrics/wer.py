@@ -104,12 +104,12 @@ def aligned_words(
         hyps = [normalise(text, normaliser).split() for text in hypotheses[start : start + _PAIRS]]
         if ignores_spaces:
             for index, steps in alignments(refs, hyps):
-                hyps[index] = respaced(refs[index], hyps[index], steps)
+                hyps[index] = respace(refs[index], hyps[index], steps)
         for index, steps in alignments(refs, hyps):
             yield start + index, refs[index], hyps[index], steps
 
 
-def respaced(reference: list[str], hypothesis: list[str], steps: np.ndarray) -> list[str]:
+def respace(reference: list[str], hypothesis: list[str], steps: np.ndarray) -> list[str]:
     """The hypothesis with the spaces of the reference where, within one stretch of errors, only spaces differ.
 
     "wifi" becomes "wi fi" where the reference says so, and "black board" becomes "blackboard". Nothing else is
@@ -177,12 +177,12 @@ def wer_interval(
         pooled_words = words[drawn].sum(axis=1)
         # A draw of silent recordings only has no rate.
         rates.append(errors[drawn].sum(axis=1)[pooled_words > 0] / pooled_words[pooled_words > 0])
-    outside = tail((1 - level) / 2, len(words))
+    outside = tail_share((1 - level) / 2, len(words))
     low, high = np.quantile(np.concatenate(rates), [outside, 1 - outside])
     return float(low), float(high)
 
 
-def tail(probability: float, units: int) -> float:
+def tail_share(probability: float, units: int) -> float:
     """The share of bootstrap replicates to leave out at one end, for `probability` at that end with `units` drawn.
 
     The expanded percentile interval (Hesterberg 2015, "What teachers should know about the bootstrap", section
@@ -193,7 +193,7 @@ def tail(probability: float, units: int) -> float:
     return NormalDist().cdf(-math.sqrt(units / (units - 1)) * _student_from_normal(z, units - 1))
 
 
-def untailed(share: float, units: int) -> float:
+def tail_probability(share: float, units: int) -> float:
     """The inverse of `tail`: the probability at one end, given the share of replicates there."""
     t = -NormalDist().inv_cdf(min(max(share, 1e-300), 0.5)) * math.sqrt((units - 1) / units)
     degrees = units - 1

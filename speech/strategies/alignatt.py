@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from whisper.audio import SAMPLE_RATE
 
-from .base import Call, Heard, checked_step
+from .base import Call, Heard, check_step
 from .steps import Steps
 
 MARGIN_S = 0.5  # SimulStreaming's frame threshold: 25 frames of 20 ms
@@ -35,7 +35,7 @@ class AlignAtt:
 
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "AlignAtt":
-        return cls(window_s, checked_step("alignatt", window_s, step_s))
+        return cls(window_s, check_step("alignatt", window_s, step_s))
 
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
         return iter(())

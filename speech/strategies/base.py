@@ -80,7 +80,7 @@ def check_window(strategy: str, window_s: float) -> None:
         raise InputError(f"{strategy}: a window of {window_s:g} s; expected more than 0 s, for example --window 5")
 
 
-def checked_step(strategy: str, window_s: float, step_s: float | None) -> float:
+def check_step(strategy: str, window_s: float, step_s: float | None) -> float:
     """`step_s`; `InputError` unless it is within the window."""
     check_window(strategy, window_s)
     if step_s is None:

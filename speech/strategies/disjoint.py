@@ -19,7 +19,7 @@ class Disjoint:
 
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "Disjoint":
-        return cls(whole_window("disjoint", window_s, step_s))
+        return cls(check_whole_window("disjoint", window_s, step_s))
 
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
         return (Call(piece.start_s, piece.end_s) for piece in step_pieces(self.window_s, duration_s))
@@ -32,7 +32,7 @@ class Disjoint:
             ready_at_s = heard.ready_at_s
 
 
-def whole_window(strategy: str, window_s: float, step_s: float | None) -> float:
+def check_whole_window(strategy: str, window_s: float, step_s: float | None) -> float:
     """`window_s` of a strategy whose step is its window; `InputError` if another step is asked for."""
     check_window(strategy, window_s)
     if step_s is not None and step_s != window_s:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from whisper.audio import SAMPLE_RATE
 
+from ...backends.workload.windows import LONGEST_S
 from .alignment import keys, overlap
-from .base import Call, Heard, check_window, checked_step
-from .steps import LONGEST_S, Piece, Steps, step_pieces
+from .base import Call, Heard, check_step, check_window
+from .steps import Piece, Steps, step_pieces
 
 _STRIDE = 1 / 6  # of the window at either side: the default of Hugging Face's pipeline
 _SLACK_WORDS = 2
@@ -34,7 +35,7 @@ class Overlapping:
     def of(cls, window_s: float, step_s: float | None) -> "Overlapping":
         check_window("overlap", window_s)
         return cls(
-            window_s, checked_step("overlap", window_s, window_s * (1 - 2 * _STRIDE) if step_s is None else step_s)
+            window_s, check_step("overlap", window_s, window_s * (1 - 2 * _STRIDE) if step_s is None else step_s)
         )
 
     def _call(self, piece: Piece, kept_from_s: float) -> Call:

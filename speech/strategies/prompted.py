@@ -12,7 +12,7 @@ from whisper.audio import SAMPLE_RATE
 from whisper.utils import compression_ratio
 
 from .base import Call, Heard
-from .disjoint import whole_window
+from .disjoint import check_whole_window
 from .steps import Steps
 
 PROMPT_CHARACTERS = 200  # whisper_streaming's
@@ -27,7 +27,7 @@ class Prompted:
 
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "Prompted":
-        return cls(whole_window("prompted", window_s, step_s))
+        return cls(check_whole_window("prompted", window_s, step_s))
 
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
         return iter(())

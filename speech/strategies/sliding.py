@@ -16,7 +16,7 @@ import numpy as np
 from whisper.audio import SAMPLE_RATE
 
 from .alignment import breaks_off, key, keys, overlap
-from .base import Call, Heard, checked_step
+from .base import Call, Heard, check_step
 from .steps import HALF_SAMPLE_S, Steps, step_pieces
 
 _LEAST_TO_KNOW = 8  # words: fewer may be said again by chance
@@ -31,7 +31,7 @@ class Sliding:
 
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "Sliding":
-        return cls(window_s, checked_step("sliding", window_s, step_s))
+        return cls(window_s, check_step("sliding", window_s, step_s))
 
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
         for piece in step_pieces(self.step_s, duration_s):

@@ -8,9 +8,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from whisper.audio import CHUNK_LENGTH, SAMPLE_RATE
+from whisper.audio import SAMPLE_RATE
 
 from ...backends.errors import unknown
+from ...backends.workload.windows import LONGEST_S
 
 OVERLOADS = {
     "lag": "make every call, however late",
@@ -18,7 +19,6 @@ OVERLOADS = {
     "grow": "hear all that has been spoken in one call, as whisper_streaming does",
     "drop": "if more than two steps wait, hear none of them and go on with the next, as whisper.cpp's stream does",
 }
-LONGEST_S = float(CHUNK_LENGTH)  # what Whisper hears at once
 HALF_SAMPLE_S = 0.5 / SAMPLE_RATE  # three steps of 0.7 s end a hair before 2.1 s: no step follows for that
 
 

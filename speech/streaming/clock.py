@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from ...datasets.audio import SAMPLE_RATE
 from ...datasets.recording import Recording
-from ..asr.attention import AttendedWord, Attention, stopped
-from ..asr.decoding.draft import REMEMBERED, with_proposals
+from ..asr.attention import AttendedWord, Attention, stop_at_margin
+from ..asr.decoding.draft import REMEMBERED, add_proposals
 from ..asr.hypothesis import SECONDS_PER_TICK, Clip, DraftText, Hypothesis
 from ..asr.transcriber import Progress, Transcriber
 from ..metrics.calls import CallRecord
@@ -24,13 +24,16 @@ ServiceTime = Callable[[Call, Hypothesis], float]  # seconds
 
 
 def no_time(call: Call, hypothesis: Hypothesis) -> float:
-    """Every call is served at once: the computation-unaware clock, on which a word appears when its call has ended."""
+    """Return 0 s: the computation-unaware clock, on which a word appears when its call has ended."""
     return 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """A committed word, and when it was shown, in seconds of the recording."""
+    """A committed word.
+
+    at_s: when it was shown, in seconds of the recording.
+    """
 
     text: str
     at_s: float
@@ -76,9 +79,13 @@ class PlayedCall:
 
 @dataclass(slots=True)
 class Job:
-    """A recording to be played with a strategy on a backend; `played` fills as the stream goes on.
+    """A recording to be played with a strategy on a backend.
 
-    `overload` names what is done when calls come due faster than they are served (`strategies.OVERLOADS`).
+    recording: played as a live stream.
+    strategy: cuts it into calls.
+    service_s: says how many seconds the backend takes for a call.
+    overload: what is done when calls come due faster than they are served (`strategies.OVERLOADS`).
+    played: the calls as they went; they are added as the stream goes on.
     """
 
     recording: Recording
@@ -89,29 +96,29 @@ class Job:
 
     @property
     def text(self) -> str:
-        """All that was committed."""
+        """Return all that was committed."""
         return " ".join(word for played in self.played for word in played.committed)
 
     @property
     def emissions(self) -> Iterator[Emission]:
-        """Committed words with their times, in order."""
+        """Return the committed words with their times, in order."""
         return (Emission(word, played.finish_at_s) for played in self.played for word in played.committed)
 
     @property
     def backlog_s(self) -> float:
-        """The longest that a call had to wait for the one before it."""
+        """Return the longest that a call had to wait for the one before it, in seconds."""
         return max((played.start_at_s - played.arrival_at_s for played in self.played), default=0.0)
 
     @property
     def unheard_s(self) -> float:
-        """Audio that is in no call: dropped, or left out as silence."""
+        """Return the seconds of audio that are in no call: dropped, or left out as silence."""
         return unheard_s(
             [(played.call.start_s, played.call.end_s) for played in self.played], self.recording.duration_s
         )
 
 
 def unheard_s(calls: Iterable[tuple[float, float]], duration_s: float) -> float:
-    """Seconds of a recording that none of `calls`, given by start and end, holds."""
+    """Return the seconds of a recording that none of `calls`, given by start and end in seconds, holds."""
     heard_to_s, missing_s = 0.0, 0.0
     for start_s, end_s in sorted(calls):
         missing_s += max(0.0, start_s - heard_to_s)
@@ -126,13 +133,15 @@ def play(
     attention: Attention | None = None,
     draft: bool = False,
 ) -> None:
-    """Play all jobs to their end. Their calls are transcribed together, each distinct one once.
+    """Play all jobs to their end, and fill their `played`. Calls are transcribed together, each distinct one once.
 
-    `attention` gives the word times that some strategies ask for; by default, that of the engine's recogniser.
+    engine: transcribes the calls.
+    progress: is told how many of the calls that are known ahead are transcribed.
+    attention: gives the word times that some strategies ask for; by default that of the engine's recogniser.
     draft: each call is decoded, and timed, with the texts of the job's calls before as a draft. The text is the same.
     """
-    audience = _Audience(engine, attention, draft)
-    audience.hear(
+    transcripts = _Transcripts(engine, attention, draft)
+    transcripts.fetch(
         (
             (job, call)
             for job in jobs
@@ -145,27 +154,28 @@ def play(
     generators = [job.strategy.run(job.recording.audio, job.overload) for job in jobs]
     running = [(job, generator, next(generator, None)) for job, generator in zip(jobs, generators, strict=True)]
     while running := [(job, generator, call) for job, generator, call in running if call is not None]:
-        audience.hear((job, call) for job, _, call in running)
-        running = [
-            (job, generator, _advance(job, generator, call, audience.heard[id(job.recording), call], audience))
-            for job, generator, call in running
-        ]
+        transcripts.fetch((job, call) for job, _, call in running)
+        running = [(job, generator, _advance(job, generator, call, transcripts)) for job, generator, call in running]
 
 
 @dataclass(slots=True)
-class _Audience:
-    """Who hears the calls of all jobs: each distinct call once."""
+class _Transcripts:
+    """The transcripts of the calls of all jobs, each distinct call computed once, with word times where asked for."""
 
     engine: Transcriber
     attention: Attention | None
     draft: bool
-    heard: dict[tuple[int, Call], tuple[Hypothesis, tuple[AttendedWord, ...]]] = field(default_factory=dict)
+    known: dict[tuple[int, Call], tuple[Hypothesis, tuple[AttendedWord, ...]]] = field(default_factory=dict)
 
-    def hear(self, calls: Iterable[tuple[Job, Call]], progress: Progress | None = None) -> None:
+    def of(self, job: Job, call: Call) -> tuple[Hypothesis, tuple[AttendedWord, ...]]:
+        """Return the transcript of a call that was fetched, and its words with their times."""
+        return self.known[id(job.recording), call]
+
+    def fetch(self, calls: Iterable[tuple[Job, Call]], progress: Progress | None = None) -> None:
         new = {(id(job.recording), call): job for job, call in calls}
-        clips = {key: _clip(job, key[1], self.draft) for key, job in new.items() if key not in self.heard}
+        clips = {key: _clip(job, key[1], self.draft) for key, job in new.items() if key not in self.known}
         hypotheses = dict(zip(clips, self.engine.transcribe(list(clips.values()), progress), strict=True))
-        self.heard.update((key, (hypothesis, ())) for key, hypothesis in hypotheses.items())
+        self.known.update((key, (hypothesis, ())) for key, hypothesis in hypotheses.items())
         timed = [key for key in clips if key[1].margin_s is not None]
         if not timed:
             return
@@ -173,20 +183,19 @@ class _Audience:
         found = self.attention.words([clips[key] for key in timed], [hypotheses[key].text for key in timed])
         for key, words in zip(timed, found, strict=True):
             _, call = key
-            self.heard[key] = stopped(hypotheses[key], words, call.end_s - call.start_s, call.margin_s or 0.0)
+            self.known[key] = stop_at_margin(hypotheses[key], words, call.end_s - call.start_s, call.margin_s or 0.0)
 
 
 def _advance(
     job: Job,
     generator: Generator[Call, Heard, None],
     call: Call,
-    result: tuple[Hypothesis, tuple[AttendedWord, ...]],
-    audience: _Audience,
+    transcripts: _Transcripts,
 ) -> Call | None:
     """Put one call on the clock, tell the strategy, and return its next call, or None at the end."""
-    hypothesis, words = result
-    if audience.draft:
-        hypothesis = with_proposals(hypothesis, _draft(job, call), audience.engine.timestamp_begin)
+    hypothesis, words = transcripts.of(job, call)
+    if transcripts.draft:
+        hypothesis = add_proposals(hypothesis, _draft(job, call), transcripts.engine.timestamp_begin)
     free_at_s = job.played[-1].finish_at_s if job.played else 0.0
     start_s = max(call.arrival_at_s, free_at_s)
     finish_s = start_s + job.service_s(call, hypothesis)
@@ -209,7 +218,7 @@ def _clip(job: Job, call: Call, draft: bool) -> Clip:
 
 
 def _draft(job: Job, call: Call) -> tuple[DraftText, ...]:
-    """What the calls before were heard as, newest first."""
+    """Return the transcripts of the calls before, newest first."""
     return tuple(
         DraftText(played.hypothesis.tokens, round((call.start_s - played.call.start_s) / SECONDS_PER_TICK))
         for played in job.played[: -REMEMBERED - 1 : -1]

@@ -5,7 +5,7 @@ from functools import cache
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ...backends.timing import Backend
-from ...backends.workload.drafting import drafted
+from ...backends.workload.drafting import apply_draft
 from ...backends.workload.models import Dimensions
 from ...backends.workload.windows import LONGEST_S
 from ...backends.workload.workload import Workload
@@ -39,7 +39,7 @@ def service_time(
             prompt_tokens=run.prompt_tokens,
             decode_tokens=min(run.decode_tokens, timed.n_text_ctx - run.prompt_tokens),
         )
-        return seconds_for(drafted(work, run.proposals), run.encoded)
+        return seconds_for(apply_draft(work, run.proposals), run.encoded)
 
     def service_s(call: Call, hypothesis: Hypothesis) -> float:
         if timed.n_vocab != heard.n_vocab:

@@ -42,7 +42,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise _no(path, _FORMAT, reason) from error
     if not isinstance(content, dict) or not isinstance(content.get("model_state_dict"), dict):
         raise _no(path, _FORMAT, "no dims and model_state_dict")
-    return checked(_dims_in(content.get("dims"), path), content["model_state_dict"], path, _FORMAT)
+    return check_tensors(_dims_in(content.get("dims"), path), content["model_state_dict"], path, _FORMAT)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -63,7 +63,7 @@ def _dims_in(given: Any, path: Path) -> Dimensions:
     return Dimensions(**given)
 
 
-def checked(dims: Dimensions, tensors: dict[str, Any], path: Path, kind: str) -> Checkpoint:
+def check_tensors(dims: Dimensions, tensors: dict[str, Any], path: Path, kind: str) -> Checkpoint:
     """`dims` and `tensors` as a checkpoint. Raises `InputError` if they do not make a Whisper together."""
     if problem := _absurd(dims):
         raise _no(path, kind, problem)

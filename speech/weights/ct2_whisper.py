@@ -8,7 +8,7 @@ import torch
 
 from ...backends.errors import InputError
 from ...backends.workload.models import Dimensions
-from .checkpoint import Checkpoint, checked
+from .checkpoint import Checkpoint, check_tensors
 from .ct2_file import read_variables
 
 # how CTranslate2 computes, where a Whisper leaves no choice: its converters write them beside the weights
@@ -63,7 +63,7 @@ class _Conversion:
                 raise self._error(f"a variable {name}")
             if value.ndim or int(value) != _SETTINGS[name]:
                 raise self._error(f"{name} is {value if value.ndim == 0 else value.shape}, not {_SETTINGS[name]}")
-        return checked(self._dims(heads, layers), self._tensors, self._path, "Whisper in CTranslate2's format")
+        return check_tensors(self._dims(heads, layers), self._tensors, self._path, "Whisper in CTranslate2's format")
 
     def _dims(self, heads: list[int], layers: list[int]) -> Dimensions:
         shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors.items()}

@@ -40,12 +40,12 @@ def fetch(model: Official, source: Source) -> Stored:
 
     Raises `UnavailableError` if the source does not give them, `InputError` if they cannot be kept here.
     """
-    with fetched(model, source) as (entry, digest):
+    with fetch_aside(model, source) as (entry, digest):
         return publish(entry, model.model, source.name, digest)
 
 
 @contextmanager
-def fetched(model: Official, source: Source) -> Iterator[tuple[Path, str]]:
+def fetch_aside(model: Official, source: Source) -> Iterator[tuple[Path, str]]:
     """Weights from one source as a folder that is gone at the end, and the digest over their tensors."""
     with draft() as folder:
         entry = folder / "entry"

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...backends.errors import InputError, unknown
 from .fetch import UnavailableError, fetch
 from .sources import Official, Source, cache_home, official, sources_of
-from .store import Stored, damaged, discard_damaged, file_sha256, problem, stored, weights_folder
+from .store import Stored, describe_damage, discard_damaged, file_sha256, find_stored, problem, weights_folder
 
 OPENAI_CACHE = "openai-cache"
 
@@ -34,7 +34,7 @@ def in_openai_cache(model: Official) -> Path:
     return cache_home() / "whisper" / model.file
 
 
-def located(name: str) -> Located:
+def locate(name: str) -> Located:
     """The weights of an official model: in openai-whisper's cache, in our store, or fetched now.
 
     Raises `InputError` if they are damaged, if no source gives them, and if they cannot be kept here.
@@ -49,7 +49,7 @@ def located(name: str) -> Located:
             reasons.append(f"{theirs} is damaged")
         except OSError as error:
             reasons.append(f"{theirs}: {error.strerror}")
-    for kept in stored(model.model):
+    for kept in find_stored(model.model):
         return _whole(kept)
     for source in sources_of(model.model):
         try:
@@ -64,17 +64,17 @@ def located(name: str) -> Located:
 
 def _whole(kept: Stored) -> Located:
     if reason := problem(kept, hashed=False):
-        raise damaged(kept, reason)
+        raise describe_damage(kept, reason)
     noted = kept.files[kept.checkpoint.name].sha256
     if file_sha256(kept.checkpoint) != noted:
-        raise damaged(kept, f"{kept.checkpoint} has not the SHA-256 that it had when it was stored")
+        raise describe_damage(kept, f"{kept.checkpoint} has not the SHA-256 that it had when it was stored")
     return Located(kept.checkpoint, kept.source, noted, kept.digest, kept.ct2)
 
 
-def renewed(name: str) -> Located:
-    """As `located`, but what is damaged in our store is fetched again."""
+def renew(name: str) -> Located:
+    """As `locate`, but what is damaged in our store is fetched again."""
     discard_damaged(official(name).model)
-    return located(name)
+    return locate(name)
 
 
 def from_source(name: str, source_name: str) -> Located:
@@ -86,7 +86,7 @@ def from_source(name: str, source_name: str) -> Located:
     sources: dict[str, Source] = {source.name: source for source in sources_of(model.model)}
     if source_name not in sources:
         raise unknown(f"source of {name}", source_name, sources)
-    for kept in stored(model.model):
+    for kept in find_stored(model.model):
         if kept.source == source_name and problem(kept, hashed=True) is None:
             return _whole(kept)
     try:

@@ -81,7 +81,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def stored(model: str) -> list[Stored]:
+def find_stored(model: str) -> list[Stored]:
     """What the store has of a model, sources of first choice first; whether it is whole, `problem` says."""
     folders = {source.name: weights_folder() / model / source.name for source in sources_of(model)}
     return [_read(folder, model, name) for name, folder in folders.items() if folder.is_dir()]
@@ -113,7 +113,7 @@ def problem(kept: Stored, *, hashed: bool) -> str | None:
     return None
 
 
-def damaged(kept: Stored, reason: str) -> InputError:
+def describe_damage(kept: Stored, reason: str) -> InputError:
     """What to say of stored weights that are not whole."""
     return InputError(f"{reason}; type earspan weights fetch {kept.model}, which replaces it")
 
@@ -196,7 +196,7 @@ def publish(entry: Path, model: str, source: str, digest: str) -> Stored:
 
 def discard_damaged(model: str) -> None:
     """Take out of the store what it has of a model and is not whole. Raises `InputError` if that cannot be done."""
-    for kept in stored(model):
+    for kept in find_stored(model):
         if problem(kept, hashed=True):
             try:
                 with _alone():

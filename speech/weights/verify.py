@@ -7,10 +7,10 @@ from pathlib import Path
 from ...backends.errors import InputError
 from .checkpoint import read_checkpoint, tensor_digest
 from .ct2_whisper import read_ct2
-from .fetch import UnavailableError, fetched
+from .fetch import UnavailableError, fetch_aside
 from .locate import OPENAI_CACHE, in_openai_cache
 from .sources import Official, digests, sources_of
-from .store import file_sha256, problem, stored
+from .store import file_sha256, find_stored, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Finding:
     reached: bool = True
 
 
-def verified(model: Official, *, all_sources: bool) -> list[Finding]:
+def verify(model: Official, *, all_sources: bool) -> list[Finding]:
     """Everything that is on this machine of a model, or with `all_sources` of the world, checked and compared.
 
     Tensors are compared with the digest known for the model, else with those of the first source.
@@ -48,7 +48,7 @@ def _present(model: Official) -> Iterator[Finding]:
     theirs = in_openai_cache(model)
     if theirs.is_file():
         yield _openai_cache(model, theirs)
-    for kept in stored(model.model):
+    for kept in find_stored(model.model):
         if reason := problem(kept, hashed=True):
             yield Finding(model.name, kept.source, "", reason)
             continue
@@ -83,7 +83,7 @@ def _elsewhere(model: Official, seen: Iterable[str]) -> Iterator[Finding]:
         if source.name in seen:
             continue
         try:
-            with fetched(model, source) as (_, digest):
+            with fetch_aside(model, source) as (_, digest):
                 yield Finding(model.name, source.name, digest)
         except UnavailableError as error:
             yield Finding(model.name, source.name, "", str(error), reached=False)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
-from .encoder import fused, linear_of, product_for, projections
+from .encoder import fuse, linear_of, product_for, projections
 
 Sides = tuple[int, Sequence[Sequence[int]]]  # after how many of a row's new tokens they begin; continuations
 
@@ -44,10 +44,10 @@ class _Layer:
     @classmethod
     def of(cls, block: ResidualAttentionBlock) -> "_Layer":
         norm, attention = cross_attention(block)
-        own = fused(*projections(block.attn))
+        own = fuse(*projections(block.attn))
         return cls(
             _norm(block.attn_ln), own, linear_of(block.attn.out),
-            _norm(norm), linear_of(attention.query), fused(attention.key, attention.value), linear_of(attention.out),
+            _norm(norm), linear_of(attention.query), fuse(attention.key, attention.value), linear_of(attention.out),
             _norm(block.mlp_ln), linear_of(block.mlp[0]), linear_of(block.mlp[2]),
         )  # fmt: skip
 

@@ -12,8 +12,7 @@ same few readings from window to window: what differs from the last text is ofte
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from whisper.audio import CHUNK_LENGTH
-
+from ....backends.workload.windows import LONGEST_S
 from ..hypothesis import SECONDS_PER_TICK, DraftText, Hypothesis
 
 REMEMBERED = 4  # texts of earlier windows that make a draft; more than these save no further passes
@@ -21,7 +20,7 @@ BRANCHES = 3  # continuations that a pass checks: the likeliest to its end, the 
 SIDE = 24
 _LONGEST_MATCH = 4  # more tokens in common than this say no more about where the draft goes on
 _LEAST_MATCH_BEYOND = 2  # after its end, a text goes on in another only where more than a single word agrees
-_LAST_TICK = round(CHUNK_LENGTH / SECONDS_PER_TICK)  # of the last timestamp, 30 s
+_LAST_TICK = round(LONGEST_S / SECONDS_PER_TICK)  # of the last timestamp, 30 s
 _ALIKE = 3  # continuations that begin with as many equal tokens are one
 
 _Place = tuple[int, int]  # a text, and the token of it that comes next
@@ -91,7 +90,7 @@ def _match(tokens: Sequence[int], produced: Sequence[int], end: int) -> int:
     return next((n for n in range(limit) if tokens[end - n] != produced[-1 - n]), limit)
 
 
-def shifted(tokens: Sequence[int], ticks: int, timestamp_begin: int) -> tuple[int, ...]:
+def shift_timestamps(tokens: Sequence[int], ticks: int, timestamp_begin: int) -> tuple[int, ...]:
     """`tokens` as they would be written by who hears the same from `ticks` of 20 ms later on.
 
     Timestamps fall by so many, and stay within the 30 s that there are timestamps for.
@@ -100,7 +99,7 @@ def shifted(tokens: Sequence[int], ticks: int, timestamp_begin: int) -> tuple[in
     return tuple(token if token < first else min(last, max(first, token - ticks)) for token in tokens)
 
 
-def accepted_of(proposal: Sequence[int], produced: Sequence[int]) -> int:
+def count_accepted(proposal: Sequence[int], produced: Sequence[int]) -> int:
     """How many proposed tokens a pass confirms, given what greedy decoding produces from there on."""
     pairs = zip(proposal, produced, strict=False)
     return next((n for n, (mine, theirs) in enumerate(pairs) if mine != theirs), min(len(proposal), len(produced)))
@@ -116,20 +115,20 @@ def proposals(draft: Sequence[Sequence[int]], produced: Sequence[int], budget: i
     while done < len(produced):
         branches = following.proposal(budget - done - 1)
         sizes.append(sum(map(len, branches)))
-        accepted = [accepted_of(branch, produced[done:]) for branch in branches] or [0]
+        accepted = [count_accepted(branch, produced[done:]) for branch in branches] or [0]
         most = max(accepted)
         done += most + 1
         following.follow(produced[: min(done, len(produced))], accepted.index(most), most)
     return tuple(sizes)
 
 
-def with_proposals(hypothesis: Hypothesis, drafts: Sequence[DraftText], timestamp_begin: int) -> Hypothesis:
+def add_proposals(hypothesis: Hypothesis, drafts: Sequence[DraftText], timestamp_begin: int) -> Hypothesis:
     """The hypothesis as the work that it is with earlier texts as drafts: those of its runs that choose, not sample."""
     runs = []
     for run in hypothesis.runs:
         if run.temperature == 0 and run.candidates == 1:
             ticks = round(run.start_s / SECONDS_PER_TICK)
-            texts = [shifted(text.tokens, text.ticks + ticks, timestamp_begin) for text in drafts]
+            texts = [shift_timestamps(text.tokens, text.ticks + ticks, timestamp_begin) for text in drafts]
             run = replace(run, proposals=proposals(texts, run.produced))
         runs.append(run)
     return replace(hypothesis, runs=tuple(runs))

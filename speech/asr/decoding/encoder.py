@@ -17,16 +17,19 @@ After = Literal["none", "gelu"]
 
 
 class Encoder:
-    """Encodes features of any even number of frames, as `model.encode` does, to rounding."""
+    """Encodes spectrograms of any even number of frames, as openai-whisper's encoder does, to rounding."""
 
     def __init__(self, module: AudioEncoder) -> None:
         self.module = module
-        self._fused = [fused(*projections(block.attn)) for block in module.blocks]
+        self._fused = [fuse(*projections(block.attn)) for block in module.blocks]
         weight = self._fused[0][0]
         self._plain, self._then_gelu = product_for(weight), product_for(weight, "gelu")
 
     def __call__(self, mel: Tensor) -> Tensor:
-        """The encoder's output for `mel`, shape = (batch, n_mels, frames); shape = (batch, frames // 2, state)."""
+        """Return the encoder's output, shape = (batch, frames // 2, state).
+
+        mel: shape = (batch, n_mels, frames).
+        """
         module, plain = self.module, self._plain
         x = F.gelu(module.conv2(F.gelu(module.conv1(mel)))).transpose(1, 2)
         x = (x + module.get_buffer("positional_embedding")[: x.shape[1]]).to(mel.dtype)
@@ -41,7 +44,7 @@ class Encoder:
         return module.ln_post(x.view(batch, positions, state))
 
 
-def fused(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
+def fuse(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
     """Linear layers of the same input as one: weight and bias. The layers' own weights become parts of it."""
     weight = torch.cat([layer.weight.detach() for layer in layers])
     no_bias = torch.zeros_like(weight[: len(weight) // len(layers), 0])

@@ -17,7 +17,7 @@ from whisper.utils import compression_ratio
 from ....backends.workload.models import Dimensions
 from ..features import FRAMES_PER_POSITION, SECONDS_PER_FRAME, SECONDS_PER_POSITION, Part, frames_of
 from ..hypothesis import Clip, DecodeOptions, DecoderRun, Hypothesis, Segment
-from .draft import shifted
+from .draft import shift_timestamps
 from .greedy import Beginning
 
 _HOT = 0.5  # above this temperature a text is no prompt for the next part (whisper.transcribe)
@@ -146,7 +146,10 @@ class Listening:
             return
         temperature = self.options.temperatures[self._temperature]
         ticks = self._seek // FRAMES_PER_POSITION
-        drafts = [shifted(text.tokens, text.ticks + ticks, self.tokenizer.timestamp_begin) for text in self.clip.draft]
+        drafts = [
+            shift_timestamps(text.tokens, text.ticks + ticks, self.tokenizer.timestamp_begin)
+            for text in self.clip.draft
+        ]
         prompt, start_at = prompt_of(
             self._tokens[self._prompt_since :], self.clip.prefix, self.tokenizer, self.dims, self.options.timestamps
         )

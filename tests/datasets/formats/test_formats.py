@@ -14,7 +14,7 @@ import soundfile
 from earspan.backends.errors import InputError
 from earspan.datasets import dataset_names, open_dataset
 from earspan.datasets.catalogue import fetch
-from earspan.datasets.formats import FORMATS, recognised
+from earspan.datasets.formats import FORMATS, recognise
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -150,7 +150,7 @@ def tree(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Tree, Path]:
 def test_a_whole_tree_is_recognised_and_read(name: str, tmp_path: Path):
     tree = TREES[name]
     tree.make(tmp_path)
-    assert recognised(tmp_path / tree.given) == name
+    assert recognise(tmp_path / tree.given) == name
     dataset = open_dataset(tmp_path / tree.given)
     assert len(dataset) == 3
     first = next(entry for entry in dataset if entry.id == tree.first)

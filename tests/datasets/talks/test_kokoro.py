@@ -67,7 +67,7 @@ def test_words_are_placed_where_they_sound():
     audio = np.zeros(3 * SAMPLE_RATE, np.float32)
     for start_s, end_s in ((1.0, 1.2), (1.3, 2.0)):
         audio[round(start_s * SAMPLE_RATE) : round(end_s * SAMPLE_RATE)] = 0.5
-    spoken = kokoro.placed(audio, [Word("a", 1.05, 1.25), Word("b.", 1.35, 2.35)])
+    spoken = kokoro.place_words(audio, [Word("a", 1.05, 1.25), Word("b.", 1.35, 2.35)])
     begin_s = 1.0 - spoken.words[0].start_s
     assert [(w.start_s + begin_s, w.end_s + begin_s) for w in spoken.words] == [
         pytest.approx((1.0, 1.2), abs=1e-6),

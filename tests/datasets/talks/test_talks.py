@@ -89,7 +89,7 @@ def test_the_manifest_says_what_was_done():
     rows = [json.loads(line) for line in TALKS.path.read_text(encoding="utf-8").splitlines()]
     assert [row["id"] for row in rows] == list(build.PLANS)
     for row in rows:
-        done = build.described(build.PLANS[row["id"]].room)
+        done = build.describe(build.PLANS[row["id"]].room)
         assert {key: row.get(key) for key in done} == done
         assert row.keys() - done.keys() == {"audio_filepath", "duration", "text", "id", "speaker", "words"}
 
@@ -224,12 +224,12 @@ def test_noise_is_added_at_its_snr_and_shifts_nothing(noise: str, seed: int):
     audio = np.random.default_rng(seed).standard_normal(8 * SAMPLE_RATE, dtype=np.float32)
     talkers = 5 if noise == "babble" else 0
     rooms = [build.Room(noise, snr_db, 0.5, 3.0, talkers) for snr_db in (300.0, 10.0)]
-    quiet, heard = (build.surrounded(audio, room, planted, random.Random(seed)) for room in rooms)
+    quiet, heard = (build.add_surroundings(audio, room, planted, random.Random(seed)) for room in rooms)
     assert power_db(quiet) - power_db(heard - quiet) == pytest.approx(10.0, abs=0.05)
     assert build.lag(heard, audio) == 0
     assert build.lag(np.roll(heard, 7), audio) == 7
     assert build.lag(np.roll(heard, -7), audio) == -7
-    assert build.surrounded(audio, None, planted, random.Random(seed)) is audio
+    assert build.add_surroundings(audio, None, planted, random.Random(seed)) is audio
 
 
 def test_the_talkers_of_a_crowd_are_equally_loud():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 import whisper
-from earspan.speech.asr.attention import AttendedWord, Attention, alignment_heads, most_attended, stopped
+from earspan.speech.asr.attention import AttendedWord, Attention, alignment_heads, most_attended, stop_at_margin
 from earspan.speech.asr.cache import TranscriptCache
-from earspan.speech.asr.torch_engine import Clip, DecodeOptions, Engine
+from earspan.speech.asr.hypothesis import Clip, DecodeOptions
+from earspan.speech.asr.torch_engine import Engine
 
 from ..planted import heard_as
 
@@ -119,7 +120,7 @@ def test_heads_are_those_that_openai_whisper_names(tiny_recogniser):
 def test_where_the_decoding_stops(times: list[float], margin_s: float, kept: int, steps: int):
     words = [AttendedWord(f"w{i}", at_s, 2) for i, at_s in enumerate(times)]
     hypothesis = heard_as(" ".join(w.text for w in words), tuple(range(9)))
-    found, left = stopped(hypothesis, words, 4.0, margin_s)
+    found, left = stop_at_margin(hypothesis, words, 4.0, margin_s)
     assert left == tuple(words[:kept])
     assert found.text == " ".join(w.text for w in words[:kept])
     assert found.decode_tokens == len(found.tokens) == steps
@@ -130,7 +131,7 @@ def test_where_the_decoding_stops(times: list[float], margin_s: float, kept: int
 
 def test_a_jump_back_stops_too():
     words = [AttendedWord("a", 8.0, 1), AttendedWord("b", 4.5, 1), AttendedWord("c", 3.9, 1)]
-    assert stopped(heard_as("a b c", (1, 2, 3)), words, 10.0, 0.5)[1] == tuple(words[:2])
+    assert stop_at_margin(heard_as("a b c", (1, 2, 3)), words, 10.0, 0.5)[1] == tuple(words[:2])
 
 
 @pytest.mark.parametrize("words", [3, 400])

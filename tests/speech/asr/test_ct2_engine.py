@@ -6,7 +6,8 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.speech.asr import ct2_format
 from earspan.speech.asr.engines import make_engine
-from earspan.speech.asr.torch_engine import Clip, DecodeOptions, Engine
+from earspan.speech.asr.hypothesis import Clip, DecodeOptions
+from earspan.speech.asr.torch_engine import Engine
 from whisper.tokenizer import get_tokenizer
 
 ENGLISH, MULTILINGUAL = 51_864, 51_865
@@ -48,9 +49,9 @@ def test_a_text_mode_call_is_greedy_whatever_the_options(installed, tiny_recogni
 
 def test_the_folder_is_made_once_and_whole(installed, tiny_recogniser, tmp_path: Path, monkeypatch):
     recogniser = tiny_recogniser(n_audio_ctx=50)
-    folder = ct2_format.converted(recogniser, "int8")
+    folder = ct2_format.ensure_converted(recogniser, "int8")
     monkeypatch.setattr(ct2_format, "convert", None)
-    assert ct2_format.converted(recogniser, "int8") == folder
+    assert ct2_format.ensure_converted(recogniser, "int8") == folder
     names = {"config.json", "earspan.json", "model.bin", "preprocessor_config.json", "tokenizer.json"}
     assert names <= {file.name for file in folder.iterdir()}
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]

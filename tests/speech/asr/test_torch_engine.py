@@ -10,8 +10,9 @@ import whisper
 from earspan.datasets import open_dataset
 from earspan.speech.asr.cache import TranscriptCache
 from earspan.speech.asr.decoding.decoder import DecoderRows
+from earspan.speech.asr.hypothesis import Clip, DecodeOptions, Hypothesis
 from earspan.speech.asr.model import Recogniser
-from earspan.speech.asr.torch_engine import Clip, DecodeOptions, Engine, Hypothesis
+from earspan.speech.asr.torch_engine import Engine
 from whisper.tokenizer import get_tokenizer
 
 from ...tiny import ENGLISH, MULTILINGUAL

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import whisper
 from earspan.datasets import Recording, Word, open_dataset
-from earspan.speech.asr.hypothesis import Clip
+from earspan.speech.asr.hypothesis import Clip, DecodeOptions
 from earspan.speech.asr.model import Recogniser
-from earspan.speech.asr.torch_engine import DecodeOptions, Engine
-from earspan.speech.asr.word_times import _Aligner, _windows, transferred, with_word_times
+from earspan.speech.asr.torch_engine import Engine
+from earspan.speech.asr.word_times import _Aligner, _windows, add_word_times, transfer_times
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ def times(words: list[Word]) -> list[tuple[float, float]]:
 
 def test_words_that_were_heard_take_their_times_and_the_others_what_is_left():
     heard = [Word("cat", 2.0, 2.5), Word("uh", 2.5, 2.7), Word("mat", 4.5, 5.0)]
-    words, found = transferred("The cat sat on the mat, today".split(), heard, 10.0)
+    words, found = transfer_times("The cat sat on the mat, today".split(), heard, 10.0)
     assert found == 2
     assert [word.text for word in words] == "The cat sat on the mat, today".split()
     assert times(words) == [
@@ -30,14 +30,14 @@ def test_words_that_were_heard_take_their_times_and_the_others_what_is_left():
 
 
 def test_words_that_the_rules_merge_share_their_time():
-    words, found = transferred(["twenty", "one", "cats"], [Word("21", 1.0, 2.0), Word("cats", 2.0, 3.0)], 3.0)
+    words, found = transfer_times(["twenty", "one", "cats"], [Word("21", 1.0, 2.0), Word("cats", 2.0, 3.0)], 3.0)
     assert (found, times(words)) == (3, [(1.0, 1.5), (1.5, 2.0), (2.0, 3.0)])
 
 
 def test_nothing_heard_and_nothing_said():
-    words, found = transferred(["some", "words"], [], 0.5)
+    words, found = transfer_times(["some", "words"], [], 0.5)
     assert (found, times(words)) == (0, [(0.0, 0.25), (0.25, 0.5)])
-    assert transferred([], [Word("a", 0, 1)], 2.0) == ([], 0)
+    assert transfer_times([], [Word("a", 0, 1)], 2.0) == ([], 0)
 
 
 @settings(deadline=None)
@@ -48,7 +48,7 @@ def test_nothing_heard_and_nothing_said():
 )
 def test_times_never_go_back(reference: list[str], heard: list[tuple[str, float, float]]):
     spoken = [Word(text, start_s, start_s + length_s) for text, start_s, length_s in sorted(heard, key=lambda w: w[1])]
-    words, found = transferred(reference, spoken, 11.0)
+    words, found = transfer_times(reference, spoken, 11.0)
     assert [word.text for word in words] == reference
     assert 0 <= found <= len(reference)
     edges = [edge for word in words for edge in (word.start_s, word.end_s)]
@@ -78,14 +78,14 @@ def test_tiny_en_finds_where_words_are_spoken(tiny_en: Recogniser):
         words = tuple(word for word in recording.words or () if word.end_s < 6)
         audio = recording.audio[: round((words[-1].end_s + 0.1) * 16_000)]
         spoken.append(replace(recording, audio=audio, words=words, text=" ".join(w.text for w in words)))
-    for given_, one in zip(spoken, with_word_times([replace(r, words=None) for r in spoken], engine), strict=True):
+    for given_, one in zip(spoken, add_word_times([replace(r, words=None) for r in spoken], engine), strict=True):
         found = one.recording.words
         assert found is not None
         assert [word.text for word in found] == [word.text for word in given_.words or ()]
         assert one.found > len(found) / 2
         errors_s += [abs(word.end_s - truth.end_s) for word, truth in zip(found, given_.words or (), strict=True)]
     assert np.median(errors_s) < 0.2
-    (silent,) = with_word_times([Recording("r", np.zeros(8000, np.float32), "something", None, "d", None)], engine)
+    (silent,) = add_word_times([Recording("r", np.zeros(8000, np.float32), "something", None, "d", None)], engine)
     assert silent.found == 0 or silent.recording.words
 
 

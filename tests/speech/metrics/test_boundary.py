@@ -7,7 +7,7 @@ import pytest
 from earspan.datasets import Word
 from earspan.speech.metrics.boundary import DISTANCES_S, BoundaryErrors, boundary_errors, cuts_of, distance_from_cut
 from earspan.speech.metrics.latency import emitted
-from earspan.speech.metrics.pairing import paired
+from earspan.speech.metrics.pairing import pair_words
 from earspan.speech.metrics.wer import ErrorRate, score_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ WORDS = [Word(text, float(i), i + 0.5) for i, text in enumerate(TEXT.split())]
 def heard_as(*calls: tuple[float, float, str], words: list[Word] | None = WORDS) -> BoundaryErrors:
     stored = [call_record(start_s, end_s, tuple(text.split())) for start_s, end_s, text in calls]
     shown = emitted(stored)
-    pairs = paired(TEXT.split(), [word.text for word in shown], "none")
+    pairs = pair_words(TEXT.split(), [word.text for word in shown], "none")
     return boundary_errors(words, stored, shown, pairs)
 
 
@@ -90,7 +90,7 @@ def test_one_call_has_no_cut_and_no_times_have_no_places():
 
 def test_words_on_a_silent_recording_are_hallucinated():
     stored = [call_record(0.0, 5.0, ("thank", "you"))]
-    found = boundary_errors([], stored, emitted(stored), paired([], ["thank", "you"]))
+    found = boundary_errors([], stored, emitted(stored), pair_words([], ["thank", "you"]))
     assert found.hallucinated == 2
     assert sum((place.errors for place in found.places), ErrorRate.zero()) == ErrorRate(0, 0, 2, 0)
     assert boundary_errors([], [], [], []) + BoundaryErrors.zero() == boundary_errors([], [], [], [])

@@ -6,7 +6,7 @@ import pytest
 from earspan.datasets import Word
 from earspan.speech.metrics.lagging import aware, dal, laal, long_yaal, stream_laal, unaware, utterances, yaal
 from earspan.speech.metrics.latency import Emitted
-from earspan.speech.metrics.pairing import paired
+from earspan.speech.metrics.pairing import pair_words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +66,7 @@ def heard(*texts_at: tuple[str, float]) -> list[Emitted]:
 
 
 def split(shown: list[Emitted]) -> list[list[str]]:
-    pairs = paired([word.text for word in WORDS], [word.text for word in shown])
+    pairs = pair_words([word.text for word in WORDS], [word.text for word in shown])
     return [[word.text for word in one.shown] for one in utterances(WORDS, shown, pairs)]
 
 
@@ -110,7 +110,7 @@ def test_the_cut_costs_no_more_errors_than_any_other(texts: list[str]):
 
 def test_stream_laal_and_long_yaal_of_a_perfect_but_late_stream():
     shown = heard(*((word.text, word.end_s + 2) for word in WORDS))
-    sentences = utterances(WORDS, shown, paired([word.text for word in WORDS], [word.text for word in shown]))
+    sentences = utterances(WORDS, shown, pair_words([word.text for word in WORDS], [word.text for word in shown]))
     # The first sentence lasts 3.5 s, one ideal word each 0.875 s; words at 2.5, 3.5, 4.5, 5.5. LAAL ends with the first
     # at or after 3.5 s: (2.5 + 3.5 - 0.875) / 2. YAAL takes all four: (16 - 0.875 * 6) / 4.
     assert stream_laal(sentences)[0] == pytest.approx((2.5 + 2.625) / 2)

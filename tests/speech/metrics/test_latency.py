@@ -18,7 +18,7 @@ from earspan.speech.metrics.latency import (
     service_and_audio,
     word_latencies,
 )
-from earspan.speech.metrics.pairing import paired
+from earspan.speech.metrics.pairing import pair_words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +33,7 @@ def shown(*words: tuple[str, float]) -> list[Emitted]:
 
 
 def latencies(words, heard, normaliser="whisper"):
-    return word_latencies(words, heard, paired([w.text for w in words], [w.text for w in heard], normaliser))
+    return word_latencies(words, heard, pair_words([w.text for w in words], [w.text for w in heard], normaliser))
 
 
 def test_latency_is_emission_minus_the_end_of_the_word():
@@ -48,7 +48,7 @@ def test_words_that_the_rules_split_or_merge_keep_their_times():
     # "it" and "is" both end with "It's"; 21 was said when "one" was.
     assert latencies(spoken, heard).tolist() == [4.0, 5.0, 4.0, 4.0]
     assert latencies(spoken, heard, "none").tolist() == []
-    assert [pair.step for pair in paired(["wi", "fi", "on"], ["wifi", "on"], "whisper+compounds")] == [0, 0, 0]
+    assert [pair.step for pair in pair_words(["wi", "fi", "on"], ["wifi", "on"], "whisper+compounds")] == [0, 0, 0]
 
 
 @UNTIMED
@@ -62,20 +62,20 @@ def test_every_word_of_a_perfect_transcript_has_a_latency(delays_s: list[float])
 @UNTIMED
 @given(st.lists(st.sampled_from(["Mr.", "twenty", "one", "it's", "colour", "uh", "-", "a"]), max_size=8))
 def test_scored_words_come_from_raw_words_in_order(words: list[str]):
-    for pair in paired(words, words):
+    for pair in pair_words(words, words):
         assert pair.said == pair.heard
         assert pair.said is not None
         assert 0 <= pair.said.first < pair.said.end <= len(words)
-    firsts = [pair.said.first for pair in paired(words, words) if pair.said]
+    firsts = [pair.said.first for pair in pair_words(words, words) if pair.said]
     assert firsts == sorted(firsts)
 
 
 def test_the_first_word_is_the_first_right_one():
     words = SPOKEN[:4]
     heard = shown(("thanks", 0.1), ("the", 3.0), ("cat", 3.0))
-    pairs = paired([w.text for w in words], [w.text for w in heard])
+    pairs = pair_words([w.text for w in words], [w.text for w in heard])
     assert first_word_latency(words, heard, pairs) == 2.5  # "well" was missed; the wait began at its end, 0.5 s
-    assert first_word_latency(words, [], paired([w.text for w in words], [])) is None
+    assert first_word_latency(words, [], pair_words([w.text for w in words], [])) is None
 
 
 def test_latencies_of_nothing():

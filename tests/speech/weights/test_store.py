@@ -35,9 +35,9 @@ def _left() -> list[str]:
 
 
 def test_what_is_published_is_there_and_whole():
-    assert store.stored("tiny.en") == []
+    assert store.find_stored("tiny.en") == []
     kept = _publish()
-    assert store.stored("tiny.en") == [kept]
+    assert store.find_stored("tiny.en") == [kept]
     assert (kept.model, kept.source, kept.digest, kept.size_bytes) == ("tiny.en", "planted", "d1", 14)
     assert kept.checkpoint.read_bytes() == b"weights"
     assert kept.ct2 is not None
@@ -70,7 +70,7 @@ def test_where_it_is(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 )
 def test_damage_is_seen_and_mended(damage, hashed: bool):
     damage(_publish().folder)
-    (found,) = store.stored("tiny.en")
+    (found,) = store.find_stored("tiny.en")
     if hashed:  # sizes alone do not show it
         assert store.problem(found, hashed=False) is None
     assert store.problem(found, hashed=hashed)
@@ -97,7 +97,7 @@ def test_a_file_system_that_refuses(monkeypatch: pytest.MonkeyPatch, number: int
                 _publish()
         assert os.strerror(number) in str(raised.value)
         assert "\n" not in str(raised.value)
-        assert store.stored("tiny.en") == []
+        assert store.find_stored("tiny.en") == []
         assert not store.weights_folder().exists() or _left() == []
 
 
@@ -156,7 +156,7 @@ def test_processes_that_store_at_once(tmp_path: Path, home: Path, damaged: bool)
     (tmp_path / "go").touch()
     said = [process.communicate()[0].strip() for process in running]
     assert [process.returncode for process in running] == [0] * 4
-    (kept,) = store.stored("tiny.en")
+    (kept,) = store.find_stored("tiny.en")
     assert store.problem(kept, hashed=True) is None
     assert kept.checkpoint.read_bytes() == kept.digest.encode() * 300_000
     assert set(said) == {kept.digest}

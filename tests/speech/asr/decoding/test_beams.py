@@ -9,8 +9,8 @@ import whisper
 from earspan.backends.errors import InputError
 from earspan.speech.asr.decoding.transcribe import Listening, Outcome
 from earspan.speech.asr.engines import DECODINGS, engine_names, make_engine
-from earspan.speech.asr.hypothesis import DecodeOptions, Segment
-from earspan.speech.asr.torch_engine import Clip, Engine
+from earspan.speech.asr.hypothesis import Clip, DecodeOptions, Segment
+from earspan.speech.asr.torch_engine import Engine
 from whisper.tokenizer import get_tokenizer
 from whisper.utils import compression_ratio
 

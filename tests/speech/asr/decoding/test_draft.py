@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import pytest
-from earspan.speech.asr.decoding.draft import SIDE, Draft, accepted_of, proposals, shifted, with_proposals
-from earspan.speech.asr.hypothesis import DraftText, Hypothesis
-from earspan.speech.asr.torch_engine import Clip, DecodeOptions, Engine
+from earspan.speech.asr.decoding.draft import SIDE, Draft, add_proposals, count_accepted, proposals, shift_timestamps
+from earspan.speech.asr.hypothesis import Clip, DecodeOptions, DraftText, Hypothesis
+from earspan.speech.asr.torch_engine import Engine
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ def _decode(draft: Sequence[Sequence[int]], text: Sequence[int]) -> tuple[list[i
     while not produced or produced[-1] != END:
         branches = following.proposal(len(text) - len(produced) - 1)
         assert all(branches)
-        accepted = [accepted_of(branch, text[len(produced) :]) for branch in branches] or [0]
+        accepted = [count_accepted(branch, text[len(produced) :]) for branch in branches] or [0]
         best = max(range(len(accepted)), key=accepted.__getitem__)
         produced += text[len(produced) : len(produced) + accepted[best] + 1]
         following.follow(produced, best, accepted[best])
@@ -72,10 +72,10 @@ def test_a_budget_bounds_what_is_proposed():
 
 def test_shifted_texts_are_those_of_who_began_later():
     begin = 100
-    assert shifted((100, 7, 150, 150, 8, 170), 20, begin) == (100, 7, 130, 130, 8, 150)
-    assert shifted((100, 7, 105), 6, begin) == (100, 7, 100)  # not before its own beginning
-    assert shifted((103, 7), -4, begin) == (107, 7)  # begun earlier: its times are higher
-    assert shifted((1600, 7, 1700), 0, begin) == (1600, 7, 1600)  # there is no timestamp after 30 s
+    assert shift_timestamps((100, 7, 150, 150, 8, 170), 20, begin) == (100, 7, 130, 130, 8, 150)
+    assert shift_timestamps((100, 7, 105), 6, begin) == (100, 7, 100)  # not before its own beginning
+    assert shift_timestamps((103, 7), -4, begin) == (107, 7)  # begun earlier: its times are higher
+    assert shift_timestamps((1600, 7, 1700), 0, begin) == (1600, 7, 1600)  # there is no timestamp after 30 s
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def _without_rounding(found: Hypothesis) -> tuple[object, ...]:
 
 def _predicted(hypothesis: Hypothesis, drafts: Sequence[DraftText], begin: int) -> int:
     """Passes of the decoder; sampled texts take one for each token."""
-    runs = with_proposals(hypothesis, drafts, begin).runs
+    runs = add_proposals(hypothesis, drafts, begin).runs
     return sum(len(run.proposals) if run.temperature == 0 else run.decode_tokens + 1 for run in runs)
 
 
@@ -139,5 +139,5 @@ def test_its_own_text_as_a_draft_takes_one_pass_a_part(heard):
 def test_only_texts_that_are_chosen_are_drafted(heard):
     _, _, _, plain = heard
     hypothesis = next(one for one in plain if any(run.temperature for run in one.runs))
-    for run in with_proposals(hypothesis, (DraftText((5, 6)),), 50_363).runs:
+    for run in add_proposals(hypothesis, (DraftText((5, 6)),), 50_363).runs:
         assert bool(run.proposals) == (run.temperature == 0)

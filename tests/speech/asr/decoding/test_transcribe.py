@@ -152,10 +152,10 @@ class Openais(Transcriber):
     def __init__(self, recogniser: Recogniser, options: DecodeOptions) -> None:
         super().__init__(recogniser, options, None, "openai")
 
-    def _together(self) -> int:
+    def batch_size(self) -> int:
         return 3
 
-    def _attempt(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+    def decode(self, attempts: Sequence[Attempt]) -> list[Outcome]:
         return [self._one(attempt) for attempt in attempts]
 
     def _one(self, attempt: Attempt) -> Outcome:
@@ -174,7 +174,7 @@ class Openais(Transcriber):
         count, tokens = len(result.tokens), tuple(result.tokens)
         return Outcome(tokens, True, result.avg_logprob * (count + 1), result.no_speech_prob, count, count + 1)
 
-    def _detect_language(self, clip: Clip) -> str:
+    def detect_language(self, clip: Clip) -> str:
         raise NotImplementedError
 
 
