@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 from earspan.backends.errors import InputError
-from earspan.benchmarks import cli
 from earspan.speech.asr.model import Recogniser, load_recogniser
-from earspan.speech.weights.locate import Located, located
+from earspan.speech.weights.locate import Located, locate
 from earspan.speech.weights.store import weights_folder
 from hypothesis import settings
 
@@ -35,7 +34,7 @@ def real_weights() -> Callable[[str], Located]:
     def find(name: str) -> Located:
         if name not in problems:
             try:
-                return located(name)
+                return locate(name)
             except InputError as error:
                 problems[name] = str(error)
         pytest.skip(problems[name])
@@ -52,6 +51,8 @@ def _shared_cache(tmp_path_factory):
 @pytest.fixture
 def earspan(capsys, monkeypatch, tmp_path, _shared_cache):
     """Run a command in an empty folder; gives (exit code, stdout, stderr)."""
+    from earspan.benchmarks.commands import cli  # here, so that tests of the lower floors do not import the commands
+
     monkeypatch.setenv("XDG_CACHE_HOME", str(_shared_cache))
     monkeypatch.chdir(tmp_path)
 
