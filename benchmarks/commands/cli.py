@@ -1,4 +1,7 @@
-"""The `earspan` command. Exit code 0: done. 1: done, but some recordings failed. 2: bad input, nothing written."""
+"""`earspan`: finds the command, tells what is wrong in one line, and returns the exit code.
+
+0 done, 1 done in part, 2 cannot be done as asked and nothing is lost, 130 interrupted.
+"""
 
 import argparse
 import importlib
@@ -10,19 +13,36 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..backends.errors import InputError, unknown
+from ...backends.errors import InputError, unknown
 
-# Modules are imported when their command is used: `earspan devices` should not wait for torch.
-COMMANDS = (
-    "bench", "curve", "strategies", "study", "evaluate", "live", "capacity", "time", "devices", "datasets", "score",
-    "compare", "report", "convert", "weights", "cache",
-)  # fmt: skip
+# Name, module, and what it does. Modules are imported when their command is used: nobody should wait for torch.
+COMMANDS = {
+    "bench": ("experiments", "the headline: spans of several backends, and the WER that follows"),
+    "curve": ("experiments", "word error rate against the window: the reference curve"),
+    "strategies": ("experiments", "which way of cutting live audio errs least, at what latency"),
+    "study": ("experiments", "the whole comparison of strategies, on three backends"),
+    "evaluate": ("experiments", "WER, its interval and its errors, of one model, backend and strategy over datasets"),
+    "live": ("live", "captions of a recording in real time, as a backend would show them"),
+    "capacity": ("capacity", "streams, latency, WER, cost and energy of GPU, LPU and hybrid servers; fleets"),
+    "time": ("planning", "predict the time of one Whisper call on one device"),
+    "devices": ("planning", "list devices, or every figure of one with its source"),
+    "datasets": ("datasets", "list the known datasets, or the recordings of one"),
+    "score": ("runs", "score a stored run again, without inference"),
+    "compare": ("runs", "two evaluations of the same data: is the difference significant?"),
+    "report": ("runs", "write the page of a run again"),
+    "weights": ("models", "official Whisper weights: list, fetch, verify, path"),
+    "convert": ("models", "write a Whisper for CTranslate2 and faster-whisper"),
+    "cache": ("models", "transcripts kept from earlier runs: info, prune, clear"),
+    "speed": ("speed", "how fast this machine hears, beside its ceiling and other engines"),
+    "calibrate": ("calibrate", "measure a GPU, and fit the device models to it"),
+}
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as everything else here does."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise it as `InputError`."""
         raise InputError(f"{message}; type {self.prog} --help")
 
 
@@ -43,32 +63,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
-        print(_overview())
+        print("usage: earspan COMMAND [OPTIONS]; earspan COMMAND --help\n")
+        print("\n".join(f"  {name:10} {about}" for name, (_, about) in COMMANDS.items()))
         return 0
     if argv[0] == "--version":
         print(f"earspan {version('earspan')}")
         return 0
     if argv[0] not in COMMANDS:
         raise unknown("command", argv[0], COMMANDS)
-    command = importlib.import_module(f".{argv[0]}", __package__)
-    parser = Parser(prog=f"earspan {argv[0]}", description=command.__doc__, allow_abbrev=False)
-    command.add_arguments(parser)
-    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="options from a file; typed ones win")
     given = argv[1:]
+    parser = parser_of(argv[0])
     try:
         early, _ = parser.parse_known_args(given)
         if early.config:
             given = _config_arguments(parser, early.config) + given
-        return command.run(parser.parse_args(given))
+        return getattr(_module_of(argv[0]), f"run_{argv[0]}")(parser.parse_args(given))
     except SystemExit as asked_for_help:
         return int(asked_for_help.code or 0)
 
 
-def _overview() -> str:
-    lines = ["usage: earspan COMMAND [OPTIONS]; earspan COMMAND --help", ""]
-    for name in COMMANDS:
-        lines.append(f"  {name:10} {importlib.import_module(f'.{name}', __package__).HELP}")
-    return "\n".join(lines)
+def parser_of(command: str) -> Parser:
+    """Return the parser of a command's options."""
+    parser = Parser(prog=f"earspan {command}", description=f"{COMMANDS[command][1]}.", allow_abbrev=False)
+    getattr(_module_of(command), f"add_{command}_arguments")(parser)
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="options from a file; typed ones win")
+    return parser
+
+
+def _module_of(command: str) -> Any:
+    return importlib.import_module(f".{COMMANDS[command][0]}", __package__)
 
 
 def _config_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
@@ -77,7 +100,7 @@ def _config_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
         options = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not TOML: {error}") from error
     known = {option.removeprefix("--") for option in parser._option_string_actions if option.startswith("--")}
     arguments = []

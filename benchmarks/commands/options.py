@@ -1,24 +1,19 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that commands share: how values are read, and how an experiment is made of them."""
 
 import argparse
-import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from ..backends.errors import InputError, unknown
-
-if TYPE_CHECKING:
-    from ..speech.asr.model import Recogniser
-    from ..speech.asr.transcriber import Transcriber
-
-# What is listened to unless told otherwise: half of the bundled talks, so that the main job takes minutes.
-DEFAULT_DATASET = "talks-clean"
-DEFAULT_MODEL, STOOD_IN_FOR = "tiny.en", "large-v3"  # what is heard, and what is timed unless told otherwise
+from ...backends.workload.workload import PADDINGS
+from ...datasets.selection import STREAM_KEYS
+from ...speech.strategies import OVERLOADS
+from ..experiment.experiment import STOOD_IN_FOR, WORD_TIMES, Experiment, Load
 
 
 def comma_list(text: str) -> list[str]:
-    """The non-empty items of a comma-separated list."""
+    """Return the non-empty items of a comma-separated list, each once."""
     items = [item.strip() for item in text.split(",") if item.strip()]
     if not items:
         raise argparse.ArgumentTypeError("an empty list")
@@ -26,12 +21,12 @@ def comma_list(text: str) -> list[str]:
 
 
 def seconds_list(text: str) -> list[float]:
-    """Positive seconds from a comma-separated list, ascending."""
+    """Return positive seconds from a comma-separated list, ascending."""
     return sorted({positive_seconds(item) for item in comma_list(text)})
 
 
 def positive_seconds(text: str) -> float:
-    """A finite number of seconds above zero."""
+    """Return a finite number of seconds above zero."""
     try:
         value = float(text)
     except ValueError:
@@ -42,7 +37,7 @@ def positive_seconds(text: str) -> float:
 
 
 def positive_count(text: str) -> int:
-    """A whole number from 1 on."""
+    """Return a whole number from 1 on."""
     try:
         value = int(text)
     except ValueError:
@@ -53,88 +48,80 @@ def positive_count(text: str) -> int:
 
 
 def seed(text: str) -> int:
-    """A whole number from 0 on."""
+    """Return a whole number from 0 on."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 0 or more")
     return int(text)
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is heard, and what is timed; see `playing.timed_model`."""
-    add = parser.add_argument
-    add("--model", default=DEFAULT_MODEL, help=f"an official Whisper, or a checkpoint (default: {DEFAULT_MODEL})")
-    add("--timed-as", metavar="SIZE",
-        help=f"Whisper size that is timed (default: the model; {STOOD_IN_FOR} for {DEFAULT_MODEL})")  # fmt: skip
+# Every option that sets a field of an experiment: flag, how it is read, what it is. `{}` stands for the default.
+_FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "model": ("--model", {"help": "an official Whisper, or a checkpoint (default: {})"}),
+    "timed_as": ("--timed-as", {"metavar": "SIZE",
+                 "help": f"Whisper size that is timed (default: the model; {STOOD_IN_FOR} for tiny.en)"}),
+    "dataset": ("--dataset", {"type": comma_list, "metavar": "NAME|PATH,...",
+                "help": "what is listened to, see earspan datasets (default: {})"}),
+    "backends": ("--backends", {"type": comma_list, "metavar": "A,B,...", "help": "what is timed (default: {})"}),
+    "strategy": ("--strategy", {"help": "how live audio is cut, see earspan strategies --list (default: {})"}),
+    "overload": ("--overload", {"choices": list(OVERLOADS), "help": "what to do when calls wait (default: {})"}),
+    "window_s": ("--window", {"type": positive_seconds, "metavar": "S", "help": "default: the backend's span"}),
+    "latency_s": ("--latency", {"type": positive_seconds, "metavar": "S",
+                  "help": "latency budget that words must keep (default: none)"}),
+    "padding": ("--padding", {"choices": PADDINGS, "help": "timed calls are padded to 30 s, or not (default: {})"}),
+    "recordings": ("--recordings", {"type": positive_count, "metavar": "N",
+                   "help": "how many recordings are heard, the first of the dataset (default: {})"}),
+    "head_s": ("--head", {"type": positive_seconds, "metavar": "S",
+               "help": "how much of each is heard, if word times tell where to stop (default: {})"}),
+    "longest_s": ("--at-most", {"type": positive_seconds, "metavar": "S", "help": "leave out longer recordings"}),
+    "hours": ("--hours", {"type": positive_seconds, "metavar": "H", "help": "a sample of so many hours, by seed"}),
+    "join": ("--stream-by", {"choices": STREAM_KEYS, "help": "join the recordings of a speaker or chapter"}),
+    "gap_s": ("--gap", {"type": positive_seconds, "metavar": "S", "help": "silence between joined ones (default: {})"}),
+    "word_times": ("--word-times", {"choices": WORD_TIMES,
+                   "help": "where a dataset has none: aligned by the model, or no latency (default: {})"}),
+    "normaliser": ("--normaliser", {"metavar": "NAME|FILE.toml",
+                   "help": "scoring rules: whisper, whisper+compounds, none, or a file (default: {})"}),
+    "seed": ("--seed", {"type": seed, "help": "seed of the sample and of the bootstrap (default: {})"}),
+    "engine": ("--engine", {"metavar": "NAME", "help": "torch, ct2-int8, ct2-float32, ... (default: {})"}),
+    "device": ("--device", {"help": "where it runs: cpu, cuda, cuda:1 or mps (default: {})"}),
+    "precision": ("--precision", {"help": "fp32, fp16, bf16; auto: fp32 on cpu, fp16 elsewhere (default: {})"}),
+    "decoding": ("--decoding", {"help": "transcribe, greedy, beam or cli (default: {}, as openai-whisper)"}),
+    "language": ("--language", {"help": "what is spoken, for multilingual models; auto: detect (default: {})"}),
+    "task": ("--task", {"choices": ("transcribe", "translate"), "help": "default: {}"}),
+    "draft": ("--draft", {"action": "store_true",
+              "help": "check the text of the window before instead of decoding it again"}),
+    "cache": ("--no-cache", {"action": "store_false", "help": "neither use nor keep transcripts of earlier runs"}),
+}  # fmt: skip
+HEARD = ("engine", "device", "precision", "decoding", "language", "task", "draft", "cache")
 
 
-def add_decoding_arguments(parser: argparse.ArgumentParser) -> None:
-    """How calls are transcribed: engine, decoding, language, draft, cache."""
-    add = parser.add_argument
-    add("--engine", default="torch", metavar="NAME", help="torch, ct2-int8, ct2-float32, ... (default: torch)")
-    add("--device", default="cpu", help="where it runs: cpu, cuda, cuda:1 or mps (default: cpu)")
-    add("--precision", default="auto", help="fp32, fp16, bf16; auto: fp32 on cpu, fp16 on cuda and mps (default: auto)")
-    add(
-        "--decoding",
-        default="transcribe",
-        help="transcribe, greedy, beam or cli (default: transcribe, as openai-whisper)",
-    )
-    add("--language", default="en", help="what is spoken, for multilingual models; auto: detect (default: en)")
-    add("--task", default="transcribe", choices=("transcribe", "translate"), help="default: transcribe")
-    add("--draft", action="store_true", help="check the text of the window before instead of decoding it again")
-    add("--no-cache", action="store_true", help="neither use nor keep transcripts of earlier runs")
+def add_experiment_arguments(parser: argparse.ArgumentParser, preset: Experiment, names: Iterable[str]) -> None:
+    """Declare the options that set these fields of an experiment, with the preset's values as defaults."""
+    for name in (*names, *HEARD):
+        flag, how = _FIELDS[name]
+        default = getattr(preset, name)
+        shown = ",".join(default) if isinstance(default, tuple) else "all" if default is None else str(default)
+        parser.add_argument(flag, dest=name, default=default, **{**how, "help": how["help"].replace("{}", shown)})
 
 
-def recogniser_of(args: argparse.Namespace) -> "Recogniser":
-    """The model that `--model` and `add_decoding_arguments` ask for, loaded. Raises `InputError`."""
-    from ..speech.asr.model import load_recogniser
-
-    # CTranslate2 converts from fp32, and the engine's name says to what
-    own = args.precision == "auto" and args.engine.startswith("ct2")
-    return load_recogniser(args.model, args.device, "fp32" if own else args.precision)
-
-
-def engine_of(args: argparse.Namespace, recogniser: "Recogniser") -> "Transcriber":
-    """The engine that `add_decoding_arguments` asks for. Raises `InputError` for what does not exist."""
-    from whisper.tokenizer import LANGUAGES
-
-    from ..speech.asr.cache import TranscriptCache, default_cache_path
-    from ..speech.asr.engines import DECODINGS, make_engine
-
-    if args.decoding not in DECODINGS:
-        raise unknown("decoding", args.decoding, DECODINGS)
-    language = None if args.language == "auto" else args.language
-    if language is not None and language not in LANGUAGES:
-        raise unknown("language", language, ["auto", *LANGUAGES])
-    options = replace(DECODINGS[args.decoding], language=language, task=args.task)
-    cache = None if args.no_cache else TranscriptCache(default_cache_path())
-    return make_engine(args.engine, recogniser, options, cache)
+def add_load_arguments(parser: argparse.ArgumentParser, preset: Experiment) -> None:
+    """Declare `--streams` and `--step`, the load that is played."""
+    load = preset.load
+    parser.add_argument("--streams", type=positive_count, default=load.streams, metavar="N",
+                        help=f"live recordings that share a device (default: {load.streams})")  # fmt: skip
+    parser.add_argument("--step", type=positive_seconds, default=load.step_s, metavar="S",
+                        help=f"seconds between calls of a stream (default: {load.step_s:g})")  # fmt: skip
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def add_output_arguments(parser: argparse.ArgumentParser, folder: str) -> None:
+    """Declare where a run goes, and what is printed."""
+    parser.add_argument("--out", type=Path, default=Path(folder), metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print results.json instead of the table")
 
 
-def use_all_cores() -> None:
-    """Give torch every core this process may use."""
-    import torch
-
-    torch.set_num_threads(cores())
-
-
-def check_windows(windows_s: list[float], limit_s: float) -> None:
-    """Raise `InputError` for a window longer than Whisper hears."""
-    for window_s in windows_s:
-        if window_s > limit_s:
-            raise InputError(
-                f"window is {window_s:g} s; expected at most {limit_s:g} s, which is all Whisper hears at once"
-            )
-
-
-def check_folder(path: Path) -> None:
-    """Raise `InputError` if results cannot be written into `path`, made or not."""
-    nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    if not nearest.is_dir():
-        raise InputError(f"--out {path}: {nearest} is a file; type another folder")
-    if not os.access(nearest, os.W_OK):
-        raise InputError(f"--out {path}: no permission to write into {nearest}; type another folder")
+def experiment_of(args: argparse.Namespace, preset: Experiment, **changes: Any) -> Experiment:
+    """Return the preset with what was typed, and then `changes`. Raises `InputError`."""
+    typed = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name)}
+    if hasattr(args, "step"):
+        others = [load for load in preset.loads[1:] if load != Load(args.step, args.streams).name]
+        typed["loads"] = (Load(args.step, args.streams).name, *others)
+    return replace(preset, **typed, **changes)

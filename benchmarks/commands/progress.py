@@ -2,33 +2,44 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from ..experiment.progress import Advance
+from ..report.terminal import visible
 
 _LINE_EVERY_S = 10.0
 
 
-@contextmanager
-def stage(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Within it, tell the yielded function how much is done of how much: `advance(done, total)`."""
-    console = Console(stderr=True)
-    began = time.monotonic()
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task(title, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        return
-    said_at = began
+class Terminal:
+    """Says on stderr what is done."""
 
-    def advance(done: int, total: int) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at >= _LINE_EVERY_S:
-            said_at = time.monotonic()
-            print(f"{title}: {done}/{total}", file=sys.stderr, flush=True)
+    def say(self, text: str) -> None:
+        """Print a sentence."""
+        print(visible(text), file=sys.stderr)
 
-    yield advance
-    print(f"{title}: done in {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+    @contextmanager
+    def stage(self, title: str) -> Iterator[Advance]:
+        """Within it, tell the yielded function how much is done of how much: `advance(done, total)`."""
+        console = Console(stderr=True)
+        began_s = time.monotonic()
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            with Bar(*columns, console=console) as bar:
+                task = bar.add_task(title, total=None)
+                yield lambda done, total: bar.update(task, completed=done, total=total)
+            return
+        said_at_s = began_s
+
+        def advance(done: int, total: int) -> None:
+            nonlocal said_at_s
+            if time.monotonic() - said_at_s >= _LINE_EVERY_S:
+                said_at_s = time.monotonic()
+                print(f"{title}: {done}/{total}", file=sys.stderr, flush=True)
+
+        yield advance
+        print(f"{title}: done in {time.monotonic() - began_s:.1f} s", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...backends.errors import InputError, unknown
-from ...backends.workload.windows import LONGEST_S
+from ...backends.workload.op import LONGEST_S
 from ...backends.workload.workload import PADDINGS
 from ...datasets.selection import STREAM_KEYS
 from .store import convert
@@ -181,5 +181,3 @@ class Experiment:
 
 def _names(given: str | Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys([given] if isinstance(given, str | Load) else given))
-
-

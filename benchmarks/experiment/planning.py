@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...backends.devices.files import FOLDER, device_names
 from ...backends.errors import InputError
-from ...backends.footing import footings
+from ...backends.footing import list_footings
 from ...backends.schedules import brief_schedule
 from ...backends.span import Span, span, window_call
 from ...backends.timing import Backend, CapacityError
@@ -71,7 +71,7 @@ def _plan(experiment: Experiment, backend: Backend, dims: Dimensions, load: Load
         provenance=timing and timing.provenance,
         phases=dict(timing.phases) if timing else {},
         schedule=tuple(brief_schedule(backend, call) or ()) if timing else (),
-        footing=tuple(one.line for one in footings(backend, call)) if timing else (),
+        footing=tuple(one.line for one in list_footings(backend, call)) if timing else (),
         device_sha256=_device_digests(backend.name),
     )
 

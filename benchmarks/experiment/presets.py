@@ -16,9 +16,7 @@ BENCH = Experiment(
 )
 
 # Every way of cutting live audio, in several windows, on the clock of a backend.
-STRATEGIES = Experiment(
-    head_s=60.0, backends=("l4",), play="grid", windows_s=dict.fromkeys(_ALL, _STRATEGY_WINDOWS_S)
-)
+STRATEGIES = Experiment(head_s=60.0, backends=("l4",), play="grid", windows_s=dict.fromkeys(_ALL, _STRATEGY_WINDOWS_S))
 
 # The same on a slow, a middling and a fast backend: a quarter of an hour on two cores.
 STUDY = Experiment(

@@ -13,7 +13,7 @@ from ...backends.errors import InputError, unknown
 from ...backends.registry import get_backend
 from ...backends.timing import Backend
 from ...backends.workload.models import Dimensions, resolve_dims
-from ...backends.workload.windows import LONGEST_S
+from ...backends.workload.op import LONGEST_S
 from ...speech.asr.attention import Attention
 from ...speech.asr.model import Recogniser, checkpoint_dims, load_recogniser
 from ...speech.asr.transcriber import Transcriber
@@ -66,16 +66,16 @@ class Session:
     began_s: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def open(cls, experiment: Experiment, engine: Transcriber | None = None) -> "Session":
+    def open(cls, experiment: Experiment, engine: Transcriber | None = None, source: Source | None = None) -> "Session":
         """Return the session of an experiment. Raises `InputError` for whatever in it cannot be had.
 
-        engine: transcribes instead of the experiment's own engine and model.
+        engine: transcribes instead of the experiment's own engine and model. source: is heard instead of its dataset.
         """
         began_s = time.monotonic()
         get_normaliser(experiment.normaliser)
         _check_strategies(experiment)
         backends = [get_backend(name) for name in experiment.backends]
-        source = Source.open(experiment)
+        source = source or Source.open(experiment)
         timed = resolve_dims(experiment.timed_model, checkpoint_dims) if experiment.timed_as else None
         if engine is None:
             # CTranslate2 converts from fp32, and the engine's name says to what

@@ -51,6 +51,12 @@ class Source:
             raise InputError(f"{', '.join(names)}: no recording is left; choose more of it")
         return cls(experiment, datasets, units, failed=[Failure("-", defect) for defect in defects])
 
+    @classmethod
+    def of(cls, experiment: Experiment, recordings: Sequence[Recording]) -> "Source":
+        """Return a source of recordings that are in memory, as they are."""
+        references = {recording.id: Reference.of(recording) for recording in recordings}
+        return cls(experiment, (), (), references=references, _kept=[list(recordings)])
+
     @property
     def audio_s(self) -> float:
         """Seconds of audio in all units, before they are shortened."""
@@ -76,7 +82,9 @@ class Source:
         if not self.references:
             many = len(self.failed) > 1
             first = self.failed[0].reason
-            raise InputError(f"none of {len(self.failed)} recordings can be read; the first: {first}" if many else first)
+            raise InputError(
+                f"none of {len(self.failed)} recordings can be read; the first: {first}" if many else first
+            )
 
     def _load(self, portion: Sequence[Unit], progress: Progress) -> list[Recording]:
         known, recordings = {failure.recording for failure in self.failed}, []
@@ -96,9 +104,9 @@ class Source:
             return recordings
         bare = [r for r in recordings if r.words is None and r.text.strip() and r.id not in self._words]
         if bare:
-            from ...speech.asr.word_times import with_word_times  # imports numba, which takes seconds
+            from ...speech.asr.word_times import add_word_times as add_word_times  # imports numba, which takes seconds
 
-            found = with_word_times(bare, engine)
+            found = add_word_times(bare, engine)
             before = self.aligned or AlignedWords(engine.recogniser.name, 0, 0, 0)
             self.aligned = replace(
                 before,

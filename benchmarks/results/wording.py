@@ -1,5 +1,6 @@
 """Numbers as readers see them: on the terminal, in sentences and on pages."""
 
+import re
 from collections.abc import Sequence
 
 from ...speech.metrics.significance import Difference
@@ -38,3 +39,13 @@ def stream_count(streams: int) -> str:
 def join_words(words: Sequence[str]) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+# Control characters (a terminal would obey them), halves of surrogate pairs (UTF-8 cannot hold them), and marks that
+# turn the direction of text around, so that a name reads as another.
+_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def neutralise(text: str) -> str:
+    """Return `text` in one line, with nothing that a terminal or a page would obey instead of showing it."""
+    return _OBEYED.sub("\ufffd", re.sub(r"[\t\r\n]+", " ", text))

@@ -7,15 +7,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ..backends.errors import InputError
-from ..datasets import Dataset, dataset_names, open_dataset
-from ..datasets.catalogue import CATALOGUE, data_folder, fetch, how_to_get
-from ..datasets.formats import FORMATS
-
-HELP = "list the known datasets, or the recordings of one"
+from ...backends.errors import InputError
+from ...datasets import Dataset, dataset_names, open_dataset
+from ...datasets.catalogue import CATALOGUE, data_folder, fetch, how_to_get
+from ...datasets.formats import FORMATS
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_datasets_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "dataset",
         nargs="?",
@@ -26,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_datasets(args: argparse.Namespace) -> int:
     """Print the list, return the exit code. Raises `InputError` for a dataset that cannot be opened."""
     if args.dataset is None:
         if args.fetch:

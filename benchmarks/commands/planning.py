@@ -1,4 +1,4 @@
-"""`earspan time`: how long one batch of Whisper calls takes on one backend, and why."""
+"""The commands that ask the device models alone: time, devices."""
 
 import argparse
 import json
@@ -7,25 +7,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..backends.errors import unknown
-from ..backends.footing import footings
-from ..backends.gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
-from ..backends.registry import get_backend
-from ..backends.schedules import write_trace
-from ..backends.span import TOKENS_PER_S
-from ..backends.timing import Timing
-from ..backends.workload.models import resolve_dims
-from ..backends.workload.whatif import read_decoder
-from ..backends.workload.workload import PADDINGS, Workload
+from ...backends.devices.device import Device
+from ...backends.devices.files import device_names, load_device
+from ...backends.errors import unknown
+from ...backends.footing import list_footings
+from ...backends.gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
+from ...backends.registry import get_backend
+from ...backends.schedules import write_trace
+from ...backends.span import TOKENS_PER_S
+from ...backends.timing import Timing
+from ...backends.workload.models import resolve_dims
+from ...backends.workload.whatif import read_decoder
+from ...backends.workload.workload import PADDINGS, Workload
+from ..report.terminal import show_table
 from .options import positive_seconds
-from .tables import show_table
+from ..calibration.validation import show_validation
 
-HELP = "predict the time of one Whisper call on one device"
 WEIGHTS = [f"{stored}{half}" for stored in FORMATS for half in ("", "enc", "dec")]
 FIGURES = ("flops", "weight_bytes", "read_bytes", "write_bytes")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_time_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan time`."""
     parser.add_argument("--model", default="large-v3", help="Whisper size or checkpoint (default: %(default)s)")
     parser.add_argument("--backend", default="h100", help="device, as `earspan devices` lists them (default: h100)")
@@ -50,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_time(args: argparse.Namespace) -> int:
     """Print the prediction for one batch of calls."""
     dims = resolve_dims(args.model, _checkpoint_dims)
     backend = get_backend("-".join(part for part in (args.backend, args.runtime, args.weights) if part))
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     decoder = read_decoder(args.decoder) if args.decoder else None
     work = decoder.of(work) if decoder else work
     timing = backend.time(work)
-    footing = footings(backend, work)
+    footing = list_footings(backend, work)
     if args.schedule:
         write_trace(backend, work, args.schedule)
     totals = _totals(work)
@@ -71,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({**answer, "timing": asdict(timing), "workload": workload}, indent=2))
         return 0
     name = f"{args.model} with a decoder that does not exist ({decoder.kind})" if decoder else args.model
-    _report(name, backend.describe(), work, timing, totals)
+    _print_timing(name, backend.describe(), work, timing, totals)
     print()
     for one in footing:
         print(f"stands on   {one.line}")
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _checkpoint_dims(name: str) -> Any:
-    from ..speech.asr.model import (  # torch and whisper take seconds that official sizes need not
+    from ...speech.asr.model import (  # torch and whisper take seconds that official sizes need not
         checkpoint_dims,
         model_names,
     )
@@ -101,7 +103,7 @@ def _totals(work: Workload) -> dict[tuple[str, str], dict[str, float]]:
     return totals
 
 
-def _report(model: str, device: str, work: Workload, timing: Timing, totals: dict[tuple[str, str], Any]) -> None:
+def _print_timing(model: str, device: str, work: Workload, timing: Timing, totals: dict[tuple[str, str], Any]) -> None:
     calls = f"{work.batch} calls of" if work.batch > 1 else "one call,"
     print(f"{model}: {calls} {work.audio_s:g} s, {work.padding} padding, {work.decode_tokens} decode steps, "
           f"{f'beam {work.beam}' if work.beam > 1 else 'greedy'}")  # fmt: skip
@@ -122,3 +124,77 @@ def _report(model: str, device: str, work: Workload, timing: Timing, totals: dic
         rows.append([phase, kind, str(total["ops"]), f"{total['flops'] / 1e9:,.2f}", f"{moved / 1e6:,.1f}"])
     columns = ("phase", "kind", "operations>", "GFLOP>", "MB moved>")
     show_table("Workload, as the openai-whisper modules run it", columns, rows)
+
+
+def add_devices_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan devices`."""
+    parser.add_argument("name", nargs="?", help="a device, or the path of a device file (.toml)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--validation", action="store_true", help="print how far the models are off measured kernels and published runs"
+    )
+
+
+def run_devices(args: argparse.Namespace) -> int:
+    """Print the table of devices, or all figures of the one that is named."""
+    if args.validation:
+        return show_validation([args.name] if args.name else device_names(), as_json=args.json)
+    if args.name is not None:
+        device = load_device(args.name)
+        _print_json(_record(device)) if args.json else _show_device(device)
+        return 0
+    devices = [load_device(name) for name in device_names()]
+    if args.json:
+        _print_json([_record(device) for device in devices])
+        return 0
+    columns = (
+        "name",
+        "kind",
+        "device",
+        "fp16 peak (dense)>",
+        "memory>",
+        "bandwidth>",
+        "USD/h>",
+        "timing figures",
+    )
+    show_table("Devices (fp16; bandwidth of the memory that holds the weights)", columns, map(_device_row, devices))
+    print("\nA GPU takes a runtime and how weights are stored (int8enc, int8dec: of one half only): h100-trtllm-int8")
+    rows = [[f"{one.name} (default)" if one.name == DEFAULT else one.name, one.about, one.fitted_on]
+            for one in RUNTIMES.values()]  # fmt: skip
+    show_table("Runtimes of GPUs", ("runtime", "what it is", "host costs are from"), rows)
+    print("\nAn LPU takes a number of chips: groq-v1x16. For every figure and its source: earspan devices NAME")
+    return 0
+
+
+def _record(device: Device) -> dict[str, object]:
+    figures = {key: asdict(figure) for key, figure in device.figures.items()}
+    kernels = {key: {"basis": kernel.basis, "source": kernel.source} for key, kernel in device.kernels.items()}
+    head = {"name": device.name, "title": device.title, "kind": device.kind}
+    return {**head, "figures": figures, "kernels": kernels, "validation": [dict(row) for row in device.validation]}
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _device_row(device: Device) -> list[str]:
+    price = f"{device['price']:.2f}" if "price" in device.figures else "-"
+    if device.kind != "lpu":
+        peak, memory, bandwidth = device["fp16_peak"], device["memory"], device["memory_bandwidth"]
+        basis = device.basis(*device.kernels) if device.kernels else "roofline only"
+    else:
+        clock = device["clock"]
+        peak = 2 * device["matrix_depth"] * device["matrix_width"] * device["matrix_units"] * clock
+        memory, bandwidth, basis = device["sram_usable"], device["weight_load"] * clock, "estimate"
+    sizes = [f"{peak / 1e12:.0f} TFLOP/s", f"{memory / 1e9:.1f} GB", f"{bandwidth / 1e9:,.0f} GB/s"]
+    return [device.name, device.kind, device.title, *sizes, price, basis]
+
+
+def _show_device(device: Device) -> None:
+    rows = [
+        [key, f"{figure.value:g}", figure.unit, figure.density, figure.basis, figure.source]
+        for key, figure in device.figures.items()
+    ]
+    for key, kernel in device.kernels.items():
+        rows.append([f"kernel {key}", f"{kernel.floor_s * 1e6:g}", "us floor", "", kernel.basis, kernel.source])
+    show_table(device.title, ("figure", "value>", "unit", "density", "basis", "source"), rows)

@@ -1,0 +1,213 @@
+"""The commands that hear an experiment: bench, strategies, study, evaluate, curve. Each is a preset with options."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...backends.errors import InputError
+from ...backends.gpu.runtimes import NOTE
+from ...speech.strategies import OVERLOADS, step_of, strategy_names
+from ..experiment import presets, store
+from ..experiment.experiment import Experiment
+from ..experiment.records import Run, write_run
+from ..experiment.run import Session, is_installed
+from ..experiment.run import run as run_experiment
+from ..report.render import write_report
+from ..report.terminal import print_results, show_table
+from ..results.curves import merge_series, read_curve, series_of, write_curve
+from ..results.exports import EXPORTS, check_exports, export
+from ..results.records import write_results
+from ..results.score import score
+from .options import (
+    add_experiment_arguments,
+    add_load_arguments,
+    add_output_arguments,
+    comma_list,
+    experiment_of,
+    positive_count,
+    positive_seconds,
+    seconds_list,
+)
+from .progress import Terminal
+
+_SCORED = ("normaliser", "seed")
+_TIMED = ("backends", "latency_s", "padding")
+_HEARD = ("model", "timed_as", "dataset")
+
+
+def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan bench`."""
+    preset = presets.BENCH
+    add_experiment_arguments(
+        parser, preset, (*_HEARD, *_TIMED, "strategy", "recordings", "head_s", "word_times", *_SCORED)
+    )
+    add_load_arguments(parser, preset)
+    parser.add_argument("--windows", type=seconds_list, default=list(preset.windows_s["disjoint"]), metavar="S,S,...",
+                        help="windows of the disjoint curve (default: 2,5,10,30)")  # fmt: skip
+    parser.add_argument("--live-windows", type=seconds_list, metavar="S,S,...",
+                        help="windows of the live curve, besides every span (default: 2,30)")  # fmt: skip
+    add_output_arguments(parser, "runs/bench")
+
+
+def run_bench(args: argparse.Namespace) -> int:
+    """Spans of several backends, and the WER that follows. Exit code 1: some recordings failed."""
+    live = args.live_windows or [w for w in presets.BENCH.windows_s["sliding"] if w >= args.step]
+    windows = {"disjoint": args.windows, "sliding": live}
+    return _hear(args, experiment_of(args, presets.BENCH, windows_s=windows))
+
+
+def add_strategies_arguments(parser: argparse.ArgumentParser, preset: Experiment = presets.STRATEGIES) -> None:
+    """Declare the options of `earspan strategies`."""
+    parser.add_argument("--list", action="store_true", help="list strategies and overload policies, and do no more")
+    add_experiment_arguments(
+        parser, preset, (*_HEARD, *_TIMED, "overload", "recordings", "head_s", "word_times", *_SCORED)
+    )
+    add_load_arguments(parser, preset)
+    parser.add_argument("--strategies", type=comma_list, metavar="A,B,...",
+                        help="names, or package.module:Class (default: all that are installed)")  # fmt: skip
+    parser.add_argument("--windows", type=seconds_list, default=list(preset.windows_s["disjoint"]), metavar="S,S,...",
+                        help="default: 2,5,10,20,30")  # fmt: skip
+    parser.add_argument("--chunks", type=seconds_list, default=[], metavar="S,S,...",
+                        help="more windows for disjoint chunks (default: none)")  # fmt: skip
+    add_output_arguments(parser, "runs/study" if preset is presets.STUDY else "runs/strategies")
+
+
+def run_strategies(args: argparse.Namespace, preset: Experiment = presets.STRATEGIES) -> int:
+    """Which way of cutting live audio errs least, at what latency."""
+    if args.list:
+        show_table("strategies (--strategies, --strategy)", ("name", "what it does"), strategy_names().items())
+        show_table("overload policies (--overload)", ("name", "what it does"), OVERLOADS.items())
+        return 0
+    names = args.strategies or [name for name in preset.windows_s if is_installed(name)]
+    windows = {name: [*args.windows, *(args.chunks if name == "disjoint" else ())] for name in names}
+    return _hear(args, experiment_of(args, preset, windows_s=windows))
+
+
+def add_study_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan study`: those of `earspan strategies`, set for three backends."""
+    add_strategies_arguments(parser, presets.STUDY)
+
+
+def run_study(args: argparse.Namespace) -> int:
+    """All strategies on a slow, a middling and a fast backend."""
+    return run_strategies(args, presets.STUDY)
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan evaluate`."""
+    preset = presets.EVALUATE
+    own = ("strategy", "window_s", "latency_s", "padding", "recordings", "head_s", "hours", "join", "gap_s",
+           "word_times")  # fmt: skip
+    add_experiment_arguments(parser, preset, (*_HEARD, *own, *_SCORED))
+    add_load_arguments(parser, preset)
+    parser.add_argument("--backend", default="h100", metavar="NAME|none",
+                        help="what is timed; none: text only, in windows of 30 s (default: h100)")  # fmt: skip
+    parser.add_argument("--export", type=comma_list, default=[], metavar="A,B", help=f"write {', '.join(EXPORTS)}")
+    parser.add_argument("--errors", type=positive_count, default=3, metavar="N", help="recordings shown (default: 3)")
+    add_output_arguments(parser, "runs/evaluate")
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """One model, backend and strategy over datasets, with a WER that others can check."""
+    check_exports(args.export)
+    backends = () if args.backend == "none" else (args.backend,)
+    return _hear(args, experiment_of(args, presets.EVALUATE, backends=backends))
+
+
+def _hear(args: argparse.Namespace, experiment: Experiment) -> int:
+    store.check_folder(args.out)
+    session = Session.open(experiment)
+    progress = Terminal()
+    progress.say(_introduce(session))
+    for failure in session.source.failed:
+        progress.say(f"left out: {failure.reason}")
+    empty = [unit for unit in session.source.units if not unit.text.strip()]
+    for unit in empty:
+        progress.say(f"note: {unit.origin}: the reference of {unit.id!r} is empty: every word is an insertion")
+    run = session.play(progress)
+    write_run(args.out, run)
+    return publish(run, args.out, args.json, errors=getattr(args, "errors", 3), exports=getattr(args, "export", ()))
+
+
+def _introduce(session: Session) -> str:
+    experiment, source = session.experiment, session.source
+    names = ", ".join(dataset.name for dataset in source.datasets)
+    told = (
+        f"measured: text and WER of {session.recogniser.name} on {names} ({len(source.units)} recordings, "
+        f"{source.audio_s / 60:.1f} min)"
+    )
+    if not experiment.backends:
+        return told
+    return f"{told}\nsimulated: times of {experiment.timed_model} on {', '.join(experiment.backends)}; {NOTE}"
+
+
+def publish(
+    run: Run,
+    folder: Path,
+    as_json: bool,
+    normaliser: str | None = None,
+    errors: int = 3,
+    exports: Sequence[str] = (),
+) -> int:
+    """Score a run, write results.json and report.html beside it, and print what they say.
+
+    Returns the exit code: 1 if recordings had failed.
+    """
+    check_exports(exports, run)
+    results = score(run, normaliser)
+    write_results(folder, results)
+    write_report(folder, results, run)
+    if exports:
+        export(exports, run, results, folder / "export")
+    if as_json:
+        print(store.encode(results, indent=1))
+    else:
+        print_results(results, folder, run, errors)
+    return 1 if results.failed else 0
+
+
+def add_curve_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan curve`."""
+    preset, add = presets.CURVE, parser.add_argument
+    add_experiment_arguments(parser, preset, ("model", "dataset", "recordings", "head_s", "longest_s", "normaliser"))
+    add("--strategies", type=comma_list, default=list(preset.windows_s), metavar="A,B",
+        help="default: offline,disjoint,sliding")  # fmt: skip
+    add("--windows", type=seconds_list, default=list(presets.GRID_S), metavar="S,S,...", help="default: 1,2,3 ... 30")
+    add("--step", type=positive_seconds, default=1.0, metavar="S", help="of sliding windows (default: 1)")
+    add("--out", type=Path, default=Path("runs/curve"), metavar="FOLDER", help="default: runs/curve")
+    add("--picture", type=Path, metavar="FILE", help="draw all that is in the folder's curve.json: .png, .svg or .html")
+    add("--page", type=Path, metavar="FILE.md", help="write all of it as tables, beside what others published")
+    add("--print", action="store_true", dest="only_print", help="hear nothing; print (and draw) what is there")
+
+
+def run_curve(args: argparse.Namespace) -> int:
+    """Word error rate against the window. It is written after each window; run it again to go on."""
+    from ..report.curve import draw_curve, write_curve_page  # charts take a second
+    from ..report.terminal import print_series
+
+    path, failed = args.out / "curve.json", 0
+    if not args.only_print:
+        step_s = args.step
+        windows = {name: [w for w in args.windows if w >= (step_of(name, step_s) or 0)] for name in args.strategies}
+        if empty := next((name for name, own in windows.items() if not own), None):
+            raise InputError(f"{empty}: every window is shorter than --step {step_s:g}; give a longer one")
+        del args.step
+        experiment = experiment_of(args, presets.CURVE, windows_s=windows, step_s=step_s)
+        before = read_curve(path) if path.exists() else ()
+
+        def keep(run: Run) -> None:
+            series = before
+            for one in series_of(run):
+                series = merge_series(series, one)
+            write_curve(path, series)
+
+        store.check_folder(args.out)
+        failed = len(run_experiment(experiment, progress=Terminal(), after=keep).failed)
+    series = read_curve(path)
+    for one in series:
+        print_series(one)
+    if args.page:
+        store.write_whole(args.page, write_curve_page(series))
+    if args.picture:
+        draw_curve(series, args.picture)
+    return 1 if failed else 0

@@ -1,0 +1,110 @@
+"""`earspan live`: a recording at the pace it was spoken, captions appearing when a backend would have them."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from ...backends.errors import InputError
+from ...datasets.audio import SAMPLE_RATE
+from ...speech.metrics.latency import backlog, service_and_audio
+from ...speech.streaming.realtime import Caption, Show, Wall, WallClock
+from ..experiment.experiment import Experiment
+from ..experiment.live import find_recording, play_live
+from ..experiment.run import Session
+from ..experiment.source import Source
+from ..report.terminal import visible
+from ..results.wording import percent
+from .options import add_experiment_arguments, add_load_arguments, experiment_of, positive_seconds
+from .progress import Terminal
+
+HERE = "here"
+PRESET = Experiment(backends=("h100",), loads=("1x1",))
+_WINDOW_HERE_S = 5.0
+_LATE_S = 0.1  # what a reader does not notice
+
+
+def add_live_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan live`."""
+    add = parser.add_argument
+    add("file", metavar="FILE", help="an audio file, a dataset, or DATASET:RECORDING, for example talks:the-storm")
+    add_experiment_arguments(parser, PRESET, ("model", "timed_as", "strategy", "window_s", "latency_s", "padding"))
+    add_load_arguments(parser, PRESET)
+    add("--backend", default="h100", metavar="NAME|here", help="whose delay; here: this machine's (default: h100)")
+    add("--seconds", type=positive_seconds, metavar="S", help="stop after so much of the recording")
+
+
+def run_live(args: argparse.Namespace, wall: Wall | None = None) -> int:
+    """Play the recording and print what was heard, and how late. Ctrl-C stops it; the summary comes all the same."""
+    recording = find_recording(args.file)
+    if args.seconds:
+        recording = replace(recording, audio=recording.audio[: round(args.seconds * SAMPLE_RATE)])
+    if not len(recording.audio):
+        raise InputError(f"{args.file}: there is no audio in it")
+    here = args.backend == HERE
+    own = {"backends": () if here else (args.backend,), "window_s": args.window_s or (_WINDOW_HERE_S if here else None)}
+    experiment = experiment_of(args, PRESET, **own)
+    if here:  # what is remembered takes this machine no time
+        experiment = replace(experiment, cache=False)
+    session = Session.open(experiment, source=Source.of(experiment, [recording]))
+    setting, progress = session.settings[0], Terminal()
+    timed = "this machine" if here else f"{experiment.timed_model} on {args.backend}, simulated"
+    progress.say(
+        f"{recording.id}, {recording.duration_s:.0f} s; heard by {session.recogniser.name}, times of {timed}; "
+        f"{setting.strategy} windows of {setting.window_s:g} s; Ctrl-C stops"
+    )
+    heard = play_live(session, recording, wall or WallClock(), screen, progress)
+    if not heard.track.calls:
+        return 0
+    parts = []
+    if (errors := heard.errors(recording)) is not None:
+        parts.append(f"WER {percent(errors.rate)} ({errors.errors} errors in {errors.ref_words} words)")
+    if latencies_s := heard.latencies_s(recording):
+        parts.append("word latency p50/p95/p99 {:.2f} / {:.2f} / {:.2f} s".format(*latencies_s))
+    service_s, audio_s = service_and_audio(heard.track.calls)
+    parts.append(f"RTF {service_s / audio_s:.3f}")
+    parts.append(f"backlog at most {backlog(heard.track.calls) or 0:.2f} s")
+    print(f"\n{audio_s:.1f} s played; {'; '.join(parts)}")
+    if heard.late_s > _LATE_S:
+        progress.say(f"note: captions came up to {heard.late_s:.2f} s after they were due: this machine was busy")
+    return 0
+
+
+@contextmanager
+def screen(captions: list[Caption], console: Console | None = None) -> Iterator[Show]:
+    """Within it, the yielded function shows a caption, and adds it to `captions`.
+
+    On a terminal committed words are solid and interim ones dim, in their place; elsewhere every caption with
+    committed words is a line, after the time at which it was shown.
+    """
+    console = console or Console(highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+
+        def print_line(caption: Caption) -> None:
+            captions.append(caption)
+            if caption.committed:
+                console.print(f"{caption.shown_at_s:8.2f} s  {visible(' '.join(caption.committed))}")
+                console.file.flush()
+
+        yield print_line
+        return
+    line = ""
+    with Live(console=console, auto_refresh=False) as live:
+
+        def update(caption: Caption) -> None:
+            nonlocal line
+            captions.append(caption)
+            for word in map(visible, caption.committed):
+                if line and len(line) + 1 + len(word) > console.width:
+                    console.print(Text(line))  # above the line that is still being written
+                    line = word
+                else:
+                    line = f"{line} {word}".strip()
+            interim = f"{' ' if line else ''}{visible(' '.join(caption.interim))}"[: console.width - len(line)]
+            live.update(Text(line).append(interim, style="dim"), refresh=True)
+
+        yield update

@@ -1,0 +1,173 @@
+"""A run scored: rows of backends, curves against the window, and what longer spans buy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from ...speech.metrics.normalise import get_normaliser, normaliser_version
+from ...speech.metrics.significance import Difference, paired_bootstrap
+from ...speech.metrics.wer import ErrorRate, wer_interval
+from ..experiment.experiment import Experiment
+from ..experiment.records import Plan, Run
+from ..experiment.store import SCHEMA
+from .comparison import compare_strategies
+from .evaluation import evaluate
+from .latency import Aligned, align_tracks, find_boundary_errors, measure_latency, measure_work
+from .records import Curve, Gain, Results, Row
+from .summary import summarise
+from .units import pool, units_of
+
+# Below, a result says itself that it is weak. The words: at 5 % WER, 1,000 words are 50 errors, which alone vary by
+# 14 %. The units: published test sets have 40 speakers (LibriSpeech) and 11 (TED-LIUM).
+_FEW_WORDS, _FEW_UNITS, _DOMINANT = 1000, 10, 0.5
+
+
+def score(run: Run, normaliser: str | None = None) -> Results:
+    """Return the results of a run, as a pure function of what it stored.
+
+    normaliser: scores under other rules than those of the experiment. Raises `InputError` for unknown ones.
+    """
+    experiment = run.experiment if normaliser is None else replace(run.experiment, normaliser=normaliser)
+    get_normaliser(experiment.normaliser)
+    items = align_tracks(run, experiment.normaliser)
+    groups: dict[tuple[str | None, str, float, float | None], list[Aligned]] = {}
+    for item in items:
+        groups.setdefault(item.track.setting, []).append(item)
+    curves = _curves(experiment, groups)
+    plans = {plan.backend: plan for plan in run.plans if plan.load == experiment.load.name}
+    if experiment.play == "grid":
+        rows = _grid_rows(experiment, groups, plans)
+        gains, comparison = (), compare_strategies(experiment, rows, groups)
+    else:
+        rows = _played_rows(experiment, groups, plans)
+        gains, comparison = _gains(experiment, rows, groups), None
+        rows += [_joined_row(plan, curves) for plan in run.plans if plan.load != experiment.load.name]
+    everyone = next(iter(groups.values()), [])
+    resampled, units = units_of(everyone)
+    results = Results(
+        schema=SCHEMA,
+        experiment=experiment,
+        provenance=run.provenance,
+        datasets=run.datasets,
+        scoring=normaliser_version(experiment.normaliser),
+        resampled=resampled,
+        units=len(units),
+        rows=tuple(rows),
+        curves=curves,
+        gains=tuple(gains),
+        comparison=comparison,
+        evaluation=evaluate(run, items, experiment) if len(groups) == 1 else None,
+        aligned=run.aligned,
+        failed=run.failed,
+        warnings=(*run.warnings, *_warn(everyone, resampled, units)),
+    )
+    return replace(results, summary=tuple(summarise(results)))
+
+
+def _row(experiment: Experiment, items: Sequence[Aligned], plan: Plan | None) -> Row:
+    track = items[0].track
+    errors = pool(item.errors for item in items)
+    return Row(
+        backend=track.backend,
+        load=experiment.load.name,
+        strategy=track.strategy,
+        window_s=track.window_s,
+        step_s=track.step_s,
+        recordings=len(items),
+        wer=errors.rate,
+        wer_ci95=wer_interval(list(units_of(items)[1].values()), experiment.seed),
+        errors=errors,
+        plan=plan,
+        latency=measure_latency(items),
+        boundary_errors=find_boundary_errors(items),
+        work=measure_work(items),
+    )
+
+
+def _curves(experiment: Experiment, groups: Mapping[tuple, Sequence[Aligned]]) -> tuple[Curve, ...]:
+    """Settings on infinitely fast hardware, by strategy and step."""
+    found: dict[tuple[str, float | None], list[tuple[Row, Sequence[Aligned]]]] = {}
+    for (backend, strategy, _, step_s), items in sorted(groups.items(), key=lambda group: group[0][2]):
+        if backend is None:
+            found.setdefault((strategy, step_s), []).append((_row(experiment, items, None), items))
+    return tuple(
+        Curve(*key, tuple(row for row, _ in points), compare(points[0][1], points[-1][1], experiment.seed))
+        for key, points in found.items()
+    )
+
+
+def compare(a: Sequence[Aligned], b: Sequence[Aligned], seed: int) -> Difference | None:
+    """Return WER of `b` less that of `a`, paired by unit: what is hard in both cancels. None for too few units."""
+    of_a, of_b = units_of(a)[1], units_of(b)[1]
+    both = [name for name in of_a if name in of_b]
+    return paired_bootstrap([of_a[name] for name in both], [of_b[name] for name in both], seed)
+
+
+def _grid_rows(
+    experiment: Experiment, groups: Mapping[tuple, Sequence[Aligned]], plans: Mapping[str, Plan]
+) -> list[Row]:
+    """Every setting that a backend played, by backend, then in the order of strategies and windows."""
+    names = list(experiment.windows_s)
+    played = [(backend, items) for (backend, *_), items in groups.items() if backend is not None]
+    brief = {name: replace(plan, schedule=(), footing=()) for name, plan in plans.items()}
+    rows = [_row(experiment, items, brief[backend]) for backend, items in played]
+    return sorted(rows, key=lambda row: (row.backend or "", names.index(row.strategy), row.window_s or 0))
+
+
+def _played_rows(
+    experiment: Experiment, groups: Mapping[tuple, Sequence[Aligned]], plans: Mapping[str, Plan]
+) -> list[Row]:
+    """A row for each backend in the order of the experiment, also for those that sustain no window."""
+    rows = []
+    for name, plan in plans.items():
+        items = next((items for (backend, *_), items in groups.items() if backend == name), None)
+        if items:
+            rows.append(_row(experiment, items, plan))
+        else:
+            nothing = (None, plan.step_s, 0, None, None, ErrorRate.zero())
+            rows.append(Row(name, plan.load, plan.strategy, *nothing, plan=plan))
+    return rows
+
+
+def _joined_row(plan: Plan, curves: Sequence[Curve]) -> Row:
+    """A backend under a load that was not played: its span, rounded down to a window that was heard."""
+    curve = next((curve for curve in curves if curve.strategy == plan.strategy), None)
+    point = curve.point_at(plan.span_s) if curve else None
+    if point is None:
+        nothing = (None, plan.step_s, 0, None, None, ErrorRate.zero())
+        return Row(plan.backend, plan.load, plan.strategy, *nothing, joined=True, plan=plan)
+    figures = (point.window_s, plan.step_s, point.recordings, point.wer, point.wer_ci95, point.errors)
+    return Row(plan.backend, plan.load, plan.strategy, *figures, joined=True, plan=plan)
+
+
+def _gains(experiment: Experiment, rows: Sequence[Row], groups: Mapping[tuple, Sequence[Aligned]]) -> list[Gain]:
+    """What each span buys over the next shorter one."""
+    spans = {row.window_s: row for row in rows if row.window_s is not None and row.span_s == row.window_s}
+    heard = {backend: items for (backend, *_), items in groups.items()}
+    return [
+        Gain(
+            shorter,
+            longer,
+            (spans[shorter].wer, spans[longer].wer),
+            compare(heard[spans[shorter].backend], heard[spans[longer].backend], experiment.seed),
+        )
+        for shorter, longer in pairwise(sorted(spans))
+    ]
+
+
+def _warn(items: Sequence[Aligned], resampled: str, units: Mapping[str, ErrorRate]) -> list[str]:
+    """What weakens a result, said by the result itself."""
+    words = [item.errors.ref_words for item in items]
+    warnings = []
+    if len(units) < 2:
+        warnings.append("one recording: there is no interval, since recordings or speakers are what is resampled")
+    elif len(units) < _FEW_UNITS:
+        warnings.append(f"{len(units)} {resampled}: they may not stand for others, and the interval is rough")
+    if sum(words) < _FEW_WORDS:
+        warnings.append(f"{sum(words)} reference words: differences below a few percent are noise")
+    if len(words) > 2 and max(words) > sum(words) * _DOMINANT:
+        longest = max(items, key=lambda item: item.errors.ref_words)
+        warnings.append(f"{longest.reference.id!r} holds more than half of the words")
+    if resampled == "recordings" and len(units) > 1:
+        warnings.append("speakers are not named, or there is one: recordings of one voice count as independent")
+    return warnings

@@ -1,0 +1,224 @@
+"""Results in sentences, as they follow from the numbers."""
+
+from collections.abc import Sequence
+
+from ...backends.gpu.runtimes import NOTE
+from ...speech.metrics.boundary import BoundaryErrors
+from ..experiment.experiment import Load
+from .comparison import REFERENCE
+from .records import Candidate, Curve, Gain, Results, Row
+from .units import pool
+from .wording import interval, join_words, percent, points, stream_count
+
+_FEW_WORDS = 20  # below, a rate says nothing
+_PASSES_WORTH_SAYING = 1.05
+_TYPICAL_S = 5.0  # the window at which what cuts do is told
+
+
+def summarise(results: Results) -> list[str]:
+    """Return the results in sentences: what was found, what it rests on, what is measured and what is simulated."""
+    if results.comparison:
+        sentences = [*_strategies(results), *_reference(results)]
+    elif results.evaluation:
+        sentences = _evaluation(results)
+    else:
+        sentences = [
+            *_spans(results.played),
+            *_gains(results.gains, results.played),
+            *_curve_ends(results.curves),
+            *_cuts(results.curves),
+            *_passes(results.played),
+        ]
+    return [*sentences, *([results.aligned.note] if results.aligned else []), *_origin(results)]
+
+
+def _spans(rows: Sequence[Row]) -> list[str]:
+    """One phrase for the backends that share a span, shortest span first."""
+    groups: dict[tuple[float, bool], list[Row]] = {}
+    for row in rows:
+        too_small = row.plan is not None and row.plan.limited_by == "capacity"
+        groups.setdefault((row.span_s or 0.0, too_small), []).append(row)
+    phrases = []
+    for (span_s, too_small), members in sorted(groups.items(), key=lambda group: group[0]):
+        names = join_words([row.backend or "" for row in members])
+        if not span_s:
+            phrases.append(f"{names} cannot {'hold the model' if too_small else 'keep up with any window'}")
+            continue
+        verb = "hears" if len(members) == 1 else "hear"
+        limit = ", all that Whisper takes" if _reaches_all(members[0]) else ""
+        wer = members[0].wer
+        heard = "" if wer is None else f", {percent(wer)} WER {interval(members[0].wer_ci95)}".rstrip()
+        phrases.append(f"{names} {verb} {span_s:g} s{limit}{heard}")
+    if not phrases:
+        return []
+    load = Load.parse(rows[0].load)
+    return [f"At {stream_count(load.streams)} per device, a call every {load.step_s:g} s: {'; '.join(phrases)}."]
+
+
+def _reaches_all(row: Row) -> bool:
+    return row.plan is not None and row.plan.limited_by == "nothing"
+
+
+def _gains(gains: Sequence[Gain], rows: Sequence[Row]) -> list[str]:
+    """Whether longer spans meant fewer errors, where the differences of the same recordings allow to say so."""
+    sentences = []
+    for gain in gains:
+        if gain.difference is None:
+            continue
+        before, after = map(percent, gain.wer)
+        low, high = gain.difference.interval
+        verdict = "on this sample faster hardware buys nothing certain"
+        if high < 0:
+            verdict = "here faster hardware buys fewer errors"
+        elif low > 0:
+            verdict = "here the longer window costs errors"
+        sentences.append(
+            f"From {gain.from_s:g} s to {gain.to_s:g} s the WER goes from {before} to {after} "
+            f"({points(gain.difference)}): {verdict}."
+        )
+    tied = [row.backend or "" for row in rows if _reaches_all(row)]
+    if len(tied) > 1:
+        sentences.append(
+            f"{join_words(tied).capitalize()} all reach 30 s: at this load the faster of them buy no accuracy, "
+            "only room for more streams or more frequent calls."
+        )
+    return sentences
+
+
+def _curve_ends(curves: Sequence[Curve]) -> list[str]:
+    sentences = []
+    for curve in curves:
+        first, last = curve.points[0], curve.points[-1]
+        if len(curve.points) > 1 and first.wer is not None and last.wer is not None:
+            change = f" ({points(curve.last_less_first)})" if curve.last_less_first else ""
+            sentences.append(
+                f"Heard in {curve.strategy} windows, WER is {percent(first.wer)} at {first.window_s:g} s "
+                f"and {percent(last.wer)} at {last.window_s:g} s{change}."
+            )
+    return sentences
+
+
+def _cuts(curves: Sequence[Curve]) -> list[str]:
+    """Of each strategy, what cuts do at the window next to 5 s."""
+    typical = [
+        (curve.strategy, min(curve.points, key=lambda row: abs((row.window_s or 0) - _TYPICAL_S))) for curve in curves
+    ]
+    found = [_cut(f"In {strategy} windows of {row.window_s:g} s", row.boundary_errors) for strategy, row in typical]
+    return [sentence for sentence in found if sentence]
+
+
+def _cut(where: str, found: BoundaryErrors | None) -> str | None:
+    """How many of the words that a cut goes through are wrong, beside the others; None where too few are cut."""
+    if found is None or not found.places:
+        return None
+    through, *others = [place.errors for place in found.places]
+    rest = pool(others)
+    if through.ref_words < _FEW_WORDS or not rest.ref_words:
+        return None
+    return (
+        f"{where} there are {100 * (through.rate or 0):.0f} errors for 100 words that a cut goes through, "
+        f"and {100 * rest.errors / rest.ref_words:.0f} for 100 others."
+    )
+
+
+def _passes(rows: Sequence[Row]) -> list[str]:
+    """Where calls took more passes than the planner takes for one."""
+    heard = [(row.work.encoder_passes, row) for row in rows if row.work and row.work.encoder_passes]
+    passes, row = max(heard, key=lambda item: item[0], default=(0.0, None))
+    if row is None or passes < _PASSES_WORTH_SAYING:
+        return []
+    late = [row.backend or "" for row in rows if row.latency and (row.latency.rtf or 0) > 1]
+    behind = f" With them {join_words(late)} fell behind." if late else ""
+    return [
+        f"Whisper went on inside its window or tried again: at {row.window_s:g} s a call took {passes:.1f} passes of "
+        f"the encoder. Latencies count all; spans are planned with one.{behind}"
+    ]
+
+
+def _strategies(results: Results) -> list[str]:
+    """For each backend the best strategy within each latency budget."""
+    comparison, sentences = results.comparison, []
+    for backend in comparison.fronts if comparison else ():
+        mine = [c for c in comparison.within if c.backend == backend and c.strategy != REFERENCE]  # pyright: ignore
+        answers: list[tuple[list[float], str]] = []  # budgets with the same answer, and the answer
+        for budget_s in sorted({candidate.budget_s for candidate in mine}):
+            answer = _best([candidate for candidate in mine if candidate.budget_s == budget_s])
+            if answers and answers[-1][1] == answer:
+                answers[-1][0].append(budget_s)
+            else:
+                answers.append(([budget_s], answer))
+        said = "; ".join(f"{_range(budgets)}: {answer}" for budgets, answer in answers)
+        opening = f"On {backend}, lowest WER with 95 % of the words within "
+        keeps_none = f"{backend} keeps no budget with any strategy and window tried: it cannot keep up."
+        sentences.append(f"{opening}{said}." if said else keeps_none)
+    return sentences
+
+
+def _range(budgets_s: Sequence[float]) -> str:
+    return f"{budgets_s[0]:g} s" if len(budgets_s) == 1 else f"{budgets_s[0]:g} to {budgets_s[-1]:g} s"
+
+
+def _best(candidates: Sequence[Candidate]) -> str:
+    """The best candidate, and those that cannot be told from it."""
+    first, *others = candidates
+    alike = [c.strategy for c in others if not c.above_best or c.above_best.interval[0] <= 0]
+    rest = f", {join_words(alike)} not clearly worse" if alike else ""
+    return f"{first.strategy} at {first.window_s:g} s ({percent(first.wer)} {interval(first.wer_ci95)}{rest})"
+
+
+def _reference(results: Results) -> list[str]:
+    found = [row for curve in results.curves if curve.strategy == REFERENCE for row in curve.points]
+    found += [row for row in results.rows if row.strategy == REFERENCE]
+    heard = [row for row in found if row.wer is not None]
+    if not heard:
+        return []
+    best = min(heard, key=lambda row: row.wer or 0)
+    return [
+        f"For comparison, Whisper itself hearing each recording at once: {percent(best.wer)} {interval(best.wer_ci95)}."
+    ]
+
+
+def _evaluation(results: Results) -> list[str]:
+    found = results.evaluation
+    if found is None:
+        return []
+    total, errors = found.total, found.total.errors
+    sentences = [
+        f"WER {percent(total.wer)} {interval(total.wer_ci95)} ({errors.errors} errors in {errors.ref_words} words: "
+        f"{errors.substitutions} substitutions, {errors.deletions} deletions, {errors.insertions} insertions), "
+        f"CER {percent(total.cer)}, {results.provenance.model} on {results.data}, {total.recordings} recordings.",
+        f"Scored under {results.scoring}; the 95 % interval is a bootstrap over {results.units} {results.resampled}.",
+    ]
+    if found.silent_recordings:
+        sentences.append(
+            f"{found.silent_recordings} recordings have no reference word under these rules; "
+            f"{found.silent_insertions} insertions there."
+        )
+    rows = [*results.rows, *(row for curve in results.curves for row in curve.points)]
+    for row in rows:
+        if row.backend and row.latency and row.latency.p50_s is not None:
+            sentences.append(
+                f"On {row.backend} words are shown {row.latency.p50_s:.1f} s after they were spoken (median; "
+                f"95 %: {row.latency.p95_s:.1f} s, 99 %: {row.latency.p99_s:.1f} s)."
+            )
+    cuts = [_cut("Here", row.boundary_errors) for row in rows]
+    return [*sentences, *(cut for cut in cuts if cut)]
+
+
+def _origin(results: Results) -> list[str]:
+    """What is measured, and what is simulated."""
+    model, timed_as = results.provenance.model, results.provenance.timed_as
+    said = f"Text and WER are measured: {model} on {results.data}."
+    if not any(row.backend for row in results.rows):
+        return [] if results.evaluation else [said]
+    how = f"{timed_as}, {results.experiment.padding} padding, {results.provenance.timed_dtype}, on device models"
+    if results.evaluation:
+        return [
+            f"Times are simulated: {how}; {row.backend}, heard in windows of {row.window_s:g} s, "
+            + (f"span {row.span_s:g} s." if row.span_s is not None else "which sustains no window.")
+            for row in results.rows
+        ]
+    if results.comparison:
+        said += " The best windows were chosen on the data that they are scored on."
+    caveat = f" Another recogniser than the timed one was heard: the WER of {timed_as} itself will differ."
+    return [f"{said} Times and spans are simulated: {how}. {NOTE}.{'' if model == timed_as else caveat}"]
