@@ -1,18 +1,18 @@
-"""What every part of Earspan raises when its *input* is wrong: one line that the user can act on."""
+"""The one error that every part of Earspan raises when its *input* is wrong."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Bad input. The message is one line: what was given, what is expected, what to type next.
+    """Wrong input. The message is one line: what was given, what is expected, what to type next.
 
-    The command line prints it and exits with 2; nothing else is caught there, so a bug stays a traceback.
+    The command line prints it and exits with 2. It catches nothing else, so a bug stays a traceback.
     """
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
-    """An `InputError` for a name that is not known, with the nearest known name if one is near."""
+    """Return the `InputError` for a name that is not known, with the nearest known name if one is near."""
     names = sorted(known)
     near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"

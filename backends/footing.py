@@ -1,6 +1,6 @@
-"""What a row of results stands on, without which it compares unlike things.
+"""What hardware a row of results stands on: without it, a table compares unlike things.
 
-How many cards or chips, the format of the weights, the memory that is left, what the price rests on, and the power.
+For each device: how many cards or chips, the format of the weights, the memory that is left, price and power.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,15 @@ from .workload.workload import Workload
 class Footing:
     """One device of a backend while it serves a batch.
 
-    units: cards or chips in use. weights: format in which they are held. arithmetic: of their products. memory_bytes:
-    of all units, for weights, caches and activations; left_bytes: of it without the weights. usd_per_h: of all units,
-    None if nobody named a price; price: what it rests on. power_w: design power of all units, None if it is not known.
+    device: its name.
+    units: cards or chips in use; all fields below are of all of them together.
+    weights: the format in which weights are stored.
+    arithmetic: the format in which they are multiplied.
+    memory_bytes: memory for weights, caches and activations.
+    left_bytes: the part of it that is left beside the weights.
+    usd_per_h: price in dollars per hour; None if nobody named one.
+    price: where the price is from.
+    power_w: design power in watts; None if it is not known.
     """
 
     device: str
@@ -37,7 +43,7 @@ class Footing:
 
     @property
     def line(self) -> str:
-        """All of it in a line."""
+        """All fields in one line of text."""
         unit = "chip" if self.arithmetic.endswith("planes") else "card"
         count = f"{self.units} {unit}{'s' if self.units > 1 else ''}"
         memory = f"{self.left_bytes / 1e9:.2f} of {self.memory_bytes / 1e9:.2f} GB left beside weights"
@@ -47,7 +53,13 @@ class Footing:
 
 
 def list_footings(backend: Backend, work: Workload, prices: Mapping[str, Price] | None = None) -> tuple[Footing, ...]:
-    """One for each device of the backend, for one batch of calls. prices: as for `bill_of`; default device files."""
+    """Return the hardware on which a backend serves the batch `work`, one entry for each of its devices.
+
+    prices: by device name, as for `bill_of`; the default are those of the device files. Of a backend that has no
+    device file (see `backends.own`) nothing is known: the result is empty.
+    """
+    if not isinstance(backend, Gpu | Lpu | Hybrid | Roofline):
+        return ()
     parts = bill_of(backend, prices or {}, work).parts
     if isinstance(backend, Hybrid):
         shares = _shares(backend, work)
@@ -55,7 +67,8 @@ def list_footings(backend: Backend, work: Workload, prices: Mapping[str, Price] 
     return (_one(backend, work, parts[0]),)
 
 
-def _shares(backend: Hybrid, work: Workload) -> list[tuple[Backend, Workload]]:
+def _shares(backend: Hybrid, work: Workload) -> list[tuple[Gpu | Lpu, Workload]]:
+    """Return the two devices, each with the part of the batch that it does."""
     here = backend.lpu_part(work)
     if here is None:
         gpu_parts, lpu_parts = ("encode", "prefill", "attend"), ("project",)
@@ -64,10 +77,10 @@ def _shares(backend: Hybrid, work: Workload) -> list[tuple[Backend, Workload]]:
     return [(backend.gpu, Share.of(work, *there)), (backend.lpu, here)]
 
 
-def _one(backend: Backend, work: Workload, part: Part) -> Footing:
-    weights, arithmetic = work.weight_dtype, work.dtype
+def _one(backend: Gpu | Lpu | Roofline, work: Workload, part: Part) -> Footing:
+    arithmetic = work.dtype
     if isinstance(backend, Lpu):
-        stored = backend.stored(work)
+        stored = backend.adapt(work)
         plan = backend.plan(work)
         weights = backend.weights + (" (GroqFlow's packing)" if backend.packing == "groqflow" else "")
         arithmetic = {"fp8": "fp8 planes", "int8": "made fp16 for the planes"}.get(backend.weights, "fp16 planes")
@@ -75,9 +88,8 @@ def _one(backend: Backend, work: Workload, part: Part) -> Footing:
         held = sum(stage.weight_bytes for stage in plan.stages)
         units = backend.chips_for(stored)
     else:
-        device = backend.device if isinstance(backend, Gpu | Roofline) else None
-        memory = device["memory"] if device else 0.0
-        stored = backend.stored(work) if isinstance(backend, Gpu) else work
+        memory = backend.device["memory"]
+        stored = backend.adapt(work) if isinstance(backend, Gpu) else work
         weights, decoder = stored.weight_dtype, stored.decoder_weight_dtype
         weights = weights if decoder == weights else f"{weights} encoder and {decoder} decoder"
         held, units = stored.weights_bytes, part.units

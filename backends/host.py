@@ -1,4 +1,4 @@
-"""The host beside a device, the same for every kind of device: its work for a call, and how times scatter.
+"""The host beside a device: the work it does for every call, and how its times scatter. The same for all devices.
 
 CALL_S: detokenising, cleaning up and handing over one call, on one core. It is what is left of TensorRT-LLM's time for
 an utterance in MLPerf Inference v5.1 when the device is taken out (H200 3.4 ms, L40S 3.5 ms; see `validation`).
@@ -18,10 +18,11 @@ JITTER = 0.048
 
 
 def add_host(timing: Timing, device_jitter: float = 0.0) -> Timing:
-    """A device's time with the host's work for a call, which scatters as hosts do, and the device as it does.
+    """Return a device's time with the host's work for a call added, which scatters as hosts do.
 
-    Calls are prepared on as many cores, so a batch waits for one of them; with batches in flight they are at one while
-    the device is at another.
+    device_jitter: the scatter of the device's own part. A host has at least as many cores as a batch has calls, so
+    the batch waits for the work of one call; and while the device is busy with one batch, the host prepares the next,
+    so the interval between batches does not grow.
     """
     seconds = timing.seconds + CALL_S
     phases = dict(timing.phases) | {"transfer": timing.phases.get("transfer", 0.0) + CALL_S}

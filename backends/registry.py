@@ -1,10 +1,12 @@
-"""Backends by name: `h100`, `h100-trtllm`, `h100-ct2-int8`, `groq-v1x16`, `groq-v1x16-fp16`, or a file's path.
+"""Backends by name.
 
-A GPU takes a runtime (see `runtimes`) and a weight format, `int8`, or `int8enc` or `int8dec` for one half of the model.
-
-`groq-v1-groqflow` has as much weight on a chip as compiled models have been published with.
-
-A GPU and an LPU that share each call: `h100+groq-v1x16`, or `h100+groq-v1x16@operator` for another split.
+h100, h100-trtllm, h100-ct2-int8    a GPU with a runtime (`gpu/runtimes.py`) and a format of its weights; `int8enc`
+                                    and `int8dec` store one half of the model so
+groq-v1, groq-v1x16, groq-v1x16-fp16  an LPU with a number of chips (default: as few as hold the model) and a format
+groq-v1-groqflow                    with as much weight on a chip as compiled models have been published with
+h100+groq-v1x16                     a GPU and an LPU that share each call; @operator or @draft for another split
+my-device.toml, my-device.tomlx16   a device file of your own, with the same endings
+package.module:name                 a backend of your own, in Python
 """
 
 import re
@@ -17,6 +19,7 @@ from .gpu.gpu import gpu_backend
 from .gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
 from .hybrid.hybrid import hybrid_backend
 from .lpu.lpu import lpu_backend
+from .own import import_backend, load_offered, offered_names
 from .roofline import Roofline
 from .timing import Backend
 
@@ -29,14 +32,14 @@ _NAME = re.compile(
 )
 
 
-def backend_names() -> list[str]:
-    """Names that can be used as they are; an LPU's takes a number of chips as well, as in `groq-v1x16`."""
-    return device_names()
-
-
 @lru_cache(maxsize=256)
 def get_backend(name: str) -> Backend:
-    """The backend called `name`; `InputError` if there is none, or if its device file is not valid."""
+    """Return the backend called `name`; equal names give the same object, so what it has computed is remembered.
+
+    Raises `InputError` if there is no such backend, or its device file or module is not valid.
+    """
+    if ":" in name and ".toml" not in name:
+        return import_backend(name)
     if "+" in name and not Path(name).is_file():
         pair, _, mode = name.partition("@")
         gpu, _, lpu = pair.partition("+")
@@ -46,7 +49,9 @@ def get_backend(name: str) -> Backend:
     if name in device_names() or name.endswith(".toml"):
         base, chips, runtime, weights, half, packing = name, None, None, None, None, None
     if base not in device_names() and not base.endswith(".toml"):
-        raise unknown("backend", name, [*device_names(), "groq-v1x16"])
+        if name in (offered := offered_names()):
+            return load_offered(name)
+        raise unknown("backend", name, [*device_names(), *offered, "groq-v1x16"])
     device = load_device(base)
     if device.kind == "lpu":
         if runtime or half:

@@ -1,4 +1,7 @@
-"""The schedule of a call: in brief, to be drawn; in full, for chrome://tracing and Perfetto (Trace Event Format)."""
+"""The static schedule of a call on LPUs, for the eye.
+
+In brief, as slots that a page draws; in full, as a file for chrome://tracing and Perfetto (Trace Event Format).
+"""
 
 import json
 import sys
@@ -8,23 +11,24 @@ from typing import Any
 from .errors import InputError
 from .hybrid.hybrid import Hybrid
 from .lpu.lpu import Lpu
-from .lpu.plan import events
+from .lpu.plan import list_events
 from .timing import Backend
 from .workload.workload import Workload
 
 DETAILED_STEPS = 2
-# of a phase in brief: up to its second layer; where a stage has but one layer, this many blocks
+# a phase in brief ends after its second layer; where a stage has but one layer, after this many blocks
 BRIEF_BLOCKS = 6
 
 Slot = tuple[str, str, float, float]  # unit, phase, start and end in microseconds
 
 
 def brief_schedule(backend: Backend, work: Workload) -> list[Slot] | None:
-    """What an LPU's units do at the start of each phase of one batch; None where there is no static schedule.
+    """Return what an LPU's units do at the start of each phase of one batch; None if the backend has no LPUs.
 
-    Times are from the start of the work on the chips, without the way from and to the host. The unit "program" has
-    each phase as a whole. Bookings of a unit that follow one another without a gap are one slot. Of a hybrid of which
-    the LPUs decode, it is their part, from its hand-over on.
+    Each slot is a unit, a phase, and start and end in microseconds since the work on the chips began, which leaves
+    out the way from and to the host. The unit "program" has each phase as a whole. Bookings of a unit that follow one
+    another without a gap are one slot. Of a hybrid it is the part of the LPUs, from the hand-over on, and None where
+    GPU and LPUs take turns.
     """
     if isinstance(backend, Hybrid):
         part = backend.lpu_part(work)
@@ -46,7 +50,7 @@ def _brief(lpu: Lpu, work: Workload) -> list[Slot]:
             booked.append([start, end])
 
     last = -1
-    for start, _, phase, block, repeat in events(plan, lpu.stored(work)):
+    for start, _, phase, block, repeat in list_events(plan, lpu.adapt(work)):
         if start == last:
             continue  # the same, on another stage
         last = start
@@ -63,12 +67,13 @@ def _brief(lpu: Lpu, work: Workload) -> list[Slot]:
 
 
 def trace_events(lpu: Lpu, work: Workload, detailed_steps: int = DETAILED_STEPS) -> list[dict[str, Any]]:
-    """Events of one batch, in microseconds: a process per stage (its chips do the same), a thread per unit.
+    """Return the events of one batch in the Trace Event Format, with times in microseconds.
 
-    Units are shown for everything before the decode steps and for the first `detailed_steps` of them, after that
-    one event per block: a whole call is 200,000 bookings, and the steps repeat.
+    Every stage is a process (its chips all do the same), every unit a thread. Units are shown for everything before
+    the decode steps and for the first `detailed_steps` of them; after that there is one event per block, since a whole
+    call is 200,000 bookings and the steps repeat.
     """
-    stored, plan = lpu.stored(work), lpu.plan(work)
+    stored, plan = lpu.adapt(work), lpu.plan(work)
     per_us = plan.chip.clock_hz / 1e6
     found: list[dict[str, Any]] = []
     for index, stage in enumerate(plan.stages):
@@ -76,7 +81,7 @@ def trace_events(lpu: Lpu, work: Workload, detailed_steps: int = DETAILED_STEPS)
         found.append({"ph": "M", "pid": index, "name": "process_name", "args": {"name": name}})
     layers = max(1, work.dims.n_text_layer)
     decoded = 0
-    for start, stage, phase, block, repeat in events(plan, stored):
+    for start, stage, phase, block, repeat in list_events(plan, stored):
         whole = {"ph": "X", "pid": stage, "ts": start / per_us, "dur": block.cycles / per_us, "cat": phase}
         found.append({**whole, "tid": "program", "name": f"{phase} {repeat}"})
         decoded += phase == "decode"
@@ -99,7 +104,10 @@ def trace_events(lpu: Lpu, work: Workload, detailed_steps: int = DETAILED_STEPS)
 
 
 def write_trace(backend: Backend, work: Workload, path: Path) -> int:
-    """Write the trace of one batch to `path` and return its number of events; `InputError` if it has no schedule."""
+    """Write the trace of one batch to the file `path` and return its number of events.
+
+    Raises `InputError` if the backend has no static schedule or the file cannot be written.
+    """
     if not isinstance(backend, Lpu):
         raise InputError(f"backend {backend.name!r} has no static schedule; type an LPU, such as groq-v1x16")
     found = trace_events(backend, work)

@@ -8,25 +8,16 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError, unknown
-from .lengths import longest_of, quantile_s
+from .scatter import longest_of, quantile_s
 from .serving.arrivals import Load
-from .serving.capacity import largest, streams_verdict
+from .serving.capacity import search_largest, streams_verdict
 from .timing import Backend, CapacityError, Timing
 from .workload.drafting import apply_draft, plan_proposals
 from .workload.models import Dimensions
-from .workload.windows import (
-    GRID_PER_S,
-    LONGEST_S,
-    POLICIES,
-    STRATEGIES,
-    TOKENS_PER_S,
-    call_of,
-    most_tokens,
-    window_call,
-)
+from .workload.op import LONGEST_S
+from .workload.windows import GRID_PER_S, POLICIES, STRATEGIES, TOKENS_PER_S, call_of, most_tokens, window_call
 from .workload.workload import Workload
 
-__all__ = ["GRID_PER_S", "LONGEST_S", "POLICIES", "STRATEGIES", "TOKENS_PER_S", "Span", "span", "window_call"]
 _LATE = 0.01  # part of the calls that may end after the next is due, as in the simulation of servers
 
 
@@ -34,13 +25,16 @@ _LATE = 0.01  # part of the calls that may end after the next is due, as in the 
 class Span:
     """The answer of the planner.
 
-    span_s: the largest sustainable window in seconds, or None. limited_by: what the next larger window fails
-    on (or, if there is no span, the smallest): "compute", "memory", "launch", "link", "capacity", "latency
-    budget", "falls behind" (with own phases); "nothing" at the longest window. window_s and timing: the span, or
-    the smallest possible window if there is none, and how long its calls for all streams take (None if the device
-    cannot hold them): `seconds` for a batch whose longest call is of median length, `p99_s` with the scatter of
-    lengths and service times; with own phases, the median and 99th percentile of a call's wait and service.
-    step_s: time between calls of a stream. policy: one of POLICIES.
+    span_s: the largest sustainable window in seconds; None if no window is sustainable.
+    limited_by: what the next larger window fails on (or the smallest one, if there is no span): "compute", "memory",
+        "launch", "link", "capacity", "latency budget", or "falls behind" (with own phases); "nothing" at 30 s.
+    window_s: the span in seconds, or the smallest possible window if there is none.
+    step_s: seconds between two calls of a stream.
+    streams: how many there are.
+    timing: how long the calls of all streams with `window_s` take; None if the device cannot hold them. `seconds` is
+        for a batch whose longest call is of median length, `p99_s` includes the scatter of lengths and service times.
+        With own phases, they are the median and the 99th percentile of a call's wait and service.
+    policy: one of `POLICIES`.
     """
 
     span_s: float | None
@@ -53,12 +47,12 @@ class Span:
 
     @property
     def sustainable(self) -> bool:
-        """Whether any window is."""
+        """Whether any window is sustainable."""
         return self.span_s is not None
 
     @property
     def speed_factor(self) -> float | None:
-        """Audio seconds in the calls of one step, all streams together, per second of backend time."""
+        """Seconds of audio in the calls of one step, all streams together, per second of backend time."""
         return self.streams * self.window_s / self.timing.seconds if self.timing else None
 
 
@@ -78,19 +72,28 @@ def span(
     policy: str = "synchronised",
     scatter: bool = True,
 ) -> Span:
-    """The largest window in (0, 30] s, on a grid of 0.1 s, that `backend` sustains for `streams` streams.
+    """Return the largest window in (0, 30] s, on a grid of 0.1 s, that `backend` sustains for `streams` streams.
 
-    A window is sustainable if it keeps up, T <= h, and, given a latency budget, is on time: w + T <= L for
-    disjoint chunks (h = w), 2 h + T <= L for sliding windows, whose words LocalAgreement-2 commits at the
-    second call that agrees. T is the 99th percentile of the time to serve one call of every stream.
+    A window w with a step h is sustainable if it keeps up, T <= h, and, given a latency budget L, is on time:
+    w + T <= L for disjoint chunks (where h = w), 2 h + T <= L for sliding windows, whose words LocalAgreement-2 commits
+    at the second call that agrees. T is the 99th percentile of the time to serve one call of every stream.
 
-    policy: with "synchronised", calls of all streams come due together, and a batch lasts as long as its longest
-    call; with "own phases", each stream calls at its own time, and T is found by simulating the server (a call may
-    just miss a batch, wait for it, and take part in the next). scatter: whether calls have a Poisson number of
-    tokens; False gives all of them the mean, rounded up.
-    step_s: required for "sliding", which has no window shorter than its step; not given for "disjoint".
-    dims: of the model. tokens_per_s: speech rate, which sets the decode steps. draft: calls of sliding windows
-    are decoded with the text of the window before as a draft, `drafting.TOKENS_PER_PASS` tokens a pass.
+    dims: the model's dimensions, as a `Dimensions` or whisper's `ModelDimensions`.
+    strategy: "sliding" or "disjoint".
+    step_s: seconds between calls; required for "sliding", which has no window shorter than it, and left out for
+        "disjoint", where it is the window.
+    latency_s: budget in seconds from the end of a spoken word to its text; None for no budget.
+    padding: "full" pads every call to 30 s as Whisper does, "fit" encodes only the audio's own frames.
+    tokens_per_s: speech rate, which sets the number of decode steps.
+    prompt_tokens: length of the initial token sequence; 0 for the model's own.
+    dtype: "fp16" or "fp32".
+    draft: whether calls of sliding windows are decoded with the text of the window before as a draft, at
+        `drafting.TOKENS_PER_PASS` tokens a pass.
+    policy: with "synchronised", calls of all streams come due together, and a batch lasts as long as its longest call;
+        with "own phases", each stream calls at its own time, and T is found by simulating the server (a call may just
+        miss a batch, wait for it, and take part in the next).
+    scatter: whether calls have a Poisson number of tokens; False gives all of them the mean, rounded up.
+    Raises `InputError` for values that make no sense.
     """
     drafting = draft and strategy == "sliding"
     planner = _Planner(backend, strategy, streams, step_s, latency_s, drafting, policy, scatter)
@@ -128,6 +131,7 @@ class _Planner:
             raise InputError(f"step is {self.step_s} s; expected more than 0 and at most {LONGEST_S:g} s")
 
     def plan(self, template: Workload, tokens_per_s: float) -> Span:
+        """Return the span of calls like `template`."""
         first = max(1, math.ceil(round((self.step_s or 0) * GRID_PER_S, 6)))
         last = round(LONGEST_S * GRID_PER_S)
         judge = self.synchronised if self.policy == "synchronised" else self.own_phases
@@ -143,15 +147,16 @@ class _Planner:
         return Span(span_s, limited_by, window_s, self.step_s or window_s, self.streams, timing, self.policy)
 
     def search(self, attempt: Callable[[int], tuple[str, Timing | None]], first: int, last: int) -> int | None:
+        """Return the largest tick of the grid in first..last for which `attempt` says "nothing"; None if none does."""
         if self.strategy == "disjoint":
             # a longer chunk leaves more time for itself: sustainable windows may start anywhere
             last = min(last, math.floor(self.latency_s * GRID_PER_S)) if self.latency_s else last
             return next((tick for tick in range(last, first - 1, -1) if attempt(tick)[0] == "nothing"), None)
         # at a fixed step, a longer window only costs more
-        return largest(lambda tick: attempt(tick)[0], first, last)[0]
+        return search_largest(lambda tick: attempt(tick)[0], first, last)[0]
 
     def synchronised(self, template: Workload, window_s: float, tokens_per_s: float) -> tuple[str, Timing | None]:
-        """What makes the window unsustainable, or "nothing"; and the timing if it can be run at all."""
+        """Return what makes the window unsustainable, or "nothing", and the timing if it can be run at all."""
         try:
             timing = self.together(template, window_s, tokens_per_s)
         except CapacityError:
@@ -164,7 +169,7 @@ class _Planner:
         return ("latency budget" if late else "nothing"), timing
 
     def together(self, template: Workload, window_s: float, tokens_per_s: float) -> Timing:
-        """One call of every stream at once, until the last is done, in batches as long as their longest call."""
+        """Return the time for one call of every stream at once, in batches that last as long as their longest call."""
 
         def serve(tokens: int) -> Timing:
             call = call_of(template, window_s, tokens)
@@ -189,7 +194,7 @@ class _Planner:
         return replace(typical, jitter=max(0.0, p99_s / typical.seconds - 1))
 
     def own_phases(self, template: Workload, window_s: float, tokens_per_s: float) -> tuple[str, Timing | None]:
-        """The same if each stream calls at its own time, by simulation."""
+        """Return the same if each stream calls at its own time, by simulation."""
         step_s = self.step_s or window_s
         rest = {"strategy": self.strategy, "tokens_per_s": tokens_per_s, "scatter": self.scatter}
         load = Load(self.streams, window_s, step_s, **rest)

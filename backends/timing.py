@@ -1,4 +1,4 @@
-"""What every backend answers, and what the planner may ask of it."""
+"""What a backend is, and what it answers: the protocol `Backend` and the record `Timing`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,11 +15,12 @@ BOUNDS = ("compute", "memory", "launch", "link", "capacity")
 class Timing:
     """How long a batch of calls takes.
 
-    seconds: service time of the batch. interval_s: time after which the next batch may start, shorter than
-    `seconds` where calls are pipelined over chips. phases: seconds by phase, which sum to `seconds`.
-    ceiling_s: speed of light, the time at peak arithmetic and nominal bandwidth and no other cost.
-    bound: what most of the time goes to: "compute", "memory", "launch" (fixed cost of starting operations),
-    "link" (host or chip-to-chip transfers) or "capacity" (memory keeps calls from running together).
+    seconds: service time of the batch.
+    interval_s: time until the next batch may start; less than `seconds` where batches are pipelined over chips.
+    phases: seconds by phase (see `PHASES`), which sum to `seconds`.
+    ceiling_s: the speed of light, which is the time at peak arithmetic and nominal bandwidth without any other cost.
+    bound: what most of the time goes to: "compute", "memory", "launch" (the fixed cost of starting operations),
+        "link" (transfers to the host or between chips) or "capacity" (the memory keeps calls from running together).
     provenance: "measured", "fitted" (to published measurements), "published" or "estimate".
     jitter: excess of the 99th percentile of the service time over `seconds`, relative; 0 is deterministic.
     batch: calls that run together and end together, with the longest of them (1 where each ends by itself).
@@ -36,38 +37,36 @@ class Timing:
 
     @property
     def p99_s(self) -> float:
-        """Service time that 99 of 100 batches keep within."""
+        """The service time in seconds that 99 of 100 batches do not exceed."""
         return self.seconds * (1 + self.jitter)
 
 
 @dataclass(slots=True)
 class Tally:
-    """Seconds while they are being added up, by phase and by what they go to."""
+    """A sum of seconds in the making, by phase and by what they go to.
+
+    ceiling_s: the speed of light of what has been added, kept by whoever adds.
+    """
 
     phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     bounds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(BOUNDS, 0.0))
     ceiling_s: float = 0.0
 
     def add(self, phase: str, bound: str, seconds: float) -> None:
-        """Add `seconds` of `phase` that go to `bound`."""
+        """Add `seconds` of `phase` (see `PHASES`) that go to `bound` (see `BOUNDS`)."""
         self.phases[phase] += seconds
         self.bounds[bound] += seconds
 
-    def include(self, other: "Tally") -> None:
-        """Add all of another tally."""
-        for phase, seconds in other.phases.items():
-            self.phases[phase] += seconds
-        for bound, seconds in other.bounds.items():
-            self.bounds[bound] += seconds
-        self.ceiling_s += other.ceiling_s
-
     @property
     def seconds(self) -> float:
-        """The sum."""
+        """All seconds added so far."""
         return sum(self.phases.values())
 
     def timing(self, provenance: str, interval_s: float | None = None) -> Timing:
-        """The sum as a `Timing`; `interval_s` where it is less than the service time."""
+        """Return the sum as a `Timing` with this provenance.
+
+        interval_s: seconds until the next batch may start, where that is less than the service time.
+        """
         seconds = self.seconds
         bound = max(self.bounds, key=self.bounds.__getitem__)
         interval_s = seconds if interval_s is None else interval_s
@@ -75,7 +74,10 @@ class Tally:
 
 
 def in_sequence(timings: Iterable[tuple[Timing, int]]) -> Timing:
-    """One `Timing` for batches served one after another, given with how often each occurs."""
+    """Return the `Timing` of several batches served one after another.
+
+    timings: the timing of each kind of batch, and how many of them there are.
+    """
     parts = [(timing, times) for timing, times in timings if times]
     longest = max(parts, key=lambda part: part[0].seconds * part[1])[0]
     seconds = sum(timing.seconds * times for timing, times in parts)
@@ -91,24 +93,28 @@ class CapacityError(InputError):
 
 
 class Backend(Protocol):
-    """Says how long work takes on some device. Both methods raise `CapacityError` if it does not fit."""
+    """Says how long work takes on some device.
+
+    `time` and `serve` raise `CapacityError` if the work does not fit into the memory of the device.
+    """
 
     @property
     def name(self) -> str:
-        """What to type to get this backend."""
+        """What to type to get this backend, as in `--backend NAME`."""
         ...
 
     def time(self, workload: Workload) -> Timing:
-        """One batch of calls."""
+        """Return how long one batch of calls takes."""
         ...
 
     def serve(self, call: Workload, streams: int) -> Timing:
-        """One call (`call.batch` is 1) for each of `streams` streams, all due at once, till the last is done.
+        """Return how long one call for each of `streams` streams takes, all due at once, until the last is done.
 
-        How the calls share the device, in one batch, several or a pipeline, is the backend's choice.
+        call: the call of one stream; its `batch` is 1. How the calls share the device, in one batch, in several or in
+        a pipeline, is the backend's choice.
         """
         ...
 
     def describe(self) -> str:
-        """One line: the device, how it is run, and how far the figures can be trusted."""
+        """Return one line: the device, how it is run, and how far its figures can be trusted."""
         ...

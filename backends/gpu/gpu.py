@@ -19,7 +19,7 @@ from ..errors import InputError, unknown
 from ..host import JITTER
 from ..timing import CapacityError, Tally, Timing, in_sequence
 from ..workload.workload import HOP, PHASES, SAMPLE_RATE, Workload
-from .launches import kernels, sampling
+from .launches import list_kernels, sampling_op
 from .runtimes import DEFAULT, FORMATS, Runtime, runtime_of
 
 Array = NDArray[np.float64]
@@ -51,7 +51,7 @@ class Gpu:
         """How it is driven."""
         return runtime_of(self.mode)
 
-    def stored(self, work: Workload) -> Workload:
+    def adapt(self, work: Workload) -> Workload:
         """The workload with its weights as they are stored here."""
         if not (self.weights or self.decoder_weights):
             return work
@@ -60,11 +60,11 @@ class Gpu:
 
     def time(self, workload: Workload) -> Timing:
         """One batch of calls; `CapacityError` if its weights, caches and activations exceed the memory."""
-        return _time(self, self.stored(workload), 1.0)
+        return _time(self, self.adapt(workload), 1.0)
 
     def time_unequal(self, longest: Workload, alive: float) -> Timing:
         """A batch that goes on until its longest call ends; alive: part of its calls, in the mean over those steps."""
-        return _time(self, self.stored(longest), alive if self.runtime.ended == "skipped" else 1.0)
+        return _time(self, self.adapt(longest), alive if self.runtime.ended == "skipped" else 1.0)
 
     def serve(self, call: Workload, streams: int) -> Timing:
         """One batch of all streams, or as many equal batches as the memory makes necessary."""
@@ -78,7 +78,7 @@ class Gpu:
 
     def largest_batch(self, call: Workload) -> int:
         """How many calls like this one fit in memory together; 0 if none does."""
-        call = self.stored(call)
+        call = self.adapt(call)
         room = self.device["memory"] * _MEMORY_SHARE - call.weights_bytes
         return max(0, math.floor(room / _bytes_per_call(call)))
 
@@ -118,7 +118,7 @@ def sweep(gpus: Sequence[Gpu], workloads: Sequence[Workload]) -> Array:
     for mode, weights, decoder_weights in {(gpu.mode, gpu.weights, gpu.decoder_weights) for gpu in gpus}:
         same = [row for row, gpu in enumerate(gpus) if gpu.mode == mode and gpu.weights == weights]
         same = [row for row in same if gpus[row].decoder_weights == decoder_weights]
-        _sweep([gpus[row] for row in same], [gpus[same[0]].stored(work) for work in workloads], seconds, same)
+        _sweep([gpus[row] for row in same], [gpus[same[0]].adapt(work) for work in workloads], seconds, same)
     return seconds
 
 
@@ -182,8 +182,8 @@ def _rows(work: Workload, runtime: Runtime, *, decode: bool) -> _Rows:
     ops = (work.decode_ops() if passes else ()) if decode else _start(work).ops()
     # a device that shares calls with another samples where it has the logits
     if any(op.kind == "logits" for op in ops):
-        ops = (*ops, sampling(work, runtime, phase, passes))
-    run = list(kernels(work, runtime, ops))
+        ops = (*ops, sampling_op(work, runtime, phase, passes))
+    run = list(list_kernels(work, runtime, ops))
     features = rows_of((op, moved) for op, moved, _ in run)
     phases = np.array([PHASES.index(op.phase) for op, _, _ in run], dtype=np.intp)
     return _Rows(features, phases, np.array([own for *_, own in run], dtype=float), np.zeros(len(run), np.intp))

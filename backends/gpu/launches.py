@@ -32,7 +32,7 @@ _INTO_NEIGHBOUR["ggml"], _SAMPLING_PASSES["ggml"] = _INTO_NEIGHBOUR["graph"], 2.
 _SCORE_PASSES = {"fused": 4.0, "eager": 5.0, "graph": 4.0, "ggml": 7.0}
 
 
-def kernels(work: Workload, runtime: Runtime, ops: tuple[Op, ...]) -> Iterator[tuple[Op, float, bool]]:
+def list_kernels(work: Workload, runtime: Runtime, ops: tuple[Op, ...]) -> Iterator[tuple[Op, float, bool]]:
     """Operations as the runtime runs them: with the part of their bytes that moves, and whether each is a kernel."""
     if runtime.attention == "math":
         ops = tuple(one for op in ops for one in _unfuse(op, _SCORE_PASSES[runtime.kernels]))
@@ -102,7 +102,7 @@ def _one(group: list[Op]) -> Iterator[Op]:
     )
 
 
-def sampling(work: Workload, runtime: Runtime, phase: str, passes: int) -> Op:
+def sampling_op(work: Workload, runtime: Runtime, phase: str, passes: int) -> Op:
     """Choosing a token for every call of the batch, `passes` times: memory traffic over the fp32 logits."""
     rows = work.batch * (work.pass_tokens * work.beam if phase == "decode" else 1)
     logits = rows * work.dims.n_vocab * ITEM_BYTES["fp32"]

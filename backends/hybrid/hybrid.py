@@ -89,12 +89,12 @@ class Hybrid:
             return None
         return min(_hand_overs(self, work), key=lambda found: found[1].seconds)[0]
 
-    def before(self, work: Workload) -> Timing:
+    def time_gpu_stage(self, work: Workload) -> Timing:
         """What the GPU does of a batch in a phase split, before it hands it over the way that is best for one call."""
         gpu_parts, _ = _WAYS[_best_way(self, replace(work, batch=1))]
         return self.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
 
-    def after(self, work: Workload) -> Timing:
+    def time_lpu_stage(self, work: Workload) -> Timing:
         """What is left of that batch for link and LPUs; `interval_s` is that of the slower of the two."""
         way = _best_way(self, replace(work, batch=1))
         here, link_s = self.lpu.time(Part.of(work, *_WAYS[way][1])), self.link.seconds(_handed_bytes(work, way))

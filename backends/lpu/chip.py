@@ -48,7 +48,7 @@ class Chip:
     narrow: "Chip | None" = None
 
     @classmethod
-    def stored(cls, device: Device, weights: str) -> "Chip":
+    def with_weights(cls, device: Device, weights: str) -> "Chip":
         """The chip with weights in a format: fp16, int8 (made fp16 on the way), or fp8 (multiplied as it is)."""
         if weights == "fp8":
             return replace(cls.of(device), narrow=cls.of(device, "fp8"))

@@ -52,20 +52,20 @@ class Lpu:
 
         Raises `CapacityError`, with the number of chips needed, if weights and caches exceed the SRAM.
         """
-        return _time(self, self.stored(workload))
+        return _time(self, self.adapt(workload))
 
     def serve(self, call: Workload, streams: int) -> Timing:
         """All streams, in batches of the size (a power of two, or all) and on groups with which they are done first.
 
         The batches are in flight together, as far as the SRAM holds their caches.
         """
-        return _serve(self, self.stored(call), streams)
+        return _serve(self, self.adapt(call), streams)
 
     def plan(self, work: Workload) -> Plan:
         """Placement and passes with which `time` serves the batch."""
-        return _best(self, self.stored(work))
+        return _best(self, self.adapt(work))
 
-    def stored(self, work: Workload) -> Workload:
+    def adapt(self, work: Workload) -> Workload:
         """The workload as compiled: weights as stored here, and audio that is not padded to 30 s in whole seconds.
 
         Every length is a program of its own, so there is not one for each. `InputError` for fp32, which the chips
@@ -83,7 +83,7 @@ class Lpu:
 
     def chips_needed(self, work: Workload) -> int:
         """Least number of chips whose SRAM holds weights, and caches and activations of the batch."""
-        return _chips_needed(self, self.stored(work))
+        return _chips_needed(self, self.adapt(work))
 
     def chips_for(self, work: Workload) -> int:
         """The number of chips in use."""
@@ -118,7 +118,7 @@ class Lpu:
 
 @lru_cache(maxsize=256)
 def _chip(lpu: Lpu) -> Chip:
-    return Chip.stored(lpu.device, lpu.weights)
+    return Chip.with_weights(lpu.device, lpu.weights)
 
 
 def _template(work: Workload) -> Workload:

@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 
 from ..workload.workload import Workload
 from .chip import Chip
-from .compile import ITEM, Piece, ceiling_s, compile_block, halve, cut_pieces
+from .compile import ITEM, Piece, ceiling_s, compile_block, cut_pieces, halve
 from .schedule import Block
 
 ALL = -1  # the stage of a leg that all stages run together
@@ -321,7 +321,7 @@ def interval_cycles(passes: tuple[Pass, ...], in_flight: int) -> float:
     return min([alone, *(together_cycles(passes, calls) / calls for calls in range(2, in_flight + 1))])
 
 
-def events(plan: Plan, work: Workload) -> Iterator[tuple[int, int, str, Block, int]]:
+def list_events(plan: Plan, work: Workload) -> Iterator[tuple[int, int, str, Block, int]]:
     """The whole call as (start cycle, stage, phase, block, repetition), one entry per block and stage that runs it."""
     cycle, every = 0, range(len(plan.stages))
     for run in plan.passes(work):

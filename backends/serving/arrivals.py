@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, unknown
-from ..workload.windows import LONGEST_S, STRATEGIES, TOKENS_PER_S
+from ..workload.op import LONGEST_S
+from ..workload.windows import STRATEGIES, TOKENS_PER_S
 
 Array = NDArray[np.float64]
 # A word is shown at the second call that agrees on it (LocalAgreement-2), or at once.

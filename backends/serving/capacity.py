@@ -10,7 +10,8 @@ from ..errors import InputError
 from ..gpu.gpu import Gpu
 from ..lpu.lpu import Lpu
 from ..timing import Backend, CapacityError, Timing
-from ..workload.windows import GRID_PER_S, LONGEST_S, window_call
+from ..workload.op import LONGEST_S
+from ..workload.windows import GRID_PER_S, window_call
 from ..workload.workload import Workload
 from .arrivals import Load, longest_step_s, replica_period_s
 from .server import MAX_BATCH, Server, server_of
@@ -183,11 +184,11 @@ def simulate_span(
         return streams_verdict(backend, call, replace(load, window_s=window_s), latency_s, batching=batching).cause
 
     first, last = max(1, math.ceil(round(load.step_s * GRID_PER_S, 6))), round(LONGEST_S * GRID_PER_S)
-    best, limited_by = largest(attempt, first, last)
+    best, limited_by = search_largest(attempt, first, last)
     return (best / GRID_PER_S if best else None), limited_by
 
 
-def largest(attempt: Callable[[int], str], first: int, last: int) -> tuple[int | None, str]:
+def search_largest(attempt: Callable[[int], str], first: int, last: int) -> tuple[int | None, str]:
     """The largest of first..last for which `attempt` says "nothing", as up to it; and what the next fails on."""
     low, high, cause = first - 1, last, "nothing"
     while low < high:

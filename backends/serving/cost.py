@@ -132,7 +132,7 @@ def _units(backend: Backend, call: Workload) -> list[tuple[Device, int]]:
     if isinstance(backend, Hybrid):
         return [(backend.gpu.device, 1), *_units(backend.lpu, backend.lpu_part(call) or call)]
     if isinstance(backend, Lpu):
-        return [(backend.device, backend.chips_for(backend.stored(call)))]
+        return [(backend.device, backend.chips_for(backend.adapt(call)))]
     if isinstance(backend, Gpu | Roofline):
         return [(backend.device, 1)]
     raise InputError(f"{backend.name} has no device file; its cost cannot be told")

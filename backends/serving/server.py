@@ -66,8 +66,10 @@ def server_of(
         return Server(backend.name, (_continuous(backend, call, max_batch),), provenance)
     lengths = _lengths(call)
     if isinstance(backend, Hybrid) and backend.mode == "phase" and call.decode_tokens:
-        there = _station(f"{backend.name}: GPU", _by_batch(backend.before, call, max_batch), lengths, max_wait_s)
-        here = _station(f"{backend.name}: LPUs", _by_batch(backend.after, call, max_batch), lengths, 0.0)
+        there = _station(
+            f"{backend.name}: GPU", _by_batch(backend.time_gpu_stage, call, max_batch), lengths, max_wait_s
+        )
+        here = _station(f"{backend.name}: LPUs", _by_batch(backend.time_lpu_stage, call, max_batch), lengths, 0.0)
         return Server(backend.name, (there, here), provenance)
     station = _station(backend.name, _by_batch(backend.time, call, max_batch), lengths, max_wait_s)
     return Server(backend.name, (station,), provenance)

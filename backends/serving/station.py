@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..jitter import spread_of
+from ..scatter import spread_of
 
 Array = NDArray[np.float64]
 _BLOCK = 1 << 14

@@ -15,6 +15,7 @@ from ..lpu.plan import make_plan
 from ..lpu.schedule import Schedule
 from ..workload.decoder_only import DecoderOnly, decoder_only
 from ..workload.models import DIMENSIONS
+from ..workload.op import LONGEST_S
 from ..workload.workload import Workload
 from .check import Check
 
@@ -29,7 +30,7 @@ REQUEST_S, REQUEST_PER_AUDIO_S = 0.157, 3.7e-3
 # Length of a file: Groq's own cookbook cuts at 600 s; what Artificial Analysis sends is not published.
 # Predicted speed factors are 15 % lower at 150 s and 5 % higher at 3600 s.
 FILE_S = 600.0
-WINDOW_S, WINDOW_TOKENS = 30.0, 99
+WINDOW_TOKENS = 99  # of a window of 30 s
 # the most chunks of columns into which a product is cut so that one is on the links while the next is computed
 _CHUNKS = (1, 2, 4, 8)
 
@@ -72,7 +73,7 @@ def user_tokens_per_s(device: Device, call: DecoderOnly) -> tuple[int, float]:
     layers = call.dims.n_text_layer
     group = max(1, round(held / layers))
     lpu = Lpu("served", device, group * (layers + 2), "int8", group)  # two stages more, for tokens and vocabulary
-    work = lpu.stored(call)
+    work = lpu.adapt(call)
     plan = make_plan(
         lpu.chip, device["sram_usable"], group * (layers + 2), group, replace(work, decode_tokens=1), cut=True
     )
@@ -109,7 +110,7 @@ def service_checks(device: Device) -> list[Check]:
     checks = []
     for name, dims, published in rows:
         window_s = Lpu(name, device).time(Workload(dims, decode_tokens=WINDOW_TOKENS)).seconds
-        factor = FILE_S / (REQUEST_S + FILE_S * (REQUEST_PER_AUDIO_S + window_s / WINDOW_S))
+        factor = FILE_S / (REQUEST_S + FILE_S * (REQUEST_PER_AUDIO_S + window_s / LONGEST_S))
         for speed in published:
             checks.append(_check(f"GroqCloud {name}, {speed} x", factor, speed, "x real time", GROQ_DOCS, reason))
     return checks

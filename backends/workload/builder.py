@@ -1,4 +1,4 @@
-"""The operations of Whisper's modules, piece by piece: what `backends.workload.workload` puts together to a call."""
+"""The operations of Whisper's modules, piece by piece: `backends.workload.workload` puts them together to a call."""
 
 import math
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from .op import ITEM_BYTES, N_FFT, Number, Op, Shape
 
 
 class Sized(Protocol):
-    """What the operations need to know of a workload."""
+    """The fields of a workload on which the sizes of operations depend."""
 
     @property
     def dims(self) -> Dimensions: ...
@@ -30,7 +30,7 @@ class Sized(Protocol):
 
 
 def mel_ops(work: Sized) -> list[Op]:
-    """whisper.audio.log_mel_spectrogram in fp32 on the device; it drops the last of frames + 1 columns."""
+    """Return the operations of whisper.audio.log_mel_spectrogram, in fp32; it drops the last of frames + 1 columns."""
     batch, bins, n_mels = work.batch, N_FFT // 2 + 1, work.dims.n_mels
     audio, padded, frames = batch * work.samples * 4, batch * (work.samples + N_FFT) * 4, work.frames
     windows, power, mel = (
@@ -70,7 +70,11 @@ def mel_ops(work: Sized) -> list[Op]:
 
 @dataclass(frozen=True, slots=True)
 class OpBuilder:
-    """Pieces of Whisper's modules for one phase; `rows` below are positions, or tokens of each of a call's texts."""
+    """Makes the operations of Whisper's modules in one phase.
+
+    width, heads: of the layers. beams: texts of each call. In the methods `rows` are positions of the encoder, or
+    tokens of each text.
+    """
 
     phase: str
     work: Sized
@@ -157,7 +161,7 @@ class OpBuilder:
         return self.op("attention", (batch, self.heads, queries, keys, head), read, self.size(queries), flops)
 
     def attend_together(self, queries: int, keys: Number) -> Op:
-        """All texts of a call are queries to the same keys and values."""
+        """Attention in which all texts of a call are queries to the same keys and values, those of the audio."""
         return replace(self, beams=1).attend(queries * self.beams, keys)
 
     def self_attention(self, rows: int, keys: Number, cached: Number = 0) -> list[Op]:

@@ -1,5 +1,6 @@
-"""Calls of a decoder without an encoder, such as Llama: to hold the LPU model against what is served, and for the other
-users of a fleet, speech synthesis and agents. For timing only: nothing here is run.
+"""Workloads of language models, which are decoders without an encoder, such as Llama. For timing only.
+
+They hold the LPU model against published services, and stand for the other users of a fleet: speech synthesis, agents.
 """
 
 from dataclasses import dataclass, replace
@@ -13,12 +14,14 @@ from .workload import Workload
 
 @dataclass(frozen=True, slots=True)
 class DecoderOnly(Workload):
-    """A prompt of `prompt_tokens`, then `decode_tokens` one by one.
+    """A prompt of `prompt_tokens` tokens, then `decode_tokens` tokens one by one.
 
-    width, heads, layers, vocabulary and context are the text side of `dims`. history: tokens before the prompt whose
-    keys and values are kept. kv_heads: heads of keys and values, each for several of queries. hidden: width of the
-    MLP, whose first product is gated, so twice as wide. parameters: all that has to be held, where only a part of it
-    is used for a token; 0 for what is used.
+    Width, heads, layers, vocabulary and context are those of the text side of `dims`.
+    history: tokens before the prompt whose keys and values are kept.
+    kv_heads: heads of keys and values; each serves several heads of queries.
+    hidden: width of the MLP, whose first product is gated and so twice as wide.
+    parameters: number of all parameters that have to be held, where a token uses only a part of them; 0 where it uses
+        all.
     """
 
     history: int = 0
@@ -38,12 +41,12 @@ class DecoderOnly(Workload):
 
     @property
     def samples(self) -> int:
-        """Audio samples that have to be sent: none."""
+        """Audio samples to send to the device: none."""
         return 0
 
     @property
     def weights_bytes(self) -> int:
-        """Bytes of all parameters, the table of tokens counted once."""
+        """Bytes of all parameters; the table of tokens, used at both ends, counts once."""
         used = sum(op.count * op.weight_bytes for op in self._pass("prefill", 1, 1, 1) if op.kind != "embedding")
         return round(max(used, self.parameters * ITEM_BYTES[self.weight_dtype]))
 
@@ -58,16 +61,16 @@ class DecoderOnly(Workload):
         return self.dims.n_text_state // self.dims.n_text_head * self.kv_heads
 
     def ops(self) -> tuple[Op, ...]:
-        """The operations, prompt and steps."""
+        """Return the operations of prompt and steps."""
         return self._pass("prefill", self.prompt_tokens, self.prompt_tokens, 1) + self.decode_ops()
 
     def decode_ops(self) -> tuple[Op, ...]:
-        """All steps, at the mean number of keys."""
+        """Return the operations of all steps, at the mean number of keys."""
         keys = self.prompt_tokens + (self.decode_tokens + 1) / 2
         return self._pass("decode", self.pass_tokens, keys, self.decode_tokens) if self.decode_tokens else ()
 
     def step_ops(self, keys: int) -> tuple[Op, ...]:
-        """One step that attends to the history and `keys` tokens."""
+        """Return the operations of one step that attends to the history and `keys` tokens."""
         return self._pass("decode", self.pass_tokens, keys, 1)
 
     def _pass(self, phase: str, rows: int, keys: float, times: int) -> tuple[Op, ...]:
@@ -112,7 +115,7 @@ MODELS = {
 
 
 def decoder_only(name: str, prompt_tokens: int, decode_tokens: int, history: int = 0) -> DecoderOnly:
-    """A call of the decoder called `name`."""
+    """Return a call of the language model called `name` (see `MODELS`); `InputError` if it is not known."""
     if name not in MODELS:
-        raise unknown("decoder", name, MODELS)
+        raise unknown("language model", name, MODELS)
     return replace(MODELS[name], prompt_tokens=prompt_tokens, decode_tokens=decode_tokens, history=history)

@@ -1,4 +1,4 @@
-"""The sizes of Whisper: dimensions of every official checkpoint, and what follows from dimensions alone."""
+"""The sizes of Whisper: the dimensions of every official checkpoint, and what follows from them alone."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ PUBLISHED_MPARAMS = {"tiny": 39, "base": 74, "small": 244, "medium": 769, "large
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """`whisper.model.ModelDimensions` as a hashable record: same fields, same meaning."""
+    """The fields of `whisper.model.ModelDimensions`, with the same meaning, as a hashable record."""
 
     n_mels: int
     n_audio_ctx: int
@@ -27,11 +27,11 @@ class Dimensions:
 
     @classmethod
     def of(cls, dims: Any) -> "Dimensions":
-        """The record for a `whisper.model.ModelDimensions` (or any object with its fields)."""
+        """Return the record for a `whisper.model.ModelDimensions` or any object with its fields."""
         return dims if isinstance(dims, cls) else cls(**{name: getattr(dims, name) for name in cls.__slots__})
 
     def to_dict(self) -> dict[str, int]:
-        """The fields by name, as `ModelDimensions(**...)` takes them and checkpoints store them."""
+        """Return the fields by name, as `ModelDimensions(**...)` takes them and checkpoints store them."""
         return asdict(self)
 
     @property
@@ -41,9 +41,9 @@ class Dimensions:
 
     @property
     def prompt_tokens(self) -> int:
-        """Length of the initial token sequence without timestamps.
+        """Length of the initial token sequence when no timestamps are asked for.
 
-        English-only: start of transcript, no timestamps. Multilingual: also language and task.
+        That is "start of transcript" and "no timestamps"; multilingual models also take language and task.
         """
         return 4 if self.multilingual else 2
 
@@ -108,10 +108,10 @@ DIMENSIONS["distil-large-v3"] = _size(1280, 20, 32, n_vocab=_V3, n_mels=128, tex
 
 
 def resolve_dims(name: str, read_checkpoint: Callable[[str], Any | None] | None = None) -> Dimensions:
-    """Dimensions of the model called `name`.
+    """Return the dimensions of the model called `name`.
 
-    Official names come from `DIMENSIONS`. For any other name `read_checkpoint(name)` is asked, which returns
-    an object with `ModelDimensions`' fields, or None if it does not know the name: then `InputError`.
+    read_checkpoint: is asked for names that are not in `DIMENSIONS`, such as those of checkpoint files; returns an
+    object with the fields of `ModelDimensions`, or None if it does not know the name, which raises `InputError`.
     """
     if name in DIMENSIONS:
         return DIMENSIONS[name]

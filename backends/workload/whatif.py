@@ -1,13 +1,12 @@
-"""Workloads of decoders that do not exist, for timing only: no checkpoint, so no transcript and no error rate.
+"""Workloads of Whisper with a decoder that does not exist: for timing only, since there is no checkpoint to run.
 
-`MixtureWorkload`: every MLP of the decoder is one of several experts. `RefinedWorkload`: a decoder that writes several
-tokens at once and goes over them several times, instead of one token after another. `Decoder` makes either, from text.
+`MixtureWorkload` has several experts in place of every MLP of the decoder. `RefinedWorkload` writes several tokens at
+once and goes over them several times, as diffusion does. `Decoder` makes either from the text of `--decoder`.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import ClassVar
 
 from ..errors import InputError, unknown
@@ -20,13 +19,15 @@ def _plain(work: Workload) -> Workload:
 
 @dataclass(frozen=True, slots=True)
 class MixtureWorkload(Workload):
-    """A decoder with `experts` MLPs per layer, of which a router picks `active` for each token.
+    """Calls of a decoder with `experts` MLPs per layer, of which a router picks `active` for each token.
 
-    The encoder is unchanged. An expert that a token picks with chance p is touched by m tokens with 1 - (1 - p)^m, so
-    of E experts that are picked evenly E (1 - (1 - k/E)^m) are, which is what has to be read; all have to be held.
-    skew: popularity falls with rank to the power of -skew (0: all alike), as far as a token can pick each once.
-    booked: as a static schedule has it: time for the most experts that the tokens can touch, each with room for the
-    tokens of the most popular one. Which expert's weights are fetched is open; the time is not.
+    The encoder is unchanged. An expert that a token picks with chance p is used by at least one of m tokens with chance
+    1 - (1 - p)^m. So of E experts that are picked evenly, E (1 - (1 - k/E)^m) are used, and their weights have to be
+    read; the weights of all have to be held.
+    experts, active: how many there are, and how many a token goes through.
+    skew: an expert's popularity is its rank to the power of -skew, as far as a token can pick each once; 0: all alike.
+    booked: whether the time is what a static schedule has to book: for the most experts that the tokens can use, each
+        with room for the tokens of the most popular one. Which weights are fetched is then open, but not when.
     """
 
     experts: int = 8
@@ -45,11 +46,11 @@ class MixtureWorkload(Workload):
             raise InputError(f"skew is {self.skew}; expected 0 (all experts alike) to 4")
 
     def for_schedule(self) -> "MixtureWorkload":
-        """The same, booked for whatever the router picks."""
+        """Return the same calls as a static schedule books them: for whatever the router picks."""
         return replace(self, booked=True)
 
     def ops(self) -> tuple[Op, ...]:
-        """The operations, with MLPs of the decoder replaced."""
+        """Return the operations, with experts in place of the MLPs of the decoder."""
         return self._mix_experts(_plain(self).ops())
 
     def decode_ops(self) -> tuple[Op, ...]:
@@ -57,12 +58,12 @@ class MixtureWorkload(Workload):
         return self._mix_experts(_plain(self).decode_ops())
 
     def step_ops(self, keys: int) -> tuple[Op, ...]:
-        """The operations of one decode step."""
+        """Return the operations of one decode step that attends to `keys` tokens."""
         return self._mix_experts(_plain(self).step_ops(keys))
 
     @property
     def weights_bytes(self) -> int:
-        """Bytes of all parameters, experts and routers included."""
+        """Bytes of all parameters, those of experts and routers included."""
         d, item = self.dims.n_text_state, ITEM_BYTES[self.weight_dtype]
         mlp, router = 8 * d * d + 5 * d, d * self.experts
         more = self.dims.n_text_layer * ((self.experts - 1) * mlp + router) * item
@@ -84,7 +85,7 @@ class MixtureWorkload(Workload):
         return tuple(found)
 
     def _touched(self, tokens: float) -> tuple[float, float]:
-        """Experts in use, and tokens that each of them takes."""
+        """Return how many experts `tokens` tokens use, and how many tokens each of them takes."""
         chances = picks(self.experts, self.active, self.skew)
         if self.booked:
             # full room for the most popular; of m tokens, at most m picks of it
@@ -130,9 +131,8 @@ class MixtureWorkload(Workload):
         )
 
 
-@lru_cache(maxsize=256)
 def picks(experts: int, active: int, skew: float) -> tuple[float, ...]:
-    """Chance that a token picks each expert, most popular first; they sum to `active` and none is above 1."""
+    """Return the chance that a token picks each expert, most popular first; they sum to `active`, none is above 1."""
     left, weights, found = float(active), [rank**-skew for rank in range(1, experts + 1)], []
     for index, weight in enumerate(weights):
         chance = min(1.0, left * weight / sum(weights[index:]))
@@ -143,10 +143,12 @@ def picks(experts: int, active: int, skew: float) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RefinedWorkload(Workload):
-    """A decoder that goes over `text_tokens` of the text at a time, `decode_tokens` times in all, as diffusion does.
+    """Calls of a decoder that goes over a block of the text several times, as diffusion does.
 
-    key_tokens: of these, the first ones that are written one by one; each of those steps counts as one of
-    `decode_tokens`, and goes before the passes. kept_tokens: of the text beside, which a pass attends to, on average.
+    text_tokens: tokens of a block, which every pass computes together.
+    decode_tokens: passes over all blocks, and before them the steps of `key_tokens`.
+    key_tokens: tokens that are written one by one first, each in a step of its own.
+    kept_tokens: tokens of the text outside of the block that a pass attends to, on average.
     """
 
     text_tokens: int = 1
@@ -165,7 +167,7 @@ class RefinedWorkload(Workload):
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes of keys and values of one stream: of the audio, the prompt and the text."""
+        """Bytes of cached keys and values of one stream: those of the audio, the prompt and the text."""
         text = min(self.text_tokens + 2 * self.kept_tokens, self.dims.n_text_ctx)
         return replace(_plain(self), prompt_tokens=text, decode_tokens=0).kv_bytes
 
@@ -174,23 +176,23 @@ class RefinedWorkload(Workload):
         return min(self.key_tokens, self.decode_tokens)
 
     def ops(self) -> tuple[Op, ...]:
-        """The operations: encoder and prefill as ever, then the passes."""
+        """Return the operations: encoder and prefill as in Whisper, then the passes."""
         return tuple(op for op in _plain(self).ops() if op.phase != "decode") + self.decode_ops()
 
     def decode_ops(self) -> tuple[Op, ...]:
-        """Steps of the key tokens, then all passes."""
+        """Return the operations of the key tokens' steps, then of all passes."""
         passes = self.decode_tokens - self._steps
         steps = replace(_plain(self), decode_tokens=self._steps).decode_ops() if self._steps else ()
         return steps + (self._pass(passes) if passes else ())
 
     def key_runs(self, quantum: int) -> tuple[tuple[int, int], ...]:
-        """(keys attended to, number of steps or passes); a pass is told by having no key but its own: 0."""
+        """Return steps and passes as (keys attended to, how many); 0 keys stand for a pass, which has only its own."""
         passes = self.decode_tokens - self._steps
         steps = replace(_plain(self), decode_tokens=self._steps).key_runs(quantum) if self._steps else ()
         return (*steps, *([(0, passes)] if passes else []))
 
     def step_ops(self, keys: int) -> tuple[Op, ...]:
-        """The operations of one pass, or of a step that attends to `keys`, at least 2, if there are key tokens."""
+        """Return the operations of a step that attends to `keys` tokens, at least 2; of one pass if there is none."""
         if self.key_tokens and 2 <= keys < self.dims.n_text_ctx:
             return replace(_plain(self), decode_tokens=1).step_ops(keys)
         return self._pass(1)
@@ -205,7 +207,7 @@ class RefinedWorkload(Workload):
         return tuple(replace(self._widen(op), phase="decode", count=op.count * times) for op in kept)
 
     def _widen(self, op: Op) -> Op:
-        """Attention of the block to itself, made one to the text that is kept as well."""
+        """Return the block's attention to itself, widened to the kept text."""
         if op.kind != "attention" or op.shape[3] != self.text_tokens or not self.kept_tokens:
             return op
         batch, heads, queries, keys, size = op.shape
@@ -221,9 +223,12 @@ class RefinedWorkload(Workload):
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """A decoder that does not exist, as `--decoder` names it. kind: "moe" or "diffusion"; the rest as in its workload.
+    """A decoder that does not exist, as `--decoder` names it.
 
-    steps: passes over each block of `block` tokens. first: part of the tokens that are written one by one before.
+    kind: "moe" or "diffusion".
+    experts, active, skew: of "moe", as in `MixtureWorkload`.
+    steps, block: of "diffusion": passes over each block, and tokens of a block.
+    first: part of the tokens that are written one by one before the passes.
     """
 
     kind: str
@@ -235,7 +240,7 @@ class Decoder:
     first: float = 0.0
 
     def of(self, work: Workload) -> Workload:
-        """The call with this decoder in place of Whisper's."""
+        """Return the call with this decoder in place of Whisper's."""
         fields = {name: getattr(work, name) for name in Workload.__slots__}
         if self.kind == "moe":
             return MixtureWorkload(**fields, experts=self.experts, active=self.active, skew=self.skew)
@@ -257,7 +262,10 @@ _OPTIONS = {
 
 
 def read_decoder(text: str) -> Decoder:
-    """`moe`, `moe:experts=16,active=2,skew=1` or `diffusion:steps=8,block=32,first=0.1`; else `InputError`."""
+    """Return the decoder that a text such as `moe`, `moe:experts=16,skew=1` or `diffusion:steps=8,block=32` describes.
+
+    Raises `InputError` for any other text.
+    """
     kind, _, rest = text.partition(":")
     if kind not in _OPTIONS:
         raise unknown("decoder", kind, _OPTIONS)

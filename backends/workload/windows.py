@@ -1,10 +1,9 @@
-"""Windows and their calls: what the planner of the span and the simulation of servers have in common."""
+"""From a window of audio to the workload of its call: what the planner and the simulation of servers share."""
 
 import math
 
 from .workload import Workload
 
-LONGEST_S = 30.0
 GRID_PER_S = 10  # windows are multiples of 0.1 s
 STRATEGIES = ("disjoint", "sliding")
 # synchronised: the server clocks the windows of all streams, whose calls come due at once and run as one batch.
@@ -15,17 +14,20 @@ TOKENS_PER_S = 3.3
 
 
 def most_tokens(template: Workload) -> int:
-    """The most text tokens of a call: half of the text context, as openai-whisper samples."""
+    """Return the most text tokens that a call can have: half of the text context, as openai-whisper samples."""
     return template.dims.n_text_ctx // 2
 
 
 def window_call(template: Workload, window_s: float, tokens_per_s: float) -> Workload:
-    """The call for a window, with decode steps at the speech rate, rounded up, to half the text context."""
+    """Return the call for a window of `window_s` seconds with decode steps at the speech rate, rounded up."""
     return call_of(template, window_s, math.ceil(round(tokens_per_s * window_s, 6)))
 
 
 def call_of(template: Workload, window_s: float, tokens: int) -> Workload:
-    """The call for a window whose text has so many tokens, to half the text context."""
+    """Return the call for a window of `window_s` seconds whose text has `tokens` tokens, or as many as a call can have.
+
+    template: gives all other fields.
+    """
     # full padding computes 30 s whatever the window: one workload stands for all windows with as many tokens
     audio_s = template.audio_s if template.padding == "full" else window_s
     fields = {name: getattr(template, name) for name in Workload.__slots__}

@@ -1,6 +1,6 @@
 """What one call of Whisper computes: its operations in order, in closed form.
 
-The list equals what `backends.trace.trace` records from the openai-whisper modules, operation by operation.
+tests/backends/workload/trace.py records the same list from the openai-whisper modules, operation by operation.
 Every size in it is affine in the decode step, so one operation at the mean step sums up exactly.
 """
 
@@ -14,7 +14,7 @@ from typing import ClassVar
 from ..errors import InputError
 from .builder import OpBuilder, mel_ops
 from .models import Dimensions
-from .op import HOP, ITEM_BYTES, SAMPLE_RATE, Number, Op
+from .op import HOP, ITEM_BYTES, LONGEST_S, SAMPLE_RATE, Number, Op
 
 PHASES = ("mel", "encode", "prefill", "decode")
 PADDINGS = ("full", "fit")
@@ -24,23 +24,27 @@ PADDINGS = ("full", "fit")
 class Workload:
     """One batch of calls.
 
-    dims: of the model. batch: calls in the batch, all of the same length. audio_s: seconds of audio per call.
-    padding: "full" pads audio to the whole encoder context (30 s), as openai-whisper does; "fit" encodes only
-    the audio's own frames (100 per second, rounded up to even; two make one encoder position).
-    prompt_tokens: initial token sequence with special tokens; default that of `dims` (2 or 4).
-    decode_tokens: decode steps after the prefill = text tokens emitted, since the prefill yields the first
-    one and the last step yields end-of-text. dtype: "fp16" or "fp32".
-    weight_dtype: how weights are stored, default `dtype`; also "int8" (weights only), "w8a8" (int8 products with
-    activations made int8), "fp8" (likewise), and "bf16" where numbers are 16 bits.
-    decoder_weights: those of the decoder, default `weight_dtype`. beam: texts that compete for each call in beam
-    search, 1 for greedy decoding; they share keys and values of the audio.
-    pass_tokens: tokens that each decode step feeds: more than 1 where it also checks tokens of a draft; then a step
-    is counted as adding one of them to the caches (see `backends.workload.drafting`).
+    dims: dimensions of the model.
+    batch: number of calls, all of the same length.
+    audio_s: seconds of audio of each call.
+    padding: "full" pads the audio to the whole encoder context (30 s), as openai-whisper does; "fit" encodes only the
+        audio's own frames (100 per second, rounded up to even; two make one encoder position).
+    prompt_tokens: length of the initial token sequence with special tokens; 0 becomes that of `dims` (2 or 4).
+    decode_tokens: decode steps after the prefill. As many text tokens are emitted, since the prefill yields the first
+        one and the last step yields end-of-text.
+    dtype: of activations, "fp16" or "fp32".
+    weight_dtype: how weights are stored, by default as `dtype`; also "int8" (weights only), "w8a8" (products of int8
+        weights with activations made int8), "fp8" (likewise), and "bf16" where numbers are 16 bits.
+    pass_tokens: tokens that each decode step takes in; more than 1 where it also checks tokens of a draft. A step
+        counts as adding one of them to the caches (see `backends.workload.drafting`).
+    decoder_weights: how the decoder's weights are stored, by default as `weight_dtype`.
+    beam: texts that compete for each call in beam search, which share keys and values of the audio; 1 is greedy.
+    Raises `InputError` for values that make no sense.
     """
 
     dims: Dimensions
     batch: int = 1
-    audio_s: float = 30.0
+    audio_s: float = LONGEST_S
     padding: str = "full"
     prompt_tokens: int = 0
     decode_tokens: int = 0
@@ -50,7 +54,7 @@ class Workload:
     decoder_weights: str = ""
     beam: int = 1
 
-    # whether the sizes of every operation grow by as much with each call of the batch, and with each step
+    # whether the sizes of every operation are affine in the number of calls of the batch, and in that of steps
     affine: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -79,12 +83,12 @@ class Workload:
 
     @property
     def decoder_weight_dtype(self) -> str:
-        """How weights of the decoder are stored."""
+        """How the weights of the decoder are stored."""
         return self.decoder_weights or self.weight_dtype
 
     @property
     def frames(self) -> int:
-        """Mel frames given to the encoder: even, 100 per second."""
+        """Mel frames that the encoder takes in: an even number, 100 per second."""
         if self.padding == "full":
             return 2 * self.dims.n_audio_ctx
         # rounding to microframes first: 0.3 s * 100 is a hair above 30 in binary
@@ -92,17 +96,17 @@ class Workload:
 
     @property
     def positions(self) -> int:
-        """Encoder positions: 50 per second."""
+        """Positions of the encoder: 50 per second."""
         return self.frames // 2
 
     @property
     def samples(self) -> int:
-        """Audio samples per call that are turned into mel frames."""
+        """Audio samples of each call that are turned into mel frames."""
         return self.frames * HOP
 
     @property
     def weights_bytes(self) -> int:
-        """Bytes of all parameters as stored; layer norms stay in fp32, as Whisper computes them in it."""
+        """Bytes of all parameters as they are stored; those of layer norms are fp32, in which Whisper computes them."""
         d, total = self.dims, 0
         for parameters, norms, stored in (
             (d.encoder_parameters, 2 * d.n_audio_state * (2 * d.n_audio_layer + 1), self.weight_dtype),
@@ -113,20 +117,23 @@ class Workload:
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes of cached keys and values, self and cross, of *one* stream at the end of the call."""
+        """Bytes of cached keys and values, of text and audio, of *one* stream at the end of the call."""
         keys = self.positions + self.beam * (self.prompt_tokens + self.decode_tokens)
         return 2 * self.dims.n_text_layer * keys * self.dims.n_text_state * ITEM_BYTES[self.dtype]
 
     def ops(self) -> tuple[Op, ...]:
-        """The operations with counts: an entry per place in a layer; exact sums; O(1) in layers and steps."""
+        """Return the operations of the call with their counts: one entry for each place in a layer.
+
+        The sums over them are exact, and the list is as long for one layer and step as for many.
+        """
         return _before_decode(replace(self, decode_tokens=0)) + self.decode_ops()
 
     def decode_ops(self) -> tuple[Op, ...]:
-        """The part of `ops()` that depends on the number of decode steps."""
+        """Return the part of `ops()` that depends on the number of decode steps."""
         return _decode(self)
 
     def key_runs(self, quantum: int) -> tuple[tuple[int, int], ...]:
-        """Decode steps as (keys attended to, rounded up to `quantum`; how many steps in a row)."""
+        """Return the decode steps as (keys attended to, rounded up to `quantum`; how many steps in a row)."""
         first, last, runs = self.prompt_tokens + 1, self.prompt_tokens + self.decode_tokens, []
         while first <= last:
             edge = math.ceil(first / quantum) * quantum
@@ -135,12 +142,12 @@ class Workload:
         return tuple(runs)
 
     def step_ops(self, keys: int) -> tuple[Op, ...]:
-        """The operations of one decode step that attends to `keys` tokens, at least 2."""
+        """Return the operations of one decode step that attends to `keys` tokens, at least 2."""
         before = min(keys - 1, self.dims.n_text_ctx - self.pass_tokens)
         return replace(self, prompt_tokens=before, decode_tokens=1).decode_ops()
 
     def each_op(self) -> Iterator[Op]:
-        """Every operation of the call, one by one, in the order in which the modules run them."""
+        """Yield every operation of the call, one by one, in the order in which the modules run them."""
         for block, repeats in chain(_encode_and_prefill(self), _each_step(self)):
             for _ in range(repeats):
                 yield from block
@@ -171,7 +178,7 @@ def _decode(work: Workload) -> tuple[Op, ...]:
 
 
 def _encode_and_prefill(work: Workload) -> Segments:
-    """Blocks of operations, each with how often it runs in a row."""
+    """Yield blocks of operations, each with how often it runs in a row."""
     dims, rows, prompt = work.dims, work.positions, work.prompt_tokens
     encoder = OpBuilder("encode", work, dims.n_audio_state, dims.n_audio_head)
     yield mel_ops(work), 1
@@ -196,7 +203,10 @@ def _mean_steps(work: Workload) -> Segments:
 
 
 def _steps(work: Workload, keys: Number, times: int) -> Segments:
-    """A decode step that attends to `keys` tokens, its first among them, and to those it checks, `times` over."""
+    """Yield the blocks of a decode step, done `times` times.
+
+    keys: tokens that its first token attends to, itself among them; those that the step checks are added.
+    """
     decode = OpBuilder("decode", work, work.dims.n_text_state, work.dims.n_text_head, work.beam)
     fed = work.pass_tokens
     attention = decode.self_attention(fed, keys + fed - 1, cached=keys - 1) + decode.cross_attention(fed, project=False)

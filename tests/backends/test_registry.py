@@ -1,17 +1,17 @@
 import shutil
 
 import pytest
-from earspan.backends.devices.files import FOLDER
+from earspan.backends.devices.files import FOLDER, device_names
 from earspan.backends.errors import InputError
 from earspan.backends.gpu.gpu import Gpu
 from earspan.backends.lpu.lpu import Lpu
-from earspan.backends.registry import backend_names, get_backend
+from earspan.backends.registry import get_backend
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
 
 
 def test_every_listed_name_is_a_backend_that_times_a_call():
-    for name in backend_names():
+    for name in device_names():
         backend = get_backend(name)
         assert backend.name == name
         assert backend.time(Workload(DIMENSIONS["tiny.en"])).seconds > 0

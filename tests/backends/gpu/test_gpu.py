@@ -6,7 +6,7 @@ from earspan.backends.devices.kernels import rows_of, soft_maximum
 from earspan.backends.errors import InputError
 from earspan.backends.gpu import gpu as gpu_module
 from earspan.backends.gpu.gpu import gpu_backend, sweep
-from earspan.backends.gpu.launches import MODES, kernels
+from earspan.backends.gpu.launches import MODES, list_kernels
 from earspan.backends.gpu.runtimes import RUNTIMES
 from earspan.backends.host import CALL_S, JITTER
 from earspan.backends.registry import get_backend
@@ -237,7 +237,8 @@ def test_host_costs_and_jitter_are_the_same_for_every_device():
 def test_unfused_attention_moves_its_scores():
     work = Workload(LARGE)
     flash, math = (
-        [op for op, *_ in kernels(work, RUNTIMES[mode], work.ops()) if op.phase == "encode"] for mode in ("hf", "ct2")
+        [op for op, *_ in list_kernels(work, RUNTIMES[mode], work.ops()) if op.phase == "encode"]
+        for mode in ("hf", "ct2")
     )
     softmax = next(op for op in math if op.kind == "softmax")
     # 20 heads of 1500 x 1500 in fp32, four times through memory, in each of 32 layers
@@ -285,7 +286,7 @@ def test_eager_mode_is_bound_by_the_host_on_a_fast_gpu():
 @pytest.mark.parametrize("name", ["tiny.en", "large-v3", "turbo"])
 def test_a_fused_runtime_does_the_same_arithmetic_in_fewer_kernels(name):
     work = Workload(DIMENSIONS[name], batch=3, decode_tokens=20)
-    runs = {mode: list(kernels(work, RUNTIMES[mode], work.ops())) for mode in ("eager", "graph", "trtllm")}
+    runs = {mode: list(list_kernels(work, RUNTIMES[mode], work.ops())) for mode in ("eager", "graph", "trtllm")}
     flops = {mode: sum(op.flops * op.count for op, _, _ in run) for mode, run in runs.items()}
     launched = {mode: sum(op.count for op, _, own in run if own) for mode, run in runs.items()}
     weights = {mode: sum(op.weight_bytes * op.count for op, _, _ in run) for mode, run in runs.items()}

@@ -10,7 +10,7 @@ from earspan.backends.hybrid.part import Part
 from earspan.backends.lpu.chip import Chip, tile
 from earspan.backends.lpu.compile import compile_block
 from earspan.backends.lpu.lpu import Lpu, lpu_backend
-from earspan.backends.lpu.plan import ALL, events, finish_cycles, interval_cycles, make_plan, together_cycles
+from earspan.backends.lpu.plan import ALL, finish_cycles, interval_cycles, list_events, make_plan, together_cycles
 from earspan.backends.lpu.schedule import Schedule
 from earspan.backends.timing import CapacityError
 from earspan.backends.workload.models import DIMENSIONS, Dimensions
@@ -223,7 +223,7 @@ def check_plan(plan, work, usable):
         check_block(block, plan.chip.planes)
     # stages work one after another, each from where the one before ended
     clock, began, busy, at_once = 0, -1, 0, set()
-    for start, stage, _, block, _ in events(plan, work):
+    for start, stage, _, block, _ in list_events(plan, work):
         assert 0 <= stage < len(plan.stages)
         if start == began:
             # the same block, on a stage that is not at it yet
@@ -244,7 +244,7 @@ def test_the_schedule_keeps_its_promises(chips, group, name):
     backend = Lpu("groq", GROQ, chips, "int8", group)
     if backend.chips_needed(work) > chips:
         pytest.skip("does not fit")
-    stored = backend.stored(work)
+    stored = backend.adapt(work)
     busy = check_plan(backend.plan(work), stored, GROQ["sram_usable"])
     timing = backend.time(work)
     assert timing.seconds >= busy / GROQ["clock"] + 20e-6
@@ -255,7 +255,7 @@ def test_the_schedule_keeps_its_promises(chips, group, name):
 @given(work=workloads)
 def test_every_schedule_is_free_of_conflicts(work):
     backend = lpu(40)
-    check_plan(backend.plan(work), backend.stored(work), GROQ["sram_usable"])
+    check_plan(backend.plan(work), backend.adapt(work), GROQ["sram_usable"])
 
 
 def test_the_checker_finds_planted_conflicts():
@@ -278,14 +278,14 @@ def test_the_same_call_has_the_same_schedule():
             cached.cache_clear()
         backend, work = lpu(16), Workload(LARGE, decode_tokens=20)
         plan = backend.plan(work)
-        return [(start, stage, block.bookings) for start, stage, _, block, _ in events(plan, backend.stored(work))]
+        return [(start, stage, block.bookings) for start, stage, _, block, _ in list_events(plan, backend.adapt(work))]
 
     assert cycles() == cycles()
 
 
 def test_calls_in_flight_never_share_a_stage():
     backend, work = lpu(16), Workload(TURBO, decode_tokens=9)
-    stored = backend.stored(work)
+    stored = backend.adapt(work)
     plan = make_plan(backend.chip, GROQ["sram_usable"], 16, 8, stored)
     passes = plan.passes(stored)
     # slot by slot, as the schedule of several calls promises: call c is one stage behind call c - 1
@@ -298,7 +298,7 @@ def test_calls_in_flight_never_share_a_stage():
 
 def test_what_all_stages_do_together_is_done_for_one_call_after_another():
     backend, work = lpu(16), Workload(TURBO, decode_tokens=9)
-    stored = backend.stored(work)
+    stored = backend.adapt(work)
     passes = make_plan(backend.chip, GROQ["sram_usable"], 16, 8, stored, spread=True).passes(stored)
     first, rest = passes[0], passes[1:]
     assert first.together
@@ -322,7 +322,7 @@ def test_layers_are_cut_only_where_whole_ones_do_not_fit():
     plan = backend.plan(call)
     assert plan.cut
     assert all(stage.weight_bytes <= 150e6 for stage in plan.stages)
-    busy = check_plan(plan, backend.stored(call), GROQ["sram_usable"])
+    busy = check_plan(plan, backend.adapt(call), GROQ["sram_usable"])
     assert backend.time(call).seconds >= busy / GROQ["clock"]
 
 

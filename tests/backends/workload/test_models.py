@@ -1,9 +1,10 @@
 import pytest
 from earspan.backends.errors import InputError
-from earspan.backends.trace import MetaWhisper
 from earspan.backends.workload.models import DIMENSIONS, PUBLISHED_MPARAMS, Dimensions, resolve_dims
 from whisper import available_models
 from whisper.model import ModelDimensions
+
+from .trace import MetaWhisper
 
 UNEVEN = Dimensions(80, 1500, 192, 6, 4, 51864, 448, 192, 6, 2)  # fewer layers in the decoder than in the encoder
 

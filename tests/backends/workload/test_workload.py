@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 from earspan.backends.errors import InputError
-from earspan.backends.trace import trace
 from earspan.backends.workload.models import DIMENSIONS, Dimensions
-from earspan.backends.workload.workload import Op, Workload
+from earspan.backends.workload.op import Op
+from earspan.backends.workload.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 from whisper.model import ModelDimensions
+
+from .trace import trace
 
 UNEVEN = Dimensions(80, 1500, 192, 6, 4, 51864, 448, 192, 6, 2)  # fewer layers in the decoder than in the encoder
 LARGE = DIMENSIONS["large-v3"]

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from earspan.backends.workload.models import Dimensions
+from earspan.backends.workload.op import Op
+from earspan.backends.workload.workload import Workload
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from whisper.audio import log_mel_spectrogram
 from whisper.model import AudioEncoder, LayerNorm, ModelDimensions, TextDecoder, Whisper
-
-from .workload.models import Dimensions
-from .workload.workload import Op, Workload
 
 aten = torch.ops.aten
 
