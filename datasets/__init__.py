@@ -12,7 +12,7 @@ from ..backends.errors import InputError, unknown
 from .audio import SAMPLE_RATE, read_audio, shown
 from .catalogue import CATALOGUE, place_of
 from .defects import Defects
-from .formats import FORMATS, MANIFEST, open_as, recognise
+from .formats import MANIFEST, format_names, open_as, recognise
 from .formats.folder import open_recording
 from .formats.manifest import open_manifest
 from .recording import Dataset, Entry, Recording, Word
@@ -50,7 +50,7 @@ def open_dataset(name_or_path: str | os.PathLike[str], defects: Defects = None) 
     if given in CATALOGUE:
         return open_as(CATALOGUE[given].format, place_of(given), defects, called=given)
     prefix, colon, rest = given.partition(":")
-    if colon and prefix in FORMATS and not os.path.exists(given):
+    if colon and prefix in format_names() and not os.path.exists(given):
         if not os.path.exists(rest):
             raise InputError(f"{shown(rest)}: no such file or folder")
         return open_as(prefix, Path(rest), defects)

@@ -1,11 +1,12 @@
-"""The formats that speech datasets come in. Each is recognised by its files, or chosen as `FORMAT:PATH`."""
+"""Formats of speech datasets, those of users too: recognised by their files, or named as `FORMAT:PATH`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...backends.errors import unknown
+from ...backends.errors import InputError
 from ..defects import Defects
+from ..offered import list_offered, load_own
 from ..recording import Dataset
 from . import audiofolder, cuts, earnings, kaldi, librispeech, stm
 from .folder import open_folder
@@ -17,7 +18,13 @@ Opener = Callable[[Path, str | None, Defects], Dataset]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format: what it looks like in one line, how it is recognised, how it is read."""
+    """A format that datasets come in.
+
+    looks_like: its files, in one line.
+    recognises: says whether what is at a path is of this format.
+    open: reads a path into a `Dataset`, given its name, or None to have it called by its path, and `defects`, a list
+        to add defects to, or None to raise the first.
+    """
 
     looks_like: str
     recognises: Callable[[Path], bool]
@@ -28,7 +35,8 @@ def _open_manifest_in(path: Path, name: str | None, defects: Defects) -> Dataset
     return open_manifest(path / MANIFEST if path.is_dir() else path, name, defects)
 
 
-# In the order in which they are tried: the last takes any folder.
+GROUP = "earspan.formats"  # of entry points: names of formats, each a `Format`
+# In the order in which they are tried, after those that packages offer: the last takes any folder.
 FORMATS = {
     "lhotse": Format("cuts.jsonl or cuts.jsonl.gz of a lhotse CutSet", cuts.recognises, cuts.open_cuts),
     "nemo": Format(
@@ -56,13 +64,29 @@ FORMATS = {
 }
 
 
+def find_format(name: str) -> Format:
+    """Return the format called `name`. Raises `InputError` if there is none, or a package offers what is none."""
+    if name in FORMATS:
+        return FORMATS[name]
+    found = load_own("dataset format", name, GROUP, FORMATS)
+    if not isinstance(found, Format):
+        raise InputError(
+            f"dataset format {name!r} is a {type(found).__name__}; expected an earspan.datasets.formats.Format, "
+            "see docs/adding-a-dataset.md"
+        )
+    return found
+
+
+def format_names() -> list[str]:
+    """Return the names of all formats, in the order in which they are tried."""
+    return [*(name for name in list_offered(GROUP) if name not in FORMATS), *FORMATS]
+
+
 def open_as(name: str, path: Path, defects: Defects = None, called: str | None = None) -> Dataset:
-    """The dataset at `path` in the format `name`. Raises `InputError` for an unknown format or bad data."""
-    if name not in FORMATS:
-        raise unknown("dataset format", name, FORMATS)
-    return FORMATS[name].open(path, called, defects)
+    """Return the dataset at `path` in the format `name`. Raises `InputError` for an unknown format or bad data."""
+    return find_format(name).open(path, called, defects)
 
 
 def recognise(path: Path) -> str | None:
-    """The format of what is at `path`, or None."""
-    return next((name for name, known in FORMATS.items() if known.recognises(path)), None)
+    """Return the format of what is at `path`, or None."""
+    return next((name for name in format_names() if find_format(name).recognises(path)), None)

@@ -1,6 +1,7 @@
-"""Engines by name: our own, and CTranslate2's by how it holds and multiplies weights."""
+"""Engines by name: our own, CTranslate2's by how it holds and multiplies weights, and those of users."""
 
-from ...backends.errors import InputError, unknown
+from ...backends.errors import InputError
+from ...datasets.offered import list_offered, load_own
 from .cache import TranscriptCache
 from .ct2_engine import Ct2Engine
 from .ct2_format import QUANTIZATIONS
@@ -9,6 +10,7 @@ from .model import Recogniser
 from .torch_engine import Engine
 from .transcriber import Transcriber
 
+GROUP = "earspan.engines"  # of entry points, whose names are engines
 # How a call is decoded, by name: as `whisper.transcribe` does, unless another is asked for; one greedy pass with
 # timestamps; as `whisper.transcribe` with 5 beams; the defaults of openai-whisper's command (whisper.transcribe.cli).
 DECODINGS = {
@@ -25,19 +27,32 @@ DECODINGS = {
 }
 
 
+_CT2 = [f"ct2-{quantization}" for quantization in QUANTIZATIONS]
+
+
 def engine_names() -> list[str]:
-    """Names that `make_engine` takes."""
-    return ["torch", *(f"ct2-{quantization}" for quantization in QUANTIZATIONS)]
+    """Return the names that `make_engine` takes, besides `package.module:Class`."""
+    return ["torch", *_CT2, *list_offered(GROUP)]
 
 
 def make_engine(
     name: str, recogniser: Recogniser, options: DecodeOptions | None = None, cache: TranscriptCache | None = None
 ) -> Transcriber:
-    """The engine `name`. Raises `InputError` for an unknown name, or if its library is missing."""
+    """Return the engine `name` for a Whisper.
+
+    name: one of `engine_names()`, or the `package.module:Class` of a `Transcriber` (docs/adding-an-engine.md).
+    options: how calls are decoded; by default as `whisper.transcribe` does.
+    cache: where transcripts are kept between runs, if anywhere.
+
+    Raises `InputError` for an unknown name, a class that is no engine, and where its library is missing.
+    """
     if name == "torch":
         return Engine(recogniser, options, cache)
-    if name not in engine_names():
-        raise unknown("engine", name, engine_names())
+    if name not in _CT2:
+        kind = load_own("engine", name, GROUP, ["torch", *_CT2])
+        if not (isinstance(kind, type) and issubclass(kind, Transcriber)):
+            raise InputError(f"engine {name!r} is {kind!r}; expected a subclass of earspan's Transcriber")
+        return kind(recogniser, options, cache)  # pyright: ignore[reportCallIssue]
     if recogniser.precision != "fp32":
         raise InputError(
             f"engine {name}: names its own precision; leave --precision {recogniser.precision} out, "

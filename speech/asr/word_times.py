@@ -16,7 +16,7 @@ from whisper.audio import SAMPLE_RATE
 from whisper.model import Whisper
 from whisper.timing import WordTiming, find_alignment
 
-from ...backends.workload.windows import LONGEST_S
+from ...backends.workload.op import LONGEST_S
 from ...datasets.recording import Recording, Word
 from ..metrics.align import HIT
 from ..metrics.pairing import pair_words

@@ -5,13 +5,13 @@ a step decodes new words only; as there, in one pass at temperature 0 without ti
 where a text ends. The oldest audio leaves the window together with the words that attend to it.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from whisper.audio import SAMPLE_RATE
 
-from .base import Call, Heard, check_step
+from .base import Call, Heard, Strategy, check_step
 from .steps import Steps
 
 MARGIN_S = 0.5  # SimulStreaming's frame threshold: 25 frames of 20 ms
@@ -19,7 +19,7 @@ _LONG_WORD_S = 0.6  # a word in the margin may have begun so long before it
 
 
 @dataclass(frozen=True, slots=True)
-class AlignAtt:
+class AlignAtt(Strategy):
     """every STEP seconds decode on from the committed words, stop at the newest 0.5 s by attention; buffer of WINDOW"""
 
     window_s: float
@@ -36,9 +36,6 @@ class AlignAtt:
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "AlignAtt":
         return cls(window_s, check_step("alignatt", window_s, step_s))
-
-    def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        return iter(())
 
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         duration_s = len(audio) / SAMPLE_RATE

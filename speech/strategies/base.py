@@ -1,9 +1,10 @@
 """What a strategy yields, what it is sent, and what it has to offer."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -12,13 +13,16 @@ from ...backends.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One Whisper inference over the audio from `start_s` to `end_s`.
+    """One transcription of the audio between two moments of the recording.
 
-    It can begin when `end_s` has been spoken, or at `known_at_s` if only then it was clear where to cut. `prompt` is
-    earlier text. `prefix` is text of this very audio that is already committed: the decoder goes on from it. With
-    `margin_s`, words are timed by cross-attention, and the decoder stops at the first that attends to the last
-    `margin_s` of the audio. `mode` says how much of the audio Whisper hears (`hypothesis.Clip`): all of the "window",
-    one "segment", or one "text" without timestamps, which is what a call with a prefix or a margin is.
+    start_s, end_s: which audio, in seconds of the recording.
+    prompt: text of the audio before, which Whisper is given as context.
+    prefix: text of this very audio that is committed already: the decoder goes on from it.
+    margin_s: words are timed by cross-attention, and the decoder stops at the first that attends to so many seconds
+        at the end of the audio; None asks for no times.
+    known_at_s: when it was clear where to cut, if that was after `end_s`.
+    mode: how much of the audio Whisper hears (`hypothesis.Clip`): all of the "window", one "segment", or one "text"
+        without timestamps, which is what a call with a prefix or a margin is.
     """
 
     start_s: float
@@ -31,16 +35,20 @@ class Call:
 
     @property
     def arrival_at_s(self) -> float:
-        """When it can begin, if the backend is free."""
+        """Return when it can begin, if the backend is free."""
         return max(self.end_s, self.known_at_s)
 
 
 @dataclass(slots=True)
 class Heard:
-    """The transcript of a call, and the words that the strategy commits on having it.
+    """The answer to a call, and the words that the strategy shows on having it.
 
-    `word_times_s`: for each word of `text` when it was spoken, in seconds of the recording; empty unless asked for.
-    `heard_to_s`: the second of the recording from which on Whisper would hear more.
+    text: what Whisper wrote.
+    ready_at_s: when it was ready, in seconds of the recording.
+    committed: the words to be shown for good.
+    word_times_s: for each word of `text` when it was spoken, in seconds of the recording; empty unless asked for.
+    interim: the words to be shown until the next call.
+    heard_to_s: the second of the recording from which on Whisper would hear more.
     """
 
     text: str
@@ -60,18 +68,34 @@ class Heard:
 
 
 class Strategy(Protocol):
-    """A way of cutting live audio into calls."""
+    """A way of cutting live audio into calls. The first line of a subclass's docstring says what it does.
 
+    To write one, subclass this and write `run`; docs/adding-a-strategy.md shows how.
+    """
+
+    @classmethod
+    def of(cls, window_s: float, step_s: float | None) -> Self:
+        """Return the strategy that hears `window_s` at once, every `step_s`: by default `cls(window_s, step_s)`.
+
+        Raises `InputError` for settings that it does not take.
+        """
+        return cls(window_s, step_s)  # pyright: ignore[reportCallIssue]
+
+    @abstractmethod
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
-        """Yield the calls for `audio`, float32 at 16 kHz, shape = (samples,), in order of `end_s`.
+        """Yield the calls for a recording, in order of their `end_s`; each is answered by what was `Heard` in it.
 
-        `overload` says what to do when calls come due faster than they are served (see `steps.OVERLOADS`).
+        audio: float32 at 16 kHz, shape = (samples,).
+        overload: what to do when calls come due faster than they are served (`steps.OVERLOADS`).
         """
         ...
 
     def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        """The calls that are made whatever is heard, if none waits; they may be transcribed ahead, in batches."""
-        ...
+        """Return the calls that are made whatever is heard, where none waits; by default none.
+
+        They may be transcribed ahead, in batches.
+        """
+        return iter(())
 
 
 def check_window(strategy: str, window_s: float) -> None:
@@ -81,7 +105,7 @@ def check_window(strategy: str, window_s: float) -> None:
 
 
 def check_step(strategy: str, window_s: float, step_s: float | None) -> float:
-    """`step_s`; `InputError` unless it is within the window."""
+    """Return `step_s`. Raises `InputError` unless it is within the window."""
     check_window(strategy, window_s)
     if step_s is None:
         raise InputError(f"{strategy}: a step is needed; type for example --step 1")

@@ -7,12 +7,12 @@ import numpy as np
 from whisper.audio import SAMPLE_RATE
 
 from ...backends.errors import InputError
-from .base import Call, Heard, check_window
+from .base import Call, Heard, Strategy, check_window
 from .steps import Steps, step_pieces
 
 
 @dataclass(frozen=True, slots=True)
-class Disjoint:
+class Disjoint(Strategy):
     """cut every WINDOW seconds, transcribe each piece alone, concatenate"""
 
     window_s: float

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from whisper.audio import SAMPLE_RATE
 
-from ...backends.workload.windows import LONGEST_S
+from ...backends.workload.op import LONGEST_S
 from .alignment import keys, overlap
-from .base import Call, Heard, check_step, check_window
+from .base import Call, Heard, Strategy, check_step, check_window
 from .steps import Piece, Steps, step_pieces
 
 _STRIDE = 1 / 6  # of the window at either side: the default of Hugging Face's pipeline
@@ -25,7 +25,7 @@ _SLACK_WORDS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Overlapping:
+class Overlapping(Strategy):
     """cut every STEP seconds pieces of WINDOW seconds, merge their texts where they match (STEP: 2/3 of WINDOW)"""
 
     window_s: float

@@ -4,14 +4,14 @@ A prompt can make Whisper repeat itself, and the repetition becomes the next pro
 loop (openai-whisper's threshold) is heard once more without prompt, and the prompt starts anew from that.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 from whisper.audio import SAMPLE_RATE
 from whisper.utils import compression_ratio
 
-from .base import Call, Heard
+from .base import Call, Heard, Strategy
 from .disjoint import check_whole_window
 from .steps import Steps
 
@@ -20,7 +20,7 @@ LOOP_COMPRESSION = 2.4  # openai-whisper's compression_ratio_threshold
 
 
 @dataclass(frozen=True, slots=True)
-class Prompted:
+class Prompted(Strategy):
     """cut every WINDOW seconds, prompt each piece with the last 200 characters; heard again without if it loops"""
 
     window_s: float
@@ -28,9 +28,6 @@ class Prompted:
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "Prompted":
         return cls(check_whole_window("prompted", window_s, step_s))
-
-    def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        return iter(())
 
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         steps, prompt = Steps(self.window_s, len(audio) / SAMPLE_RATE, overload), ""

@@ -12,14 +12,14 @@ import numpy as np
 from whisper.audio import SAMPLE_RATE
 
 from ...backends.errors import InputError
-from .base import Call, Heard, check_window
+from .base import Call, Heard, Strategy, check_window
 from .steps import HALF_SAMPLE_S
 
 _PROMPT_CHARACTERS = 800  # openai-whisper keeps 223 tokens of the text before, about as many
 
 
 @dataclass(frozen=True, slots=True)
-class Sequential:
+class Sequential(Strategy):
     """Whisper's long form: hear WINDOW seconds, go on after the last whole segment"""
 
     window_s: float
@@ -28,9 +28,6 @@ class Sequential:
     def of(cls, window_s: float, step_s: float | None) -> "Sequential":
         check_window("sequential", window_s)
         return cls(window_s)
-
-    def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        return iter(())
 
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         check_lag("sequential", overload)
@@ -46,7 +43,7 @@ class Sequential:
 
 
 @dataclass(frozen=True, slots=True)
-class Offline:
+class Offline(Strategy):
     """whisper.transcribe of the whole recording, when all of it has been spoken: the reference for the others"""
 
     @classmethod

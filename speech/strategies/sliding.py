@@ -16,14 +16,14 @@ import numpy as np
 from whisper.audio import SAMPLE_RATE
 
 from .alignment import breaks_off, key, keys, overlap
-from .base import Call, Heard, check_step
+from .base import Call, Heard, Strategy, check_step
 from .steps import HALF_SAMPLE_S, Steps, step_pieces
 
 _LEAST_TO_KNOW = 8  # words: fewer may be said again by chance
 
 
 @dataclass(frozen=True, slots=True)
-class Sliding:
+class Sliding(Strategy):
     """every STEP seconds hear the last WINDOW again; commit what two calls in a row agree on (LocalAgreement-2)"""
 
     window_s: float

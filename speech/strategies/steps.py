@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from whisper.audio import SAMPLE_RATE
 
 from ...backends.errors import unknown
-from ...backends.workload.windows import LONGEST_S
+from ...backends.workload.op import LONGEST_S
 
 OVERLOADS = {
     "lag": "make every call, however late",

@@ -7,7 +7,7 @@ is speech depends on the audio before it only, so every cut could have been made
 
 import hashlib
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from whisper.audio import SAMPLE_RATE
 
 from ...backends.errors import InputError
-from .base import Call, Heard, check_window
+from .base import Call, Heard, Strategy, check_window
 from .steps import check_overload
 
 FRAME = 512  # samples that Silero VAD judges at once, at 16 kHz
@@ -75,7 +75,7 @@ class VoicePiece:
 
 
 @dataclass(frozen=True, slots=True)
-class Vad:
+class Vad(Strategy):
     """cut at silence (Silero VAD), at most WINDOW seconds at once; silence is not transcribed"""
 
     window_s: float
@@ -86,9 +86,6 @@ class Vad:
     def of(cls, window_s: float, step_s: float | None) -> "Vad":
         check_window("vad", window_s)
         return cls(window_s)
-
-    def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        return iter(())
 
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         check_overload(overload)

@@ -5,7 +5,7 @@ nothing drifts. The wall clock is an argument: tests bring their own, and nobody
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,7 +63,7 @@ def replay(played: Sequence[PlayedCall], wall: Wall, show: Show) -> None:
         show(Caption(one.committed, one.interim, one.finish_at_s, wall.now_s() - began_s))
 
 
-class Here:
+class Here(Strategy):
     """A strategy whose calls come when their audio has been spoken, in wall time, and take as long as they take.
 
     Play it in a `Job` with its own `service_s`, and with an engine that has no cache: then the stream's clock is the
@@ -73,11 +73,6 @@ class Here:
     def __init__(self, strategy: Strategy, wall: Wall, show: Show) -> None:
         self._strategy, self._wall, self._show = strategy, wall, show
         self._began_s = self._free_s = 0.0
-
-    def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        """None: nothing may be heard before it has been spoken."""
-        del duration_s
-        return iter(())
 
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         calls = self._strategy.run(audio, overload)

@@ -7,7 +7,7 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 from ...backends.timing import Backend
 from ...backends.workload.drafting import apply_draft
 from ...backends.workload.models import Dimensions
-from ...backends.workload.windows import LONGEST_S
+from ...backends.workload.op import LONGEST_S
 from ...backends.workload.workload import Workload
 from ..asr.decoding.token_counts import recount
 from ..asr.hypothesis import SECONDS_PER_TICK, DecoderRun, Hypothesis

@@ -12,7 +12,7 @@ same few readings from window to window: what differs from the last text is ofte
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ....backends.workload.windows import LONGEST_S
+from ....backends.workload.op import LONGEST_S
 from ..hypothesis import SECONDS_PER_TICK, DraftText, Hypothesis
 
 REMEMBERED = 4  # texts of earlier windows that make a draft; more than these save no further passes

@@ -1,7 +1,7 @@
 """The virtual clock against the closed form of a queue with constant arrivals and constant service (D/D/1)."""
 
 import itertools
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from earspan.datasets.recording import Recording
 from earspan.speech.asr.hypothesis import Clip, DecodeOptions, DraftText, Hypothesis
 from earspan.speech.asr.torch_engine import Engine
 from earspan.speech.metrics.calls import CallRecord
-from earspan.speech.strategies import Call, Disjoint, Heard, Sliding
+from earspan.speech.strategies import Call, Disjoint, Heard, Sliding, Strategy
 from earspan.speech.streaming.clock import Emission, Job, play
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,11 +128,8 @@ def test_a_recording_without_audio_makes_no_calls(strategy):
     play([], engine)  # type: ignore[arg-type]
 
 
-class Prompting:
+class Prompting(Strategy):
     """Calls that depend on what was heard: each is prompted with the text before, and there are no fixed ones."""
-
-    def fixed_calls(self, duration_s: float) -> Iterator[Call]:
-        return iter(())
 
     def run(self, audio: np.ndarray, overload: str = "lag") -> Generator[Call, Heard, None]:
         heard = yield Call(0.0, 1.0)
