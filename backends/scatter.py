@@ -20,8 +20,8 @@ _NORMAL_P99 = 2.3263478740408408  # 99th percentile of the standard normal distr
 def longest_of(calls: int, mean: float, most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return how long the longest of `calls` calls may be, and how likely each length is.
 
-    mean: tokens of one call on average, above 0. most: the limit of a call. Both arrays have shape = (lengths,): tokens, rising,
-    and chances, which sum to 1.
+    mean: tokens of one call on average, above 0. most: the limit of a call.
+    Both arrays have shape = (lengths,): tokens, rising, and chances, which sum to 1.
     """
     counts = np.arange(most + 1)
     logs = counts * math.log(mean) - mean - np.cumsum(np.log(np.maximum(counts, 1)))

@@ -1,4 +1,4 @@
-"""A device is data: a TOML file in which each number carries its unit, its source and what it rests on.
+"""A device is data: a TOML file in which every number has its unit, its source and its basis.
 
     title = "NVIDIA L4"
     kind = "gpu"
@@ -7,10 +7,11 @@
     fp16_peak = { value = 121, unit = "TFLOP/s", density = "dense", basis = "published", source = "..." }
 
 `basis` is "published", "fitted" (to published measurements), "measured" or "estimate". A peak says that it is
-"dense"; the doubled figures for structured sparsity are refused. What is not known is left out.
+"dense"; the doubled figures for structured sparsity are refused. What is not known is left out. An assumption may
+have a `range`, the least and the largest value that are plausible (see `backends.validation.sensitivity`).
 
 Below its figures a GPU has the fitted constants of its kernels, [kernels.NAME], and their errors, [[validation]], both
-written by benchmarks/calibrate_gpu.py; or it says whose it borrows, which makes them an estimate:
+written by the calibration in benchmarks/; or it says whose it borrows, which makes them an estimate:
 
     [borrowed]
     gemm = { device = "l40s", reason = "..." }
@@ -24,7 +25,7 @@ from .kernels import Kernel
 
 BASES = ("published", "fitted", "measured", "estimate")
 
-# quantity -> unit -> how much of the base unit it is
+# by quantity and unit: how much of the base unit it is
 UNITS: dict[str, dict[str, float]] = {
     "arithmetic": {"GFLOP/s": 1e9, "TFLOP/s": 1e12, "PFLOP/s": 1e15},
     "bandwidth": {"GB/s": 1e9, "TB/s": 1e12},
@@ -43,7 +44,11 @@ UNITS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of device: which figures it may have, of which quantity, and which of them it must have."""
+    """A kind of device.
+
+    figures: which figures it has, each with the quantity it measures (a key of `UNITS`).
+    optional: those of them that a file may leave out.
+    """
 
     figures: Mapping[str, str]
     optional: frozenset[str]
@@ -139,8 +144,11 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number as its file gives it: value and unit as written, `quantity` which the unit must measure.
+    """One number of a device file.
 
+    value, unit: as written. quantity: what the unit measures, a key of `UNITS`.
+    basis: one of `BASES`. source: where the number is from.
+    density: "dense" for a peak of arithmetic, else "".
     range: of an assumption, the least and the largest value that are plausible, in the same unit.
     """
 
@@ -154,20 +162,26 @@ class Figure:
 
     @property
     def base(self) -> float:
-        """The value in FLOP/s, bytes/s, bytes, seconds, Hz, cycles, USD/h, W or as a plain number."""
+        """The value in the base unit: FLOP/s, bytes/s, bytes, seconds, Hz, cycles, USD/h, W, or as a plain number."""
         return self.value * UNITS[self.quantity][self.unit]
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What is known of one device. `device["key"]` is a figure in base units."""
+    """What is known of one device; `device["key"]` is a figure in base units.
+
+    name: that of its file. title: maker and model. kind: a key of `KINDS`.
+    figures: by key, as its kind has them.
+    kernels: of a GPU or CPU, how long its kernels take, by the names in `kernels.KERNELS`.
+    shares: by kernel, processors of this device over those of the device from which the constants are.
+    validation: rows that say how far the kernels' predictions are off on measurements that were held out.
+    """
 
     name: str
     title: str
     kind: str
     figures: Mapping[str, Figure]
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
-    # by kernel: processors of this device over those of the device whose constants it has
     shares: Mapping[str, float] = field(default_factory=dict)
     validation: tuple[Mapping[str, Any], ...] = ()
 
@@ -175,10 +189,10 @@ class Device:
         return self.figures[key].base
 
     def get(self, key: str, default: float) -> float:
-        """A figure in base units, or what stands for one that the file leaves out."""
+        """Return a figure in base units, or `default` if the file leaves it out."""
         return self.figures[key].base if key in self.figures else default
 
     def basis(self, *keys: str) -> str:
-        """The weakest basis among these figures or kernels: "estimate" before "fitted", "published", "measured"."""
+        """Return the weakest basis among these figures or kernels: estimate, else fitted, published, measured."""
         strength = ("estimate", "fitted", "published", "measured")
         return min(((self.kernels.get(key) or self.figures[key]).basis for key in keys), key=strength.index)

@@ -1,4 +1,4 @@
-"""Device files, read and checked: what is wrong with one is said with its file, line and key."""
+"""Reads and checks device files; an error names the file, the line and the key."""
 
 import math
 import tomllib
@@ -13,7 +13,7 @@ from .kernels import KERNELS, Kernel, read_kernel
 
 FOLDER = Path(__file__).parent
 
-# least and most that a GPU's or TPU's figure can be, in base units: beyond it, the unit is wrong
+# the least and the most that a figure of a GPU, CPU or TPU can be, in base units: beyond it, the unit is wrong
 PLAUSIBLE: dict[str, tuple[float, float]] = {
     "fp16_peak": (5e12, 2e16),
     "fp32_peak": (1e12, 5e14),
@@ -39,12 +39,12 @@ _PEAK_OVER_CLOCK = (0.5, 1.4)
 
 
 def device_names() -> list[str]:
-    """Names of the devices that ship with Earspan, sorted."""
+    """Return the names of the devices that ship with Earspan, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def load_device(name_or_path: str) -> Device:
-    """The device that ships under this name, or that of this `.toml` file; `InputError` if not valid."""
+    """Return the device that ships under this name, or that of this `.toml` file; `InputError` if it is not valid."""
     if name_or_path.endswith(".toml"):
         return read_device(Path(name_or_path))
     if name_or_path not in device_names():
@@ -53,9 +53,9 @@ def load_device(name_or_path: str) -> Device:
 
 
 def read_device(path: Path, *, kernels: bool = True) -> Device:
-    """Read and check one device file. Errors name the file, the line and the key.
+    """Return the device of one file; `InputError` if it is not valid.
 
-    kernels: False leaves out a GPU's kernel constants, as before they are fitted.
+    kernels: False leaves out a GPU's kernel constants, for the calibration that is about to fit them.
     """
     try:
         text = path.read_text(encoding="utf-8")

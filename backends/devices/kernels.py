@@ -4,11 +4,11 @@
     a = FLOPs / peak * max(1, C(x, y) * D(z))
     b = (stationary bytes * M(u, v) + moving bytes / streamed) / bandwidth
 
-C, D and M are factors of at least 1 (D alone may be less) over the time at peak arithmetic and nominal bandwidth,
-as functions of the shape: they hold what tiles, waves, split-k and short streams cost. Between the knots of a
-device's file they are interpolated in logarithms; outside they stay as they are at the border. No factor may fall
-faster than its own coordinate grows, so x C(x) never falls: a larger shape is never faster. As the factors know
-nothing of peak and bandwidth, a device with better figures and the same factors is never slower.
+C, D and M are functions of the shape with values of at least 1 (only D may be less). They say how much longer than at
+peak arithmetic and nominal bandwidth the kernel takes, because of tiles, waves, split-k and short streams. Between the
+knots of a device's file they are interpolated in logarithms; outside they stay as they are at the border. No factor
+may fall faster than its own coordinate grows, so x C(x) never falls: a larger shape is never faster. As the factors
+know nothing of peak and bandwidth, a device with better figures and the same factors is never slower.
 
     kernel    x             y     z  stationary (u, v)              moving
     gemm      m             n     k  weights (their bytes, -)       activations
@@ -63,7 +63,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Surface:
-    """A factor over one or two coordinates; `factor` has shape = (len(x), len(y)). ValueError if it may not be."""
+    """A factor as a function of one or two coordinates.
+
+    x, y: knots, positive and rising. factor: at the knots, shape = (len(x), len(y)). The three are kept as logarithms.
+    Raises ValueError if a larger shape would be faster.
+    """
 
     x: Array
     y: Array
@@ -87,7 +91,7 @@ class Surface:
             object.__setattr__(self, name, value)
 
     def log(self, x: Array, y: Array) -> Array:
-        """Logarithm of the factor at points (x, y); shape = that of x."""
+        """Return the logarithm of the factor at the points (x, y); shape = that of x."""
         i, right = _cell(self.x, x)
         if len(self.y) == 1:
             column = self.factor[:, 0]
@@ -99,7 +103,7 @@ class Surface:
 
 
 def _cell(knots: Array, at: Array) -> tuple[NDArray[np.intp], Array]:
-    """Index of the knot below, and how far towards the next one; 0 to 1, also outside of the knots."""
+    """Return the index of the knot below, and how far it is towards the next one: 0 to 1, also outside of the knots."""
     if len(knots) == 1:
         return np.zeros(len(at), np.intp), np.zeros(len(at))
     log = np.log(at).clip(knots[0], knots[-1])
@@ -109,7 +113,12 @@ def _cell(knots: Array, at: Array) -> tuple[NDArray[np.intp], Array]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Kernel:
-    """One kind of kernel on one device; `basis` and `source` as of a device's figures."""
+    """How long one kind of kernel takes on one device; the formula is that of this module.
+
+    floor_s: seconds that it takes at least. order: q of the soft maximum.
+    basis, source: as of a device's figures.
+    compute, depth, memory: the factors C, D and M; None is 1 everywhere.
+    """
 
     floor_s: float
     order: float
@@ -129,11 +138,13 @@ class Kernel:
         rate: float = 1.0,
         sustained: float = 1.0,
     ) -> tuple[Array, Array, Array]:
-        """Floor, compute and memory seconds, each of shape = (rows,); columns of `rows` as in COLUMNS.
+        """Return floor, compute and memory seconds of every kernel, each of shape = (rows,).
 
-        share: processors of this device over those of the device that the factors were fitted on. rate: of its tensor
-        cores, relative to those; half as fast ones keep the rest of a kernel less busy. sustained: part of the peak
-        that the device's power allows for.
+        rows: shape = (rows, len(COLUMNS)), as of `rows_of`.
+        peak: FLOP/s. bandwidth: bytes/s. streamed: part of the bandwidth that moving data reach.
+        share: processors of this device over those of the device that the factors were fitted on.
+        rate: speed of its tensor cores relative to those; half as fast ones keep the rest of a kernel less busy.
+        sustained: part of the peak that the device's power allows for.
         """
         _, _, flops, stationary, moving, x, y, z, u, v, _, _, _ = rows.T
         log = np.zeros(len(rows))
@@ -150,14 +161,17 @@ class Kernel:
 
 
 def soft_maximum(a: Array, b: Array, order: float) -> Array:
-    """(a^q + b^q)^(1/q), without overflow; `a` and `b` at least 0."""
+    """Return (a^q + b^q)^(1/q) for q = `order`, without overflow; `a` and `b` are at least 0."""
     high, low = np.maximum(a, b), np.minimum(a, b)
     ratio = low / np.maximum(high, np.finfo(float).tiny)
     return high * np.power(1 + np.power(ratio, order), 1 / order)
 
 
 def rows_of(ops: Iterable[tuple[Op, float]]) -> Array:
-    """Operations, each with the part of its bytes that is moved, as shape = (operations, len(COLUMNS))."""
+    """Return operations as features; shape = (operations, len(COLUMNS)).
+
+    ops: each operation with the part of its bytes that is moved.
+    """
     rows = [_row(op, moved) for op, moved in ops]
     return np.array(rows, dtype=float).reshape(-1, len(COLUMNS))
 
@@ -207,7 +221,7 @@ def _row(op: Op, moved: float) -> tuple[float, ...]:
 
 
 def read_kernel(table: Mapping[str, Any]) -> Kernel:
-    """A `[kernels.NAME]` table of a device's file; ValueError with what is wrong about it."""
+    """Return the kernel of a `[kernels.NAME]` table; ValueError says what is wrong with the table."""
     known = {"basis", "source", "floor_us", "order", "compute", "depth", "memory"}
     if extra := sorted(table.keys() - known):
         raise ValueError(f"unknown key {extra[0]!r}; expected {', '.join(sorted(known))}")

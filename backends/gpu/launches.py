@@ -1,20 +1,18 @@
-"""Which operations become kernels of their own, and what is left of the others.
+"""Which operations a runtime runs as kernels of their own, and what memory traffic is left of the others.
 
 eager   PyTorch: every operation that the modules dispatch is a kernel that the host launches, and every decode step
         filters logits, samples and tests for the end on the host's side.
-graph   compiled: casts, the appending of keys and values and the sums of residuals are part of their neighbours.
+graph   compiled: casts, appending keys and values, and the sums of residuals are done by the kernels next to them.
 ggml    as graph, with elementwise work in fp32 and a kernel for each part of it.
-fused   TensorRT-LLM and CTranslate2: besides, queries, keys and values are one matmul, and GELU is part of the
-        matmul before it.
+fused   TensorRT-LLM and CTranslate2: as graph; besides, queries, keys and values are one matmul, and GELU is part of
+        the matmul before it.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from ..workload.workload import ITEM_BYTES, Op, Workload
-from .runtimes import RUNTIMES, Runtime
-
-MODES = tuple(RUNTIMES)
+from .runtimes import Runtime
 
 # part of the memory traffic that is left of an operation that a compiled runtime gives no kernel of its own
 _INTO_NEIGHBOUR = {"graph": {"cast": 0.0, "cat": 0.0, "add": 1.0}, "fused": {"cast": 0.0, "cat": 0.0, "gelu": 0.0}}
@@ -33,7 +31,10 @@ _SCORE_PASSES = {"fused": 4.0, "eager": 5.0, "graph": 4.0, "ggml": 7.0}
 
 
 def list_kernels(work: Workload, runtime: Runtime, ops: tuple[Op, ...]) -> Iterator[tuple[Op, float, bool]]:
-    """Operations as the runtime runs them: with the part of their bytes that moves, and whether each is a kernel."""
+    """Yield the operations as the runtime runs them.
+
+    Each comes with the part of its bytes that moves through memory, and whether it is a kernel of its own.
+    """
     if runtime.attention == "math":
         ops = tuple(one for op in ops for one in _unfuse(op, _SCORE_PASSES[runtime.kernels]))
     if runtime.kernels == "eager":
@@ -49,7 +50,10 @@ def list_kernels(work: Workload, runtime: Runtime, ops: tuple[Op, ...]) -> Itera
 
 
 def _unfuse(op: Op, passes: float) -> Iterator[Op]:
-    """Attention of many queries as two matmuls, with the scores in fp32 passing through memory between them."""
+    """Yield attention of many queries as two matmuls with a softmax between them; any other operation as it is.
+
+    passes: how often the scores, in fp32, pass through memory.
+    """
     if op.kind != "attention" or op.phase == "decode":
         yield op
         return
@@ -63,7 +67,7 @@ def _unfuse(op: Op, passes: float) -> Iterator[Op]:
 
 
 def _join_matmuls(ops: tuple[Op, ...]) -> Iterator[Op]:
-    """Matmuls over the same input, up to the attention that takes them, become one."""
+    """Yield the operations with matmuls over the same input joined into one."""
     waiting: list[Op] = []
     for op in ops:
         if op.kind == "matmul" and len(op.shape) == 3:
@@ -71,15 +75,15 @@ def _join_matmuls(ops: tuple[Op, ...]) -> Iterator[Op]:
             if waiting and n == k and op.shape == waiting[0].shape and _same_input(waiting[0], op):
                 waiting.append(op)
                 continue
-            yield from _one(waiting)
+            yield from _join(waiting)
             waiting = [op]
         elif op.kind == "cat":
             yield op
         else:
-            yield from _one(waiting)
+            yield from _join(waiting)
             waiting = []
             yield op
-    yield from _one(waiting)
+    yield from _join(waiting)
 
 
 def _same_input(first: Op, op: Op) -> bool:
@@ -88,7 +92,7 @@ def _same_input(first: Op, op: Op) -> bool:
     return first.phase == op.phase and (op.phase != "prefill" or first.weight_bytes < op.weight_bytes)
 
 
-def _one(group: list[Op]) -> Iterator[Op]:
+def _join(group: list[Op]) -> Iterator[Op]:
     if len(group) < 2:
         yield from group
         return
@@ -103,7 +107,7 @@ def _one(group: list[Op]) -> Iterator[Op]:
 
 
 def sampling_op(work: Workload, runtime: Runtime, phase: str, passes: int) -> Op:
-    """Choosing a token for every call of the batch, `passes` times: memory traffic over the fp32 logits."""
+    """Return the operation of choosing a token for every call of the batch, `passes` times: traffic of fp32 logits."""
     rows = work.batch * (work.pass_tokens * work.beam if phase == "decode" else 1)
     logits = rows * work.dims.n_vocab * ITEM_BYTES["fp32"]
     shape = (rows, work.dims.n_vocab)

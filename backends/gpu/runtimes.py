@@ -1,7 +1,7 @@
-"""Runtimes by name: how a GPU is driven, and what the host costs beside it.
+"""Runtimes by name: how software drives a GPU, and what the host costs beside it.
 
-Each constant says what it was fitted on; the rest of the public rows in `backends.validation.gpu` are predictions. Host
-times are those of a server's processor core; a device whose host is slower says so (`host_slowdown`).
+Each constant says what it was fitted on; all other rows of `backends.validation.anchors` are predictions. Host times
+are those of a core of a server's processor; a device whose host is slower says so (`host_slowdown`).
 """
 
 from dataclasses import dataclass
@@ -16,15 +16,19 @@ FORMATS = ("fp16", "bf16", "int8", "w8a8", "fp8")
 class Runtime:
     """One way to run Whisper on a GPU.
 
-    kernels: which operations become kernels, see `gpu_runtime`. attention: of several queries, "flash" (one kernel) or
-    "math" (scores pass through memory). launch_s: host seconds for each kernel, 0 where a CUDA graph starts all of
-    them. step_s, call_s, utterance_s: host seconds for each decode step, each batch, and each call of a batch, one
-    after another on one core. ended: what becomes of calls that end before their batch: "kept" (computed on),
-    "skipped" (their attention is spared) or "leave". batching: "static" or "continuous". ungraphed: kernels that lie
-    between graphs in each layer of a step. of_host: whether these follow the speed of the
-    host. attention_rate: bytes of keys and values that a decode step's kernel reads
-    on each processor and second, at most; 0 for no limit but the memory's. about: a line for --help and tables.
-    fitted_on: the rows that its host costs are from.
+    name: what to type for it. about: one line for --help and tables.
+    kernels: which operations become kernels: "eager", "graph", "ggml" or "fused" (see `launches`).
+    attention: of several queries: "flash" is one kernel, with "math" the scores pass through memory.
+    launch_s: host seconds for each kernel; 0 where a CUDA graph starts all of them.
+    step_s, call_s: host seconds for each decode step, and for each batch.
+    utterance_s: host seconds for each call of a batch, one after another on one core.
+    ended: what becomes of calls that end before their batch: they are "kept" (computed on), "skipped" (their attention
+        is spared), or they "leave" the batch.
+    batching: "static", or "continuous" where calls join between two decode steps.
+    of_host: whether host seconds grow with the `host_slowdown` of the device.
+    attention_rate: bytes of keys and values that the kernel of a decode step reads on each processor and second, at
+        most; 0 for no limit but the memory's.
+    fitted_on: the published runs that the host costs are from.
     """
 
     name: str
@@ -127,12 +131,12 @@ RUNTIMES = {
     )
 }
 DEFAULT = "graph"
-# for every table of times
+# a note for every table of times
 NOTE = f"GPUs run in the runtime {DEFAULT} with fp16 weights, unless their name says otherwise"
 
 
 def runtime_of(name: str) -> Runtime:
-    """The runtime of this name; `InputError` if there is none."""
+    """Return the runtime of this name; `InputError` if there is none."""
     if name not in RUNTIMES:
         raise unknown("runtime", name, RUNTIMES)
     return RUNTIMES[name]

@@ -4,9 +4,9 @@ import pytest
 from earspan.backends.devices.files import device_names, load_device
 from earspan.backends.devices.kernels import rows_of, soft_maximum
 from earspan.backends.errors import InputError
-from earspan.backends.gpu import gpu as gpu_module
+from earspan.backends.gpu import features
 from earspan.backends.gpu.gpu import gpu_backend, sweep
-from earspan.backends.gpu.launches import MODES, list_kernels
+from earspan.backends.gpu.launches import list_kernels
 from earspan.backends.gpu.runtimes import RUNTIMES
 from earspan.backends.host import CALL_S, JITTER
 from earspan.backends.registry import get_backend
@@ -60,7 +60,7 @@ workloads = st.builds(
 @given(
     work=workloads,
     gpu=st.sampled_from(GPUS),
-    mode=st.sampled_from(MODES),
+    mode=st.sampled_from(list(RUNTIMES)),
     factors=st.dictionaries(st.sampled_from(LARGER_IS_BETTER + SMALLER_IS_BETTER), st.floats(0.1, 10)),
 )
 def test_nothing_beats_its_ceiling_and_phases_sum_up(work, gpu, mode, factors):
@@ -80,7 +80,7 @@ def test_nothing_beats_its_ceiling_and_phases_sum_up(work, gpu, mode, factors):
 @given(
     work=workloads,
     gpu=st.sampled_from(GPUS),
-    mode=st.sampled_from(MODES),
+    mode=st.sampled_from(list(RUNTIMES)),
     more=st.sampled_from(
         [
             "tokens",
@@ -130,7 +130,7 @@ def test_more_work_never_costs_less(work, gpu, mode, more):
 @given(
     work=workloads,
     gpu=st.sampled_from(GPUS),
-    mode=st.sampled_from(MODES),
+    mode=st.sampled_from(list(RUNTIMES)),
     gains=st.dictionaries(st.sampled_from(LARGER_IS_BETTER + SMALLER_IS_BETTER), st.floats(1, 3), min_size=1),
     floor=st.floats(0.2, 1),
 )
@@ -208,7 +208,7 @@ def test_a_beam_shares_the_audio_and_not_the_weights_stream():
 
 
 @settings(max_examples=40, deadline=None)
-@given(tokens=st.lists(st.integers(1, 100), min_size=1, max_size=6), mode=st.sampled_from(MODES))
+@given(tokens=st.lists(st.integers(1, 100), min_size=1, max_size=6), mode=st.sampled_from(list(RUNTIMES)))
 def test_unequal_calls_lie_between_their_mean_and_their_longest(tokens, mode):
     gpu, longest = gpu_backend("h100", H100, mode), max(tokens)
     work = Workload(DIMENSIONS["base"], batch=len(tokens), decode_tokens=longest)
@@ -324,13 +324,13 @@ def test_provenance_follows_the_kernels():
 
 
 @settings(max_examples=25, deadline=None)
-@given(work=workloads, mode=st.sampled_from(MODES))
+@given(work=workloads, mode=st.sampled_from(list(RUNTIMES)))
 def test_sizes_are_affine_in_batch_and_steps(work, mode):
     runtime = RUNTIMES[mode]
     # what timing uses for speed, against the operations of the workload itself
-    for decode, short in ((False, gpu_module._begin_rows), (True, gpu_module._decode_rows)):
+    for decode, short in ((False, features.begin_rows), (True, features.decode_rows)):
         start = replace(work, decode_tokens=work.decode_tokens if decode else 0)
-        direct, quick = gpu_module._rows(start, runtime, decode=decode), short(start, runtime)
+        direct, quick = features.make_rows(start, runtime, decode=decode), short(start, runtime)
         assert quick.features == pytest.approx(direct.features, rel=1e-12)
         assert quick.phase.tolist() == direct.phase.tolist()
         assert quick.kernel.tolist() == direct.kernel.tolist()
