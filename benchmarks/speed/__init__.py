@@ -1,0 +1,1 @@
+"""How fast things are: this machine, the engine beside its rivals, the simulations, and batches on devices."""

@@ -1,0 +1,204 @@
+"""The speed benchmark's rivals hear the same and say the same; what it says of windows, ratios and bars is right."""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from earspan.backends.errors import InputError
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.benchmarks.commands import speed
+from earspan.benchmarks.speed import costs
+from earspan.benchmarks.speed.case import CLOCKS, Case, Figure, Ratio, disjoint, measure_in_turns, windows, words_said
+from earspan.benchmarks.speed.ceiling import encoder_flops, encoder_rates
+from earspan.benchmarks.speed.rivals import compare, earspan_engine, faster_whisper_loop, openai_loop, parity
+from earspan.datasets import open_dataset
+from earspan.datasets.recording import Recording, Word
+from earspan.speech.asr.hypothesis import Clip, DecodeOptions
+from earspan.speech.asr.model import Recogniser, load_recogniser
+
+COLD = DecodeOptions(temperatures=(0.0,), max_tokens=12)
+FOOD = "apples bread cakes dates eggs figs grapes"  # one a second
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_checkpoint) -> Recogniser:
+    return load_recogniser(str(tiny_checkpoint))
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    audio = np.random.default_rng(1).normal(0, 0.1, 16_000 * 7).astype(np.float32)
+    words = tuple(Word(text, n + 0.1, n + 0.7) for n, text in enumerate(FOOD.split()))
+    return Recording("r", audio, " ".join(w.text for w in words), words, "d", None)
+
+
+@pytest.fixture
+def ask():
+    """Answer one question of `earspan speed`; gives the exit code."""
+
+    def answer(*argv: object) -> int:
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        speed.add_speed_arguments(parser)
+        return speed.run_speed(parser.parse_args([str(word) for word in argv]))
+
+    return answer
+
+
+def test_windows_and_what_is_said_in_them(recording):
+    clips = windows(recording, 3.0, 0.5)
+    assert [len(clip.audio) for clip in clips] == [48_000] * 9
+    assert np.array_equal(clips[3].audio, recording.audio[24_000:72_000])
+    assert words_said([recording], [clips[0], clips[3]]) == ["apples bread cakes", "cakes dates eggs"]
+    other = replace(recording, audio=-recording.audio)
+    mixed = disjoint([recording, other], 3.0, 3)
+    assert [np.shares_memory(clip.audio, recording.audio) for clip in mixed] == [True, False, True]
+
+
+def test_openai_whisper_says_the_same(recording, tiny):
+    clips = [*windows(recording, 1.0, 2.0), *windows(recording, 1.3, 5.0)]
+    assert openai_loop(tiny, COLD)(clips) == earspan_engine(tiny, COLD)(clips)
+
+
+@pytest.mark.weights
+def test_faster_whisper_says_the_same(tmp_path, tiny_en):
+    pytest.importorskip("faster_whisper", reason="needs earspan[ct2]")
+    talk = next(iter(open_dataset("talks-clean"))).load()
+    clips = [Clip(talk.audio[: 5 * 16_000]), Clip(talk.audio[5 * 16_000 : 10 * 16_000])]
+    options = DecodeOptions(temperatures=(0.0,))
+    rival = faster_whisper_loop(tiny_en, tmp_path / "ct2", options)
+    assert rival is not None
+    assert rival(clips) == earspan_engine(tiny_en, options)(clips)
+
+
+def test_a_ratio_is_the_median_with_its_range():
+    assert Ratio.of([3.0, 1.0, 2.0]) == Ratio(2.0, 1.0, 3.0)
+    assert str(Ratio.of([1.5])) == "1.50 [1.50, 1.50]"
+
+
+def test_tasks_take_turns_and_each_run_is_timed():
+    now, done = 0.0, []
+
+    def task(name: str, took_s: float) -> str:
+        nonlocal now
+        now += took_s
+        done.append(name)
+        return f"{name} {len(done)}"
+
+    tasks = {"a": lambda: task("a", 1.0), "b": lambda: task("b", 3.0)}
+    found = measure_in_turns(tasks, lambda: now, repeats=2)
+    assert done == ["a", "b", "a", "b"]
+    assert (found["a"].seconds, found["b"].seconds) == ((1.0, 1.0), (3.0, 3.0))
+    assert (found["a"].result, found["b"].middle_s) == ("a 3", 3.0)
+
+
+def test_the_ceiling_is_the_rivals_time_over_the_encoders_arithmetic(recording, tmp_path: Path, monkeypatch, tiny):
+    # tiny.en: 4 layers of 12 products of 384 x 384, and attention, at 1500 positions; 2 convolutions
+    by_hand = 4 * (24 * 384**2 * 1500 + 4 * 1500**2 * 384) + 2 * 3000 * 240 * 384 + 2 * 1500 * 1152 * 384
+    official: Any = SimpleNamespace(dims=DIMENSIONS["tiny.en"])
+    assert encoder_flops(official) == pytest.approx(by_hand, rel=0.03)  # norms, GELU, softmax
+    assert encoder_flops(official, 3) == pytest.approx(3 * encoder_flops(official))
+    monkeypatch.setattr("earspan.benchmarks.speed.rivals.faster_whisper_loop", lambda *given: None)
+    case = Case(tiny, [recording], CLOCKS["cpu"], repeats=2)
+    rows = list(compare(case, tmp_path, 1e12, (1.0,), 2, COLD))
+    assert [row.engine for row in rows] == ["earspan", "openai-whisper"]
+    assert rows[0].factor == Ratio(1.0, 1.0, 1.0)
+    assert [(row.calls, row.equal) for row in rows] == [(2, 2), (2, 2)]
+    for row in rows:
+        middle_s = sum(row.seconds) / 2
+        assert row.at_most == pytest.approx(middle_s / (2 * encoder_flops(tiny) / 1e12))
+        assert row.calls_per_s == pytest.approx(2 / middle_s)
+    for number, rate in enumerate(encoder_rates(case, 1e12), start=1):
+        assert rate.least_s == pytest.approx(number * encoder_flops(tiny) / 1e12)
+        assert rate.percent_of_peak == pytest.approx(100 * rate.gflops_per_s / 1e3)
+
+
+def test_parity_finds_the_one_text_that_differs(recording, tiny):
+    """A planted engine differs in one of its texts; one that says the same is equal in all."""
+
+    def truth(clips):  # what is said in each chunk of 2 s of the 7 s, the last of which is 1 s long
+        return words_said([recording], clips)
+
+    def planted(clips):
+        texts = truth(clips)
+        return [*texts[:2], "eggs milk", *texts[3:]] if len(texts) == 4 else texts
+
+    case = Case(tiny, [recording], repeats=1)
+    ours, same, other = parity(case, [2.0], {"ours": truth, "same": truth, "other": planted})
+    assert [(row.calls, row.equal, row.equal_percent) for row in (ours, same, other)] == [
+        (4, 4, 100.0), (4, 4, 100.0), (4, 3, 75.0),
+    ]  # fmt: skip
+    assert same.differing == ()
+    assert other.differing == (("eggs milk", "eggs figs"),)
+    assert (ours.wer_percent, same.wer_points) == (0.0, 0.0)
+    assert other.wer_points == other.wer_percent == pytest.approx(100 / 7)  # one of seven words
+    ours, other = parity(case, [0.0], {"ours": truth, "other": planted})
+    assert (other.calls, other.equal, other.window_s) == (1, 1, 0.0)
+
+
+def test_parity_with_openai_whisper(recording, tiny):
+    engines = {"earspan": earspan_engine(tiny, COLD), "openai-whisper": openai_loop(tiny, COLD)}
+    for row in parity(Case(tiny, [recording], repeats=1), [3.0], engines):
+        assert (row.calls, row.equal, row.wer_points) == (3, 3, 0.0)
+
+
+def test_drafts_are_counted_over_streams_of_unlike_lengths(recording, tiny):
+    short = replace(recording, audio=-recording.audio[: 16_000 * 4])
+    case = Case(tiny, [recording, short], CLOCKS["cpu"])
+    [row] = costs.drafts(case, (3.0,), None, DecodeOptions(max_tokens=20))
+    assert (row.calls, row.recordings, row.differing_texts) == (9 + 3, 2, 0)
+    assert row.factor == pytest.approx(row.passes / row.passes_drafted)
+    assert row.passes >= row.passes_drafted >= 1
+
+
+def test_cost_is_of_one_two_and_four_times_the_audio(recording, tiny, monkeypatch):
+    monkeypatch.setattr(costs, "GROWTH_WINDOW_S", 1.0)
+    monkeypatch.setattr(costs, "GROWTH_STEP_S", 1.5)
+    rows = list(costs.growth(Case(tiny, [recording], CLOCKS["cpu"])))
+    assert [(row.times, row.audio_s) for row in rows] == [(1, 1.0), (2, 2.0), (4, 4.0)]
+
+
+def test_the_bars_say_what_is_missed_and_why():
+    def compared(factor: float, at_most: float, engine: str = "openai-whisper") -> Any:
+        return SimpleNamespace(model="m", window_s=1.0, engine=engine, factor=Ratio.of([factor]), at_most=at_most)
+
+    def drafted(factor: float, differing: int) -> Any:
+        return SimpleNamespace(calls=9, window_s=10.0, factor=factor, differing_texts=differing)
+
+    found = {
+        "compare": [compared(6.0, 8.0), compared(1.2, 1.4), compared(1.2, 9.0), compared(1.0, 9.0, "earspan")],
+        "drafts": [drafted(3.9, 0), drafted(4.1, 1)],
+        "cache": [SimpleNamespace(calls=24, window_s=5.0, factor=Ratio.of([150.0, 99.0, 98.0]))],
+        "memory": [costs.Held(1.0, 9, 2.1), costs.Held(2.0, 18, 1.9)],
+    }
+    figures = speed.bars(found)
+    assert [one.met for one in figures] == [True, False, False, False, True, True, False, False, True]
+    assert [one.why for one in figures if one.why] == ["no engine can: at most 1.4"]
+    assert figures[-1] == Figure("memory, 2 h heard", 1.9, "GB", at_most=2.0)
+    assert Figure("none", 1.0, "s").met is None
+
+
+def test_the_command_measures_what_is_asked_for(tmp_path: Path, capsys, monkeypatch, tiny_checkpoint, ask):
+    monkeypatch.setattr(costs, "CACHED", ((3, 1.0, 1.0),))
+    given = ["--model", tiny_checkpoint, "--clock", "cpu", "--threads", 1, "--repeats", 1, "--out", tmp_path]
+    assert ask("costs", "--only", "cache,memory", *given, "--hours", 0.01) == 0
+    out, err = capsys.readouterr()
+    assert "memory, 0.01 h heard" in out
+    assert "passes" not in out
+    assert len(err.splitlines()) == 3  # a row of the cache, two of memory
+    stored = json.loads((tmp_path / "engine_speed.json").read_text())
+    assert list(stored["sections"]) == ["cache", "memory"]
+    assert stored["sections"]["cache"][0]["calls"] == 3
+    assert stored["settings"]["hours"] == 0.01
+    assert [row["calls"] for row in stored["sections"]["memory"]] == [0, 2]
+
+
+def test_an_unknown_name_is_refused(ask):
+    with pytest.raises(InputError, match="unknown section 'cash'; did you mean 'cache'"):
+        ask("engine", "--only", "cash")
+    with pytest.raises(InputError, match="unknown mode 'hot'"):
+        ask("parity", "--modes", "hot")
