@@ -1,9 +1,9 @@
-"""A GPU and LPUs that share each call, in one of three ways, over a link.
+"""A hybrid as a backend: a GPU and LPUs that share each call over a link, in one of three ways.
 
-phase: the GPU encodes, the LPUs decode; what crosses once per call is the encoder's output, or the keys and values
-that the decoder makes of it, whichever is done sooner.
-operator: the GPU encodes, prefills and attends, the LPUs do all other work of a decode step; activations cross four
-times per layer and token. Two halves of a batch take turns, so that one computes while the other is on its way.
+phase: the GPU encodes, the LPUs decode. Once per call the encoder's output crosses the link, or the keys and values
+    that the decoder makes of it, whichever is done sooner.
+operator: the GPU encodes, prefills and attends, the LPUs do all other work of a decode step. Activations cross four
+    times per layer and token. Two halves of a batch take turns, so that one computes while the other is on its way.
 draft: a decoder of two layers on the LPUs proposes tokens, the whole decoder on the GPU checks them together.
 """
 
@@ -20,30 +20,32 @@ from ..workload.workload import ITEM_BYTES, Workload
 from .part import Part
 
 MODES = ("phase", "operator", "draft")
-# Proposed per round, and the chance that a proposed token is kept: an assumption between the 70 and 80 % of tokens
-# that Hugging Face's "Speculative Decoding for 2x Faster Whisper Inference" calls easy. Two layers, as
-# distil-large-v3, which shares its encoder with large-v3.
+# Tokens proposed in each round, the chance that a proposed token is kept, and layers of the decoder that proposes. The
+# chance is an assumption between the 70 and 80 % of tokens that Hugging Face's "Speculative Decoding for 2x Faster
+# Whisper Inference" calls easy. Two layers are those of distil-large-v3, which shares its encoder with large-v3.
 DRAFT_TOKENS, DRAFT_KEPT, DRAFT_LAYERS = 4, 0.75, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Between the two devices: seconds before the first byte arrives, and bytes per second."""
+    """The link between the two devices: seconds until the first byte arrives, and bytes per second."""
 
     latency_s: float
     bytes_per_s: float
 
     def seconds(self, size: float, crossings: float = 1) -> float:
-        """Time for `crossings` messages of `size` bytes, one after another."""
+        """Return the seconds for `crossings` messages of `size` bytes, one after another."""
         return crossings * (self.latency_s + size / self.bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Where the time of one batch goes: seconds on each device and on the link, if nothing overlapped.
+    """Where the time of one batch goes.
 
-    seconds: with what overlaps within the batch. interval_s: until the next batch may start. ceiling_s: speed of
-    light of the batch; busiest_ceiling_s: of the device with more to do.
+    gpu_s, lpu_s, link_s: seconds on each device and on the link, as if nothing overlapped.
+    seconds: service time, with what overlaps within the batch. interval_s: seconds until the next batch may start.
+    phases, bound, jitter: as in `Timing`.
+    ceiling_s: the speed of light of the batch; busiest_ceiling_s: that of the device with more to do.
     """
 
     gpu_s: float
@@ -60,7 +62,7 @@ class Shares:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Hybrid:
-    """A GPU and LPUs that share each call; mode is one of `MODES`."""
+    """A GPU and LPUs that share each call over a link; mode is one of `MODES`."""
 
     name: str
     gpu: Gpu
@@ -69,33 +71,33 @@ class Hybrid:
     link: Link
 
     def time(self, workload: Workload) -> Timing:
-        """One batch of calls; `CapacityError` if a device cannot hold its part."""
+        """Return how long one batch of calls takes; `CapacityError` if a device cannot hold its part."""
         return _timing(self.shares(workload))
 
     def serve(self, call: Workload, streams: int) -> Timing:
-        """All streams, in batches of the size (a power of four, or all) with which they are done first.
+        """Return the time for one call of every stream, in batches of the size that is done first.
 
-        While the LPUs are at one batch, the GPU is at the next.
+        Sizes are powers of four, or all streams. While the LPUs work on one batch, the GPU works on the next.
         """
         return _serve(self, call, streams)
 
     def shares(self, work: Workload) -> Shares:
-        """What each device and the link contribute to one batch."""
+        """Return what each device and the link contribute to the time of one batch."""
         return _shares(self, work)
 
     def lpu_part(self, work: Workload) -> Part | None:
-        """What the LPUs do of a batch in one go, once the GPU has handed it over; None where both take turns."""
+        """Return what the LPUs do of a batch once the GPU has handed it over; None where both take turns."""
         if self.mode != "phase" or not work.decode_tokens:
             return None
         return min(_hand_overs(self, work), key=lambda found: found[1].seconds)[0]
 
     def time_gpu_stage(self, work: Workload) -> Timing:
-        """What the GPU does of a batch in a phase split, before it hands it over the way that is best for one call."""
+        """Return the time of the GPU's part of a batch in a phase split, handed over as is best for one call."""
         gpu_parts, _ = _WAYS[_best_way(self, replace(work, batch=1))]
         return self.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
 
     def time_lpu_stage(self, work: Workload) -> Timing:
-        """What is left of that batch for link and LPUs; `interval_s` is that of the slower of the two."""
+        """Return the time of what is left for link and LPUs; its `interval_s` is that of the slower of the two."""
         way = _best_way(self, replace(work, batch=1))
         here, link_s = self.lpu.time(Part.of(work, *_WAYS[way][1])), self.link.seconds(_handed_bytes(work, way))
         phases = dict(here.phases) | {"transfer": here.phases["transfer"] + link_s}
@@ -103,7 +105,7 @@ class Hybrid:
         return replace(here, seconds=seconds, interval_s=interval_s, phases=phases)
 
     def describe(self) -> str:
-        """One line: both devices, how they share a call, the link."""
+        """Return one line: both devices, how they share a call, the link."""
         link = f"{self.link.latency_s * 1e6:g} us and {self.link.bytes_per_s / 1e9:g} GB/s a crossing"
         return f"{self.gpu.device.title} and {self.lpu.device.title}, {self.mode} split, {link}; an estimate"
 
@@ -115,8 +117,8 @@ def _shares(hybrid: Hybrid, work: Workload) -> Shares:
 
 def _phase_split(hybrid: Hybrid, work: Workload) -> Shares:
     if not work.decode_tokens:
-        # a long prompt may be worth handing over by itself
-        there = _finish(hybrid.gpu.time(Part.of(work, "encode", "prefill")), None, 0.0, ())
+        # a long prompt may be worth handing over even if no token is decoded
+        there = _finish(hybrid.gpu.time(Part.of(work, "encode", "prefill")), None, 0.0)
         _, handed = _hand_over(hybrid, work, 0)
         handed = replace(handed, phases=handed.phases | {"decode": 0.0})
         return min(there, handed, key=lambda shares: shares.seconds)
@@ -134,7 +136,7 @@ def _handed_bytes(work: Workload, way: int) -> int:
 
 
 def _hand_overs(hybrid: Hybrid, work: Workload) -> list[tuple[Part, Shares]]:
-    """Each way to hand a batch over once: what is left for the LPUs, and what it takes."""
+    """Return for each way to hand a batch over once: what is left for the LPUs, and what the batch takes."""
     return [_hand_over(hybrid, work, way) for way in range(len(_WAYS))]
 
 
@@ -142,10 +144,9 @@ def _hand_over(hybrid: Hybrid, work: Workload, way: int) -> tuple[Part, Shares]:
     gpu_parts, lpu_parts = _WAYS[way]
     there = hybrid.gpu.time(replace(Part.of(work, *gpu_parts), decode_tokens=0))
     part, link_s = Part.of(work, *lpu_parts), hybrid.link.seconds(_handed_bytes(work, way))
-    return part, _finish(there, hybrid.lpu.time(part), link_s, ())
+    return part, _finish(there, hybrid.lpu.time(part), link_s)
 
 
-@lru_cache(maxsize=4096)
 def _best_way(hybrid: Hybrid, call: Workload) -> int:
     found = [shares.seconds for _, shares in _hand_overs(hybrid, call)]
     return found.index(min(found))
@@ -154,7 +155,7 @@ def _best_way(hybrid: Hybrid, call: Workload) -> int:
 def _operator_split(hybrid: Hybrid, work: Workload) -> Shares:
     before = hybrid.gpu.time(replace(Part.of(work, "encode", "prefill"), decode_tokens=0))
     if not work.decode_tokens:
-        return _finish(before, None, 0.0, ())
+        return _finish(before, None, 0.0)
 
     def step(batch: int) -> tuple[float, Timing, float, float]:
         part = replace(work, batch=batch)
@@ -172,13 +173,13 @@ def _operator_split(hybrid: Hybrid, work: Workload) -> Shares:
         half_attend_s, half_projected, half_link_s, half_s = step(-(-work.batch // 2))
         turns_s = max(half_s, 2 * max(half_attend_s, half_projected.seconds, half_link_s))
         decode_s = min(decode_s, turns_s)
-    return _finish(before, projected, link_s, (("attend", attend_s),), decode_s)
+    return _finish(before, projected, link_s, attend_s, decode_s)
 
 
 def _draft_split(hybrid: Hybrid, work: Workload) -> Shares:
     before = hybrid.gpu.time(replace(Part.of(work, "encode", "prefill"), decode_tokens=0))
     if not work.decode_tokens:
-        return _finish(before, None, 0.0, ())
+        return _finish(before, None, 0.0)
     if work.pass_tokens > 1 or isinstance(work, RefinedWorkload):
         raise InputError(f"{hybrid.name}: the split drafts by itself; leave out --draft, or type another split")
     # a round yields the proposals up to the first that is wrong, and the checker's own token
@@ -193,9 +194,7 @@ def _draft_split(hybrid: Hybrid, work: Workload) -> Shares:
     states = work.batch * work.positions * work.dims.n_audio_state * ITEM_BYTES[work.dtype]
     link_s = hybrid.link.seconds(states) + hybrid.link.seconds(8 * DRAFT_TOKENS * work.batch, 2 * rounds)
     once_s = drafting.seconds - drafting.phases["decode"]
-    return _finish(
-        before, replace(drafting, seconds=once_s + draft_s, interval_s=once_s + draft_s), link_s, (("check", check_s),)
-    )
+    return _finish(before, replace(drafting, seconds=once_s + draft_s, interval_s=once_s + draft_s), link_s, check_s)
 
 
 _MODES: dict[str, Callable[[Hybrid, Workload], Shares]] = {
@@ -209,26 +208,30 @@ def _finish(
     there: Timing,
     here: Timing | None,
     link_s: float,
-    also_gpu: tuple[tuple[str, float], ...],
+    also_s: float = 0.0,
     decode_s: float | None = None,
 ) -> Shares:
-    """One batch from its parts. there: on the GPU before decoding; here: on the LPUs; decode_s: where they overlap."""
-    also_s = sum(seconds for _, seconds in also_gpu)
+    """Return the shares of one batch from its parts.
+
+    there: the time on the GPU before decoding. here: that on the LPUs; None if they do nothing.
+    link_s: seconds on the link. also_s: further seconds on the GPU while decoding.
+    decode_s: seconds from there to the end, where parts of it overlap; None for their sum.
+    """
     gpu_s, lpu_s = there.seconds + also_s, here.seconds if here else 0.0
     if decode_s is None:
         decode_s = also_s + lpu_s + link_s
     seconds = there.seconds + decode_s
     # the GPU takes up the next batch while the LPUs are at this one, unless both are needed all the time
-    interval_s = seconds if also_gpu else max(gpu_s, link_s, here.interval_s if here else 0.0)
+    interval_s = seconds if also_s else max(gpu_s, link_s, here.interval_s if here else 0.0)
     phases = {phase: there.phases[phase] for phase in PHASES}
     moved_s = min(link_s, decode_s)
     phases["transfer"] += moved_s
-    mine = here.phases if here and not also_gpu else {}
+    mine = here.phases if here and not also_s else {}
     for phase in ("prefill", "transfer"):
         phases[phase] += mine.get(phase, 0.0)
     phases["decode"] = seconds - sum(phases[phase] for phase in PHASES if phase != "decode")
     ceilings_s = (there.ceiling_s, here.ceiling_s if here else 0.0)
-    ceiling_s = max(ceilings_s) if also_gpu else sum(ceilings_s)
+    ceiling_s = max(ceilings_s) if also_s else sum(ceilings_s)
     largest = max(gpu_s, lpu_s, link_s)
     bound = "link" if largest == link_s else here.bound if here and largest == lpu_s else there.bound
     jitter = (there.jitter * gpu_s + (here.jitter * lpu_s if here else 0.0)) / seconds
@@ -241,7 +244,6 @@ def _timing(shares: Shares) -> Timing:
     return Timing(shares.seconds, shares.interval_s, *rest)
 
 
-@lru_cache(maxsize=65536)
 def _serve(hybrid: Hybrid, call: Workload, streams: int) -> Timing:
     sizes = sorted({4**power for power in range(streams.bit_length()) if 4**power < streams} | {streams})
     best: tuple[float, Shares, int] | None = None
@@ -266,7 +268,10 @@ def _serve(hybrid: Hybrid, call: Workload, streams: int) -> Timing:
 
 
 def hybrid_backend(name: str, gpu: object, lpu: object, mode: str = "phase", link: Link | None = None) -> Hybrid:
-    """A `Hybrid`; `InputError` unless given a GPU and an LPU. link: default that of the LPU's device file."""
+    """Return a `Hybrid`; `InputError` unless given a GPU and an LPU.
+
+    mode: one of `MODES`. link: by default the one in the device file of the LPU.
+    """
     if not (isinstance(gpu, Gpu) and isinstance(lpu, Lpu)):
         raise InputError(f"backend {name!r}: expected a GPU and an LPU; type h100+groq-v1x16")
     if mode not in MODES:

@@ -1,4 +1,4 @@
-"""A part of a workload, for devices that share a call: the operations of it that one of them runs."""
+"""The part of a workload that one device runs where several devices share a call."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,53 +6,56 @@ from dataclasses import dataclass, replace
 from ..lpu.compile import as_matmul
 from ..workload.workload import Op, Workload
 
-# encode and prefill as `Workload.ops` names them; attend: decode attention; project: the rest of decode;
-# verify: the prefill, without the keys and values of the audio, which are there already
+# encode and prefill are phases of a workload; attend is the attention of decode steps, project the rest of them;
+# verify is the prefill without the keys and values of the audio, which are there already
 PARTS = ("encode", "prefill", "attend", "project", "verify")
 
 
 @dataclass(frozen=True, slots=True)
 class Part(Workload):
-    """The operations of `parts` (see `PARTS`) of the workload; same fields, same meaning."""
+    """A workload of which only some operations are run; all fields of `Workload` keep their meaning.
+
+    parts: what is run, see `PARTS`. base: the workload it is a part of, where its decoder is not Whisper's own.
+    """
 
     parts: tuple[str, ...] = PARTS
-    base: Workload | None = None  # what it is a part of, where that is not Whisper's own decoder
+    base: Workload | None = None
 
     @classmethod
     def of(cls, work: Workload, *parts: str) -> "Part":
-        """That part of a workload."""
+        """Return these parts of a workload."""
         fields = {name: getattr(work, name) for name in Workload.__slots__}
         return cls(**fields, parts=parts, base=None if type(work) is Workload else work)
 
     @property
     def affine(self) -> bool:
-        """Whether the sizes grow evenly, as those of the whole do."""
+        """Whether the sizes of operations are affine in calls and steps, which is so if those of the whole are."""
         return self._whole().affine
 
     def for_schedule(self) -> "Part":
-        """The part of what a static schedule books."""
+        """Return the part of what a static schedule books."""
         booked = getattr(self.base, "for_schedule", None)
         return replace(self, base=booked()) if booked else self
 
     def key_runs(self, quantum: int) -> tuple[tuple[int, int], ...]:
-        """Decode steps as those of the whole."""
+        """Return the decode steps of the whole, as `Workload.key_runs` does."""
         return self._whole().key_runs(quantum)
 
     @property
     def samples(self) -> int:
-        """Audio samples per call that have to be sent to the device."""
+        """Audio samples of each call that have to be sent to the device."""
         return self._whole().samples if "encode" in self.parts else 0
 
     def ops(self) -> tuple[Op, ...]:
-        """The operations of the part, as `Workload.ops` gives them."""
+        """Return the operations of the part, as `Workload.ops` gives them."""
         return self._keep(self._whole().ops())
 
     def decode_ops(self) -> tuple[Op, ...]:
-        """The part of `ops()` that depends on the number of decode steps."""
+        """Return the part of `ops()` that depends on the number of decode steps."""
         return self._keep(op for op in self._whole().ops() if op.phase == "decode")
 
     def step_ops(self, keys: int) -> tuple[Op, ...]:
-        """The operations of one decode step in this part."""
+        """Return the operations of one decode step in this part."""
         return self._keep(self._whole().step_ops(keys))
 
     @property
@@ -67,7 +70,7 @@ class Part(Workload):
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes of cached keys and values of one stream; none where no attention of the decoder is."""
+        """Bytes of cached keys and values of one stream; 0 if the part has no attention of the decoder."""
         attends = {"prefill", "verify", "attend"} & set(self.parts)
         return self._whole().kv_bytes if attends else 0
 

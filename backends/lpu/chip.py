@@ -1,4 +1,4 @@
-"""One LPU chip as its compiler sees it: units, latencies, and how a matmul is cut into tiles.
+"""One LPU chip as its compiler sees it: its units, their latencies, and how a matmul is cut into tiles.
 
 The instruction time law is T = N + d_func + hops (Think Fast, ISCA 2020, eq. 4): N cycles down the tiles of a
 slice, the function's own delay, and a cycle for each stream register on the way. A matmul [m x k] x [k x n] keeps
@@ -8,7 +8,6 @@ next tile loads while this one computes.
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from ..devices.device import Device
 from ..errors import InputError
@@ -18,14 +17,20 @@ ARITHMETIC = {"fp16": 2, "int8": 1, "fp8": 1}  # bytes of one operand
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """Units and latencies, in cycles and bytes per cycle.
+    """Units and latencies of a chip, in cycles and bytes per cycle.
 
-    planes of depth x width multiply-adds; load: weights into all planes together; lanes and alus: of the vector
-    unit; shift: of the switch units; to_matrix: from memory through a matrix plane to the vector unit; to_vector:
-    from memory to the vector unit; to_memory: through the vector unit back to memory; hop and link: to another
-    chip of the same node, per link and direction; node: chips that are all linked; wide: from a chip to all those of
-    other nodes, 0 if there is no way. arithmetic: one of `ARITHMETIC`. convert: vector operations that make an operand
-    of a stored weight; narrow: the same chip as products with weights see it, None if they are done like all others.
+    arithmetic: of the products, one of `ARITHMETIC`.
+    planes, depth, width: matrix planes, and the rows and columns of multiply-adds in each.
+    load: bytes per cycle of weights into all planes together.
+    lanes, alus: of the vector unit: elements at a time, and operations in a row on each.
+    shift: bytes per cycle of the switch unit, which transposes.
+    to_matrix, to_vector: cycles from memory to the vector unit, through a matrix plane or not.
+    to_memory: cycles through the vector unit back to memory.
+    hop, link: cycles to another chip of the same node, and bytes per cycle on each link in each direction.
+    node: number of chips that are all linked to one another.
+    wide: bytes per cycle from a chip to all those of other nodes; 0 if there are no such links.
+    convert: vector operations that make an operand of a stored weight.
+    narrow: the chip as products with weights see it, where they have an arithmetic of their own; else None.
     """
 
     clock_hz: float
@@ -49,7 +54,7 @@ class Chip:
 
     @classmethod
     def with_weights(cls, device: Device, weights: str) -> "Chip":
-        """The chip with weights in a format: fp16, int8 (made fp16 on the way), or fp8 (multiplied as it is)."""
+        """Return the chip with weights in a format: fp16, int8 (made fp16 on the way), or fp8 (multiplied as it is)."""
         if weights == "fp8":
             return replace(cls.of(device), narrow=cls.of(device, "fp8"))
         convert = device["convert_steps"] if weights == "int8" and "convert_steps" in device.figures else 0.0
@@ -57,7 +62,7 @@ class Chip:
 
     @classmethod
     def of(cls, device: Device, arithmetic: str = "fp16") -> "Chip":
-        """The chip of a device file; `InputError` if the file has no figures for the arithmetic."""
+        """Return the chip of a device file; `InputError` if the file has no figures for the arithmetic."""
         suffix = "" if arithmetic == "fp16" else f"_{arithmetic}"
         if arithmetic not in ARITHMETIC or f"matrix_units{suffix}" not in device.figures:
             raise InputError(f"{device.name} has no {arithmetic} arithmetic; type fp16")
@@ -94,22 +99,22 @@ class Chip:
 
     @property
     def flops(self) -> float:
-        """Peak FLOP/s (or integer operations) of all planes, 2 per multiply-add."""
+        """Peak FLOP/s (or integer operations per second) of all planes; a multiply-add counts as 2."""
         return 2 * self.depth * self.width * self.planes * self.clock_hz
 
     @property
     def fill(self) -> int:
-        """Cycles of a dependent matmul beside its own: memory, matrix plane, vector unit, memory."""
+        """Cycles that a matmul takes beside its rows: from memory through matrix plane and vector unit to memory."""
         return self.to_matrix + self.to_memory
 
     def vector_cycles(self, elements: float, operations: float) -> int:
-        """Cycles of the vector unit for `operations` on each of `elements`."""
+        """Return the cycles of the vector unit for `operations` operations on each of `elements` elements."""
         return math.ceil(elements * operations / (self.lanes * self.alus))
 
     def exchange_cycles(self, size: float, chips: int) -> int:
-        """Cycles to sum `size` bytes over chips: at once, or in shares there and back.
+        """Return the cycles to sum `size` bytes over `chips` chips: all at once, or in shares there and back.
 
-        Over several nodes in three turns, as A Software-defined Tensor Streaming Multiprocessor has it: shares within
+        Over several nodes it takes three turns, as in A Software-defined Tensor Streaming Multiprocessor: shares within
         each node, those shares between the nodes, then back within each node.
         """
         if chips == 1:
@@ -127,13 +132,13 @@ class Chip:
         return 2 * share + min(at_once, 2 * between)
 
     def shared_cycles(self, size: float, nodes: int) -> int:
-        """Cycles until a chip of each node has all of `size` bytes, of which each had a share."""
+        """Return the cycles until a chip of each node has all of `size` bytes, of which each had a share."""
         return self.hop + math.ceil((nodes - 1) / nodes * size / self.wide)
 
     def gather_cycles(self, size: float, chips: int, stages: int) -> int:
-        """Cycles until every stage of `chips` has `size` bytes a chip, of which each stage had a share.
+        """Return the cycles until all stages of `chips` chips have `size` bytes on each chip; each stage had a share.
 
-        Chips of one node are linked; to others it is three hops, by those links that lead out of a node.
+        Chips of one node are linked; others are three hops away, by the links that lead out of a node.
         """
         if stages == 1:
             return 0
@@ -142,18 +147,19 @@ class Chip:
         return 2 * self.hop + self.shared_cycles(size, stages)
 
     def hop_cycles(self, size: float, chips: int) -> int:
-        """Cycles to pass `size` bytes on to the next group, a share by each of its `chips`."""
+        """Return the cycles to pass `size` bytes on to the next group, a share by each of its `chips` chips."""
         return self.hop + math.ceil(size / chips / self.link)
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How one plane, of those in use, goes about its share of a matmul.
+    """How a matmul goes over the matrix planes of a chip.
 
-    passes: tiles the busiest plane takes in turn; rows: streamed past each; load: cycles to bring in a tile;
-    convert: those of the vector unit to make operands of all weights;
-    cycles: from the first row in to the last row in, the first tile being in place; swapped: the left operand is
-    the one that stays in the planes, so that the result comes out transposed.
+    planes: how many are in use. passes: tiles that the busiest plane takes one after another.
+    rows: rows that are streamed past each tile. load: cycles to bring a tile into its plane.
+    cycles: from the first row to the last, with the first tile in place.
+    swapped: whether the left operand is the one that stays in the planes; then the result comes out transposed.
+    convert: cycles of the vector unit to make operands of all weights.
     """
 
     planes: int
@@ -166,23 +172,22 @@ class Tiling:
 
     @property
     def pass_cycles(self) -> int:
-        """Cycles from one tile of a plane to its next."""
+        """Cycles from one tile of a plane to the next."""
         return max(self.rows, self.load)
 
     @property
     def bound(self) -> str:
-        """What the time goes to."""
+        """What the time goes to: "compute" or "memory"."""
         return "compute" if self.rows >= self.load else "memory"
 
 
-@lru_cache(maxsize=65536)
 def tile(
     chip: Chip, m: float, k: float, n: float, copies: float = 1, either: bool = False, convert: float = 0.0
 ) -> Tiling:
-    """The quickest tiling of `copies` products [m x k] x [k x n] on one chip.
+    """Return the quickest tiling of `copies` products [m x k] x [k x n] on one chip.
 
-    either: whether the left operand may take the place of the weights, which costs a transposition. convert: vector
-    operations to make an operand of each stored weight.
+    either: whether the left operand may stay in the planes instead of the right one, which costs a transposition.
+    convert: vector operations that make an operand of each stored weight.
     """
     plans = [_tiling(chip, m, k, n, copies, False, convert)]
     if either:

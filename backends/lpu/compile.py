@@ -1,9 +1,9 @@
-"""From the operations of a workload to schedules: one block per piece of the program, such as a layer.
+"""The compiler: makes schedules of the operations of a workload, one block for each piece, such as a layer.
 
-The chips of a group share every matmul. Projections that feed attention, and the first of an MLP, are cut by
-columns; the ones after are cut by rows, which leaves partial sums that the chips exchange before the residual
-sum. Attention goes by heads. With many rows, the rows are taken in chunks, so that one chunk is on the links
-while the next is computed. Casts, biases, GELU and softmax ride on the streams through the vector unit.
+The chips of a group share every matmul. Projections that feed attention, and the first product of an MLP, are cut by
+columns; the products after them are cut by rows, which leaves partial sums that the chips exchange before the residual
+sum. Attention is dealt out by heads. Where there are many rows, they are taken in chunks, so that one chunk is on the
+links while the next is computed. Casts, biases, GELU and softmax are done by the vector unit as results stream past.
 Several groups may share the rows of a piece: then each has all its weights, and of attention all keys and values.
 """
 
@@ -19,15 +19,16 @@ from .schedule import Block, Schedule
 # Vector operations per element; assumptions: max, subtract, exponential and sum for softmax, a tanh form of GELU,
 # and two passes over a row for a norm. "fp32 keeps up with 4 planes" (Think Fast) bounds a chain at 4 per result.
 ALU_STEPS = {"add": 1, "gelu": 8, "softmax": 4, "layer_norm": 4, "elementwise": 2, "pad": 1, "reduce": 1}
-# heads of 64 stay whole on a chip: the head size of every Whisper
+# heads stay whole on a chip; 64 is the head size of every Whisper
 GRAIN = 64
+# chunks of rows where there are at least so many rows for each, and turns that heads of attention take
 CHUNKS, CHUNK_ROWS, TURNS = 4, 160, 32
 ITEM = 2  # bytes of an activation in SRAM
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Operations that run one after another, `repeats` times in a row; phase as in `Timing`."""
+    """Operations that run one after another, `repeats` times in a row, in one phase of the call."""
 
     phase: str
     ops: tuple[Op, ...]
@@ -35,12 +36,15 @@ class Piece:
 
     @property
     def weight_bytes(self) -> float:
-        """Parameters of one repetition; a look-up reads the table that the logits own."""
+        """Bytes of parameters of one repetition; a look-up reads the table that the logits hold."""
         return sum(op.weight_bytes for op in self.ops if op.kind != "embedding")
 
 
 def cut_pieces(ops: Iterable[Op], times: int = 1) -> tuple[Piece, ...]:
-    """The operations cut where phase or count changes: a layer is what occurs as often as there are layers."""
+    """Return the operations as pieces, cut where phase or count changes: a layer is what repeats as often as layers.
+
+    times: how often the whole sequence occurs in the counts.
+    """
     found: list[tuple[str, int, list[Op]]] = []
     for op in ops:
         if not found or found[-1][:2] != (op.phase, op.count):
@@ -50,7 +54,7 @@ def cut_pieces(ops: Iterable[Op], times: int = 1) -> tuple[Piece, ...]:
 
 
 def halve(piece: Piece) -> tuple[Piece, ...]:
-    """A layer cut where a norm begins: its attentions and its MLP, each once; sums of residuals stay whole."""
+    """Return the parts of a layer, cut where a norm begins: its attentions and its MLP, each once."""
     cuts = [0]
     for index, op in enumerate(piece.ops):
         if op.kind == "layer_norm":
@@ -62,7 +66,10 @@ def halve(piece: Piece) -> tuple[Piece, ...]:
 
 @lru_cache(maxsize=8192)
 def compile_block(chip: Chip, group: int, piece: Piece, parts: int = 1) -> Block:
-    """The schedule of one repetition of the piece on each chip of a group, of `parts` that share its rows."""
+    """Return the schedule of one repetition of the piece on each chip of a group.
+
+    group: chips that share every matmul. parts: groups that share the rows of the piece.
+    """
     compiler = _Compiler(chip, group, Schedule(chip), parts)
     for op in piece.ops:
         compiler.take(op)
@@ -71,7 +78,7 @@ def compile_block(chip: Chip, group: int, piece: Piece, parts: int = 1) -> Block
 
 
 def as_matmul(op: Op) -> tuple[float, float, float, float] | None:
-    """(copies, m, n, k) of the product the operation is done as, if it is one."""
+    """Return (copies, m, n, k) of the product as which the operation is done; None if it is not a product."""
     if op.kind in ("matmul", "logits"):
         m, n, k = op.shape[-3:]
         if op.phase == "mel":
@@ -88,7 +95,7 @@ def as_matmul(op: Op) -> tuple[float, float, float, float] | None:
 
 
 def ceiling_s(chip: Chip, chips: int, op: Op) -> float:
-    """Seconds of one operation at full use of every matrix plane, and of the paths that bring weights into them."""
+    """Return the seconds of one operation at full use of every matrix plane and of the paths of the weights."""
     flops, loads = op.flops, 0.0
     if op.weight_bytes and op.phase != "mel":
         chip = chip.weighing
@@ -101,6 +108,8 @@ def ceiling_s(chip: Chip, chips: int, op: Op) -> float:
 
 @dataclass(slots=True)
 class _Compiler:
+    """Books one operation after another; buffers of the schedule are known by their index."""
+
     chip: Chip
     group: int
     schedule: Schedule
@@ -154,7 +163,7 @@ class _Compiler:
         return op.kind, m, k, copies
 
     def share(self, n: float) -> float:
-        """Columns or rows of one chip, whole heads where there are several."""
+        """Return the columns or rows of one chip: whole heads where several chips share them."""
         return n if self.group == 1 else min(n, math.ceil(n / GRAIN / self.group) * GRAIN)
 
     def inputs(self, op: Op) -> list[int]:

@@ -1,8 +1,9 @@
-"""An LPU: weights stay in the chips' SRAM and every cycle is planned, so only the host's part of a call scatters.
+"""An LPU as a backend: weights stay in the SRAM of its chips and every cycle is planned ahead.
 
-A call's time is the length of its schedule (`lpu_plan`, `lpu_schedule`), plus the way from and to the host. Groups
-of chips share every matmul and the layers go over the groups; how many chips make a group, and whether all groups
-share the rows of the encoder, is the choice that serves the streams first. Calls in flight take turns on the groups.
+A call's time is the length of its schedule (`plan.py`, `schedule.py`) plus the way from and to the host, and only the
+host's part of it scatters. Groups of chips share every matmul, and the layers are dealt out to the groups. How many
+chips make a group, and whether all groups share the rows of the encoder, is chosen so that the streams are done first.
+Calls in flight take turns on the groups.
 """
 
 import math
@@ -16,23 +17,27 @@ from ..host import add_host
 from ..timing import CapacityError, Tally, Timing
 from ..workload.workload import HOP, SAMPLE_RATE, Workload
 from .chip import Chip
-from .plan import Pass, Plan, alone_cycles, ceiling, finish_cycles, interval_cycles, make_plan
+from .passes import Pass, alone_cycles, finish_cycles, interval_cycles
+from .plan import Plan, ceiling, make_plan
 
 WEIGHTS = ("int8", "fp8", "fp16")
 PACKINGS = ("tight", "groqflow")
 _MOST_CHIPS = 1024
-# of 264 chips, all nodes are linked to one another (TSM22); a rack of Groq 3 LPX has 256
+# up to 264 chips, every node is linked to every other (TSM22); a rack of Groq 3 LPX has 256 chips
 _THREE_HOPS = 256
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Lpu:
-    """`chips` linked LPU chips, or with `chips` None the least number that holds one call of the workload.
+    """Linked LPU chips that hold the model together.
 
-    weights: how weights are stored in SRAM; int8 ones are made fp16 on their way to the planes, fp8 are multiplied as
-    they are, where the device does that; all other arithmetic is fp16. packing: "tight" fills the usable SRAM,
-    "groqflow" puts as much weight on a chip as compiled models have been published with. group: chips that share a
-    matmul, at most; None for the best.
+    name: what to type for them. device: the figures of a chip.
+    chips: how many; None for the least number that holds one call of the workload.
+    weights: how weights are stored in SRAM; int8 ones are made fp16 on their way to the planes, fp8 ones are multiplied
+        as they are, where the device does that. All other arithmetic is fp16.
+    group: chips that share a matmul, at most; None for the best.
+    packing: "tight" fills the usable SRAM, "groqflow" puts as much weight on a chip as compiled models have been
+        published with.
     """
 
     name: str
@@ -44,32 +49,34 @@ class Lpu:
 
     @property
     def chip(self) -> Chip:
-        """Units and latencies."""
+        """Units and latencies of one chip."""
         return _chip(self)
 
     def time(self, workload: Workload) -> Timing:
-        """One batch of calls; `interval_s` is when the next may follow, on average over a long row of them.
+        """Return how long one batch of calls takes; its `interval_s` is the average over a long row of batches.
 
         Raises `CapacityError`, with the number of chips needed, if weights and caches exceed the SRAM.
         """
-        return _time(self, self.adapt(workload))
+        work = self.adapt(workload)
+        return _add_host(_timing(self, _best(self, work), work), work)
 
     def serve(self, call: Workload, streams: int) -> Timing:
-        """All streams, in batches of the size (a power of two, or all) and on groups with which they are done first.
+        """Return the time for one call of every stream, with batches and groups of the size that is done first.
 
-        The batches are in flight together, as far as the SRAM holds their caches.
+        Sizes of a batch are powers of two, or all streams; batches are in flight together, as far as the SRAM holds
+        their caches.
         """
         return _serve(self, self.adapt(call), streams)
 
     def plan(self, work: Workload) -> Plan:
-        """Placement and passes with which `time` serves the batch."""
+        """Return the plan with which `time` serves the batch."""
         return _best(self, self.adapt(work))
 
     def adapt(self, work: Workload) -> Workload:
-        """The workload as compiled: weights as stored here, and audio that is not padded to 30 s in whole seconds.
+        """Return the workload as it is compiled: with weights as stored here, and audio rounded up to whole seconds.
 
-        Every length is a program of its own, so there is not one for each. `InputError` for fp32, which the chips
-        do not multiply.
+        Every length of audio that is not padded to 30 s needs a program of its own, so there is one for each second.
+        Raises `InputError` for fp32, which the chips do not multiply.
         """
         if work.dtype != "fp16":
             raise InputError(f"{self.name} computes in fp16; {work.dtype} given")
@@ -82,15 +89,15 @@ class Lpu:
         return replace(booked() if booked else work, audio_s=audio_s, **stored)
 
     def chips_needed(self, work: Workload) -> int:
-        """Least number of chips whose SRAM holds weights, and caches and activations of the batch."""
+        """Return the least number of chips whose SRAM holds weights, and caches and activations of the batch."""
         return _chips_needed(self, self.adapt(work))
 
     def chips_for(self, work: Workload) -> int:
-        """The number of chips in use."""
+        """Return the number of chips in use."""
         return self.chips or self.chips_needed(replace(work, batch=1))
 
     def describe(self) -> str:
-        """One line: device, chips, how weights are stored, what the figures rest on."""
+        """Return one line: device, chips, how weights are stored, what the figures rest on."""
         chips = f"{self.chips} chips" if self.chips else "as many chips as the model needs"
         arithmetic = {"fp8": "fp8 products with weights, else fp16", "int8": "fp16 arithmetic after conversion"}
         packed = ", packed as GroqFlow does" if self.packing == "groqflow" else ""
@@ -99,13 +106,14 @@ class Lpu:
 
     @property
     def weights_limit(self) -> float:
-        """Bytes of weights that a chip takes at most."""
+        """The most bytes of weights that one chip holds."""
         return self.device["sram_packed" if self.packing == "groqflow" else "sram_usable"]
 
     def groups(self, chips: int) -> list[int]:
-        """Sizes of a group that are tried: all chips of a node, for short calls; half and pairs, for many in flight.
+        """Return the sizes of a group that are tried.
 
-        Where links lead out of a node, also all within three hops.
+        They are all chips of a node, which makes calls short; half of them and pairs, which keep many calls in flight;
+        and, where links lead out of a node, all chips within three hops.
         """
         if self.group:
             return [self.group]
@@ -122,12 +130,12 @@ def _chip(lpu: Lpu) -> Chip:
 
 
 def _template(work: Workload) -> Workload:
-    """What a plan depends on: the number of decode steps only matters in being none."""
+    """Return the part of the workload on which a plan depends: whether there are decode steps, not how many."""
     return replace(work, decode_tokens=min(1, work.decode_tokens))
 
 
 def _try_plans(lpu: Lpu, chips: int, group: int, work: Workload) -> Iterator[Plan]:
-    """Placements on groups of at most so many chips that hold the weights: layers whole if they fit, else cut."""
+    """Yield the plans on groups of at most `group` chips that fit: with layers whole if possible, else cut."""
     group, work = min(group, chips), _template(work)
     room = chips * lpu.device["sram_usable"] - work.weights_bytes - work.batch * work.kv_bytes
     if room < 0:
@@ -154,7 +162,7 @@ def _encoder_bytes(work: Workload) -> float:
 
 @lru_cache(maxsize=65536)
 def _plans(lpu: Lpu, work: Workload) -> tuple[tuple[Plan, tuple[Pass, ...], int], ...]:
-    """Every way to place the batch that fits, with its passes and how many batches are in flight."""
+    """Return every plan that fits, with its passes and the number of batches in flight."""
     chips = lpu.chips_for(work)
     # groups of unlike size wait for the smallest: better to leave the chips idle that are one too many
     shapes = dict.fromkeys((used, group) for group in lpu.groups(chips) for used in (chips, chips // group * group))
@@ -164,7 +172,7 @@ def _plans(lpu: Lpu, work: Workload) -> tuple[tuple[Plan, tuple[Pass, ...], int]
 
 
 def _best(lpu: Lpu, work: Workload) -> Plan:
-    """The placement that is done first; `CapacityError` if none fits."""
+    """Return the plan that is done first; `CapacityError` if none fits."""
     if not (plans := _plans(lpu, work)):
         chips = lpu.chips_for(work)
         held = f"{chips} chips hold {chips * lpu.weights_limit / 1e6:.0f} MB"
@@ -195,12 +203,8 @@ def _in_flight(plan: Plan, work: Workload) -> int:
     return min(len(plan.stages), plan.calls_in_flight(work.kv_bytes))
 
 
-@lru_cache(maxsize=65536)
-def _time(lpu: Lpu, work: Workload) -> Timing:
-    return _add_host(_timing(lpu, _best(lpu, work), work), work)
-
-
 def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
+    """Return the time of one batch on a plan, with transfers from and to the host but without the host's own work."""
     tally, clock = Tally(), plan.chip.clock_hz
     passes = plan.passes(work)
     for run in passes:
@@ -218,16 +222,15 @@ def _timing(lpu: Lpu, plan: Plan, work: Workload) -> Timing:
 
 
 def _add_host(timing: Timing, work: Workload) -> Timing:
-    """With the host's part, which in a hybrid is at the device that takes in the audio."""
+    """Return the timing with the host's work, which a hybrid counts at the device that takes in the audio."""
     return add_host(timing) if work.samples else timing
 
 
 def _wire_s(lpu: Lpu, work: Workload) -> float:
-    """Audio in fp32 from the host, tokens back in int64."""
+    """Return the seconds in which audio in fp32 comes from the host and tokens in int64 go back."""
     return work.batch * (work.samples * 4 + (work.decode_tokens + 1) * 8) / lpu.device["host_bandwidth"]
 
 
-@lru_cache(maxsize=65536)
 def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
     sizes = sorted({2**power for power in range(streams.bit_length())} | {streams})
     best: tuple[float, Plan, Workload] | None = None
@@ -242,7 +245,7 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
             if best is None or seconds < best[0]:
                 best = seconds, plan, work
     if best is None:
-        return _time(lpu, call)  # which says that not one call fits
+        return lpu.time(call)  # which says that not one call fits
     seconds, plan, work = best
     one, batches = _timing(lpu, plan, work), -(-streams // work.batch)
     phases = {phase: part * seconds / one.seconds for phase, part in one.phases.items()}
@@ -254,9 +257,9 @@ def _serve(lpu: Lpu, call: Workload, streams: int) -> Timing:
 
 
 def lpu_backend(name: str, device: Device, chips: int | None = None, weights: str = "", packing: str = "tight") -> Lpu:
-    """An `Lpu`; `InputError` if the number of chips, the weight format or the packing is not possible.
+    """Return an `Lpu`; `InputError` if the number of chips, the weight format or the packing is not possible.
 
-    weights: default fp8 where the device multiplies it, else int8.
+    weights: by default fp8 where the device multiplies it, else int8.
     """
     narrow = "matrix_units_fp8" in device.figures
     if chips is not None and chips < 1:

@@ -1,10 +1,10 @@
-"""Placement and the timeline of a call: stages of chips, which layers each holds, and when each works.
+"""The plan of a call on many chips: the stages, the layers that each of them holds, and when each works.
 
-A stage is a group of chips that share every matmul; layers of encoder and decoder are dealt out to the stages
-in proportion to their chips, cut between attention and MLP where whole layers do not fit. A call passes through all
+A stage is a group of chips that share every matmul. Layers of encoder and decoder are dealt out to the stages in
+proportion to their chips, and cut between attention and MLP where whole layers do not fit. A call passes through all
 stages once for the encoder, once for the prompt and once for every token. Calls in flight take turns: in every slot
-each is at another stage, so no stage is booked twice. Or the encoder is spread: every stage holds all of it and does
-a share of the rows, all at the same time, while no other call is served.
+each is at another stage, so no stage is booked twice. Or the encoder is spread: every stage holds all of it and does a
+share of the rows, all at the same time, while no other call is served.
 """
 
 import math
@@ -17,56 +17,15 @@ from itertools import accumulate, pairwise
 from ..workload.workload import Workload
 from .chip import Chip
 from .compile import ITEM, Piece, ceiling_s, compile_block, cut_pieces, halve
+from .passes import ALL, Leg, Pass
 from .schedule import Block
-
-ALL = -1  # the stage of a leg that all stages run together
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """What one stage, or `ALL` together, does in one go: blocks with their phase and how often they run in a row.
-
-    hop: cycles to hand over to the next stage.
-    """
-
-    stage: int
-    parts: tuple[tuple[str, Block, int], ...]
-    hop: int
-
-    @property
-    def cycles(self) -> int:
-        """Cycles without the hand-over."""
-        return sum(block.cycles * repeats for _, block, repeats in self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """All stages in turn, `times` over. cycles: of one pass; slot: of its busiest stage, with the hand-overs."""
-
-    phase: str
-    times: int
-    legs: tuple[Leg, ...]
-    cycles: int
-    slot: int
-
-    @property
-    def together(self) -> bool:
-        """Whether all stages are at it at the same time."""
-        return self.legs[0].stage == ALL
-
-    @classmethod
-    def of(cls, phase: str, legs: tuple[Leg, ...]) -> "Pass":
-        """One pass over these legs."""
-        busy: dict[int, int] = {}
-        for leg in legs:
-            busy[leg.stage] = busy.get(leg.stage, 0) + leg.cycles + leg.hop
-        return cls(phase, 1, legs, sum(busy.values()), max(busy.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """SRAM of one stage, bytes: held by weights, and by the activations of a batch while it is there.
+    """What the SRAM of one stage holds.
 
+    chips: how many it has. weight_bytes: of its layers. activation_bytes: of a batch while it is there.
     kv_share: part of each call's cached keys and values that belongs to its layers.
     """
 
@@ -78,20 +37,27 @@ class Stage:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Plan:
-    """One batch of a workload, whatever its number of decode steps, on stages of chips."""
+    """How one batch of a workload goes over stages of chips, whatever its number of decode steps.
+
+    usable_bytes: SRAM of each chip. work: the batch.
+    layers: encoder and decoder layers of each stage.
+    cuts: of encoder and decoder, where each stage ends, counted in parts of layers.
+    spread: whether all stages share the rows of the encoder. cut: whether layers are cut between attention and MLP.
+    before: the passes of encoder and prefill.
+    """
 
     chip: Chip
     usable_bytes: float
     work: Workload
     stages: tuple[Stage, ...]
-    layers: tuple[tuple[float, float], ...]  # encoder and decoder layers of each stage
-    cuts: tuple[tuple[int, ...], tuple[int, ...]]  # of encoder and decoder: where each stage ends, in parts of layers
+    layers: tuple[tuple[float, float], ...]
+    cuts: tuple[tuple[int, ...], tuple[int, ...]]
     spread: bool
     cut: bool
-    before: tuple[Pass, ...]  # encoder and prefill
+    before: tuple[Pass, ...]
 
     def calls_in_flight(self, kv_bytes: float) -> int:
-        """How many batches the SRAM holds at a time, at `kv_bytes` for each call of a batch; 0 if not one."""
+        """Return how many batches the SRAM holds at a time, with `kv_bytes` for each call of a batch; maybe 0."""
         most = math.inf
         for stage in self.stages:
             room = stage.chips * self.usable_bytes - stage.weight_bytes - stage.activation_bytes
@@ -100,7 +66,7 @@ class Plan:
         return max(0, int(min(most, 10**6)))
 
     def passes(self, work: Workload) -> tuple[Pass, ...]:
-        """The passes of a call of this plan, in order."""
+        """Return the passes of a call of this plan, in order."""
         runs = work.key_runs(self.chip.depth) if work.decode_tokens else ()
         return *self.before, *(replace(_step(self, keys), times=times) for keys, times in runs)
 
@@ -109,9 +75,11 @@ class Plan:
 def make_plan(
     chip: Chip, usable_bytes: float, chips: int, group: int, work: Workload, *, cut: bool = False, spread: bool = False
 ) -> Plan:
-    """Stages of at most `group` chips, each with `usable_bytes`; the workload's number of decode steps is ignored.
+    """Return the plan of a batch on `chips` chips, in stages of at most `group` chips.
 
-    cut: layers may be cut between attention and MLP. spread: every stage holds the encoder and does part of its rows.
+    usable_bytes: SRAM of each chip. work: the batch; its number of decode steps matters only in being 0.
+    cut: whether layers may be cut between attention and MLP.
+    spread: whether every stage holds the encoder and does a part of its rows.
     """
     stages = math.ceil(chips / group)
     base, larger = divmod(chips, stages)
@@ -166,18 +134,18 @@ def _step(plan: Plan, keys: int) -> Pass:
 
 
 def _layers(found: tuple[Piece, ...]) -> Piece | None:
-    """The piece that repeats: one layer; of models with a single layer, all there is."""
+    """Return the piece that repeats, which is one layer; None if there are no pieces."""
     return max(found, key=lambda piece: (piece.repeats, piece.weight_bytes), default=None)
 
 
 def _weights_ratio(work: Workload, *found: tuple[Piece, ...]) -> float:
-    """Bytes to be held per byte of parameters in use: above 1 where only some experts are."""
+    """Return the bytes to be held per byte of parameters in use: above 1 where only some experts are in use."""
     used = sum(piece.repeats * piece.weight_bytes for part in found for piece in part)
     return work.weights_bytes / used if used else 1.0
 
 
 def _rows_bytes(work: Workload, found: tuple[Piece, ...]) -> float:
-    """Bytes of activations that pass from stage to stage."""
+    """Return the bytes of activations that pass from stage to stage."""
     layer = _layers(found)
     norm = next((op for op in layer.ops if op.kind == "layer_norm"), None) if layer else None
     return math.prod(norm.shape) * ITEM if norm else work.batch * work.dims.n_text_state * ITEM
@@ -186,7 +154,7 @@ def _rows_bytes(work: Workload, found: tuple[Piece, ...]) -> float:
 def _deal(
     sizes: list[int], encoding: tuple[Piece, ...], decoding: tuple[Piece, ...], cut: bool
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Where each stage ends in encoder and decoder, in proportion to its chips and by bytes of weights."""
+    """Return where each stage ends in encoder and decoder, in proportion to its chips and by bytes of weights."""
     shares = [part / sum(sizes) for part in accumulate(sizes)]
     decoder, encoder = _layers(decoding), _layers(encoding)
     whole = sum(piece.repeats * piece.weight_bytes for piece in decoding)
@@ -198,15 +166,14 @@ def _deal(
     return _edges(targets, encoder, cut)[0], of_decoder
 
 
-@lru_cache(maxsize=4096)
 def _units(layer: Piece, cut: bool) -> tuple[Piece, ...]:
-    """What a layer may be cut into."""
+    """Return what a layer may be cut into: parts, or with `cut` False the layer itself."""
     found = halve(layer) if cut else ()
     return found if len(found) > 1 else (replace(layer, repeats=1),)
 
 
 def _edges(targets: list[float], layer: Piece | None, cut: bool) -> tuple[tuple[int, ...], list[float]]:
-    """After how many parts of layers each stage ends, to come close to `targets` in bytes up to there; and these."""
+    """Return after how many parts of layers each stage ends to come close to `targets` bytes, and these bytes."""
     if layer is None:
         return (0,) * len(targets), [0.0] * len(targets)
     units = _units(layer, cut)
@@ -224,13 +191,13 @@ def _edges(targets: list[float], layer: Piece | None, cut: bool) -> tuple[tuple[
 
 
 def _ranges(ends: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
-    """Stage, and the first and the last but one of its parts of layers."""
+    """Yield each stage with the first of its parts of layers and the one after its last."""
     for stage, (start, end) in enumerate(pairwise((0, *ends))):
         yield stage, start, end
 
 
 def _parts(layer: Piece | None, start: int, end: int, cut: bool) -> list[tuple[Piece, int]]:
-    """The parts of layers from `start` up to `end`: pieces, and how often each runs in a row; whole layers as such."""
+    """Return the parts of layers from `start` up to `end` as pieces with repetitions; whole layers are one piece."""
     if layer is None or start == end:
         return []
     units = _units(layer, cut)
@@ -243,7 +210,7 @@ def _parts(layer: Piece | None, start: int, end: int, cut: bool) -> list[tuple[P
 
 
 def _counts(layer: Piece | None, ends: tuple[int, ...], cut: bool) -> list[float]:
-    """Layers of each stage."""
+    """Return how many layers each stage has."""
     parts = len(_units(layer, cut)) if layer else 1
     return [(end - start) / parts for _, start, end in _ranges(ends)]
 
@@ -251,7 +218,7 @@ def _counts(layer: Piece | None, ends: tuple[int, ...], cut: bool) -> list[float
 def _pass(
     chip: Chip, sizes: list[int], found: tuple[Piece, ...], ends: tuple[int, ...], moved: float, cut: bool
 ) -> Pass:
-    """One pass: what comes before the layers is done by the first stage, what comes after them by the last.
+    """Return one pass. The first stage does what comes before the layers, the last one what comes after them.
 
     The last stage holds the table of tokens, so it looks them up as well, and hands them to the first.
     """
@@ -276,53 +243,14 @@ def _pass(
 
 
 def _shared_pass(chip: Chip, sizes: list[int], found: tuple[Piece, ...], moved: float) -> Pass:
-    """The encoder on all stages at once, each with its part of the rows, at the pace of the smallest."""
+    """Return the pass of an encoder whose rows all stages share, at the pace of the smallest stage."""
     size, stages = min(sizes), len(sizes)
     blocks = tuple((piece.phase, compile_block(chip, size, piece, stages), piece.repeats) for piece in found)
     return Pass.of(found[-1].phase, (Leg(ALL, blocks, chip.gather_cycles(moved / size, size, stages)),))
 
 
-def alone_cycles(passes: tuple[Pass, ...]) -> int:
-    """Cycles of one batch with nothing else in flight."""
-    return sum(run.times * run.cycles for run in passes)
-
-
-def together_cycles(passes: tuple[Pass, ...], calls: int) -> int:
-    """Cycles in which `calls` in flight, each a slot behind the one before, are all served once.
-
-    In a slot each call is at another stage, and the slowest decides. Where calls are in different phases, the
-    slots take as long as those of the slower phase. What all stages do together is done for one call after another.
-    """
-    alone = sum(run.times * run.cycles for run in passes if run.together)
-    passes = tuple(run for run in passes if not run.together)
-    if not passes:
-        return calls * alone
-    slots = [run.slot for run in passes]
-    stages = max(leg.stage for run in passes for leg in run.legs) + 1
-    steady = sum(run.times * stages * slot for run, slot in zip(passes, slots, strict=True))
-    waits = sum(max(0, earlier - later) for earlier, later in pairwise((*slots, slots[0])))
-    return calls * alone + steady + (calls - 1) * waits
-
-
-def finish_cycles(passes: tuple[Pass, ...], batches: int, in_flight: int) -> int:
-    """Cycles until the last of `batches` is done, with at most `in_flight` at a time."""
-    alone = alone_cycles(passes)
-    if in_flight == 1:
-        return batches * alone
-    full, last = divmod(batches - 1, in_flight)
-    # the last group: calls a slot apart
-    ending = alone if last == 0 else together_cycles(passes, last + 1) + last * passes[-1].slot
-    return min(batches * alone, full * together_cycles(passes, in_flight) + ending)
-
-
-def interval_cycles(passes: tuple[Pass, ...], in_flight: int) -> float:
-    """Cycles from one batch to the next in a long row of them, on average."""
-    alone = alone_cycles(passes)
-    return min([alone, *(together_cycles(passes, calls) / calls for calls in range(2, in_flight + 1))])
-
-
 def list_events(plan: Plan, work: Workload) -> Iterator[tuple[int, int, str, Block, int]]:
-    """The whole call as (start cycle, stage, phase, block, repetition), one entry per block and stage that runs it."""
+    """Yield the whole call as (start cycle, stage, phase, block, repetition), for each stage that runs a block."""
     cycle, every = 0, range(len(plan.stages))
     for run in plan.passes(work):
         for _ in range(run.times):
@@ -336,6 +264,6 @@ def list_events(plan: Plan, work: Workload) -> Iterator[tuple[int, int, str, Blo
 
 
 def ceiling(plan: Plan, work: Workload) -> float:
-    """Seconds at full use of everything on all chips, and no other cost."""
+    """Return the seconds of a call at full use of everything on all chips and without any other cost."""
     chips = sum(stage.chips for stage in plan.stages)
     return sum(op.count * ceiling_s(plan.chip, chips, op) for op in work.ops())

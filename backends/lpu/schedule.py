@@ -1,7 +1,7 @@
-"""The schedule of one chip: which unit does what in which cycle, fixed before anything runs.
+"""The schedule of one chip: which unit does what in which cycle, all decided before anything runs.
 
-A result that is streamed on (from a matrix plane to the vector unit) is used as it comes; what is read from
-memory has been written before. All chips of a group run the same schedule on their own share of the work.
+A result that streams on, from a matrix plane to the vector unit, is used as it comes; what is read from memory has been
+written before. All chips of a group run the same schedule on their own shares of the work.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,13 @@ from .chip import Chip, Tiling
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """A unit in use from cycle `start` up to `end`.
+    """A unit in use from cycle `start` up to cycle `end`.
 
-    reads: buffers that must be complete before; writes: the buffer complete at cycle `ready`, or None;
-    follows: index of the booking whose stream it takes in, or None. The matrix planes (MXM) and the paths of their
-    weights (LOAD) are booked together: `planes` of them, each with `passes` tiles of `rows` rows.
+    unit: MXM (all matrix planes), LOAD (the paths of their weights), VXM (vector unit), SXM (switch) or C2C (links).
+    name: what is done. reads: buffers that must be complete before.
+    writes: the buffer that is complete at cycle `ready`; None if there is none.
+    follows: index of the booking whose stream it takes in; None if there is none.
+    planes, passes, rows: of a matmul, as in `Tiling`.
     """
 
     unit: str
@@ -36,7 +38,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Bytes of one chip's SRAM, held from cycle `born` (its first byte written) until `dies` (last read)."""
+    """`size` bytes of a chip's SRAM: first written at cycle `born`, complete at `ready`, last read at `dies`."""
 
     name: str
     size: int
@@ -47,9 +49,11 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of the program, such as one layer, with cycles counted from its start.
+    """The finished schedule of a piece of the program, such as one layer; cycles count from its start.
 
-    cycles: its length; peak_bytes: most SRAM its buffers hold at a time; bounds: cycles by what they go to.
+    cycles: its length. bookings, buffers: in the order in which they were made.
+    peak_bytes: the most SRAM that its buffers hold at a time.
+    bounds: cycles by what they go to, as in `Timing.bound`.
     """
 
     cycles: int
@@ -61,7 +65,11 @@ class Block:
 
 @dataclass(slots=True)
 class Schedule:
-    """Books units for one operation after another, each as early as operands and units allow."""
+    """Books units for one operation after another, each as early as its operands and the units allow.
+
+    Buffers are known by their index. free: from which cycle on each unit is free. horizon: the cycle at which all that
+    has been booked is done.
+    """
 
     chip: Chip
     bookings: list[Booking] = field(default_factory=list)
@@ -71,16 +79,17 @@ class Schedule:
     horizon: int = 0
 
     def given(self, name: str, size: float) -> int:
-        """A buffer that is there from the start."""
+        """Return a buffer of `size` bytes that is there from the start."""
         self.buffers.append([name, round(size), 0, 0, 0])
         return len(self.buffers) - 1
 
     def matmul(
         self, name: str, plan: Tiling, size: float, reads: Iterable[int], held: Iterable[int] = (), vector: int = 0
     ) -> int:
-        """A matmul and the elementwise work on its results as they stream out; returns the buffer of `size` bytes.
+        """Book a matmul, with elementwise work on its results as they stream out, and return their buffer.
 
-        reads: buffers of the operand that streams; held: of the one kept in the planes, none if it is weights;
+        size: bytes of the results. reads: buffers of the operand that streams past the planes.
+        held: buffers of the operand that stays in the planes; none if it is weights.
         vector: cycles of the vector unit.
         """
         chip, free, reads, held = self.chip, self.free, tuple(reads), tuple(held)
@@ -106,16 +115,16 @@ class Schedule:
         return output
 
     def vector(self, name: str, cycles: int, size: float, reads: Iterable[int]) -> int:
-        """Elementwise work from memory to memory."""
+        """Book elementwise work from memory to memory, and return the buffer of its results."""
         return self._stream("VXM", name, cycles, size, reads, self.chip.to_vector, self.chip.to_memory)
 
     def switch(self, name: str, size: float, reads: Iterable[int]) -> int:
-        """Transposing or moving `size` bytes between lanes, from memory to memory."""
+        """Book the transposing or moving of `size` bytes between lanes, and return their buffer."""
         cycles = -int(-size // self.chip.shift)
         return self._stream("SXM", name, cycles, size, reads, self.chip.to_vector, self.chip.to_memory)
 
     def exchange(self, name: str, cycles: int, size: float, reads: Iterable[int]) -> int:
-        """Results to and from the other chips of the group; the links are held till all has arrived."""
+        """Book an exchange with the other chips of the group, which holds the links to its end; return its buffer."""
         reads = tuple(reads)
         start = max(self.free["C2C"], self._complete(reads))
         end = start + cycles
@@ -126,7 +135,7 @@ class Schedule:
         return output
 
     def block(self) -> Block:
-        """What has been booked so far."""
+        """Return what has been booked so far."""
         buffers = tuple(Buffer(*entry) for entry in self.buffers)
         changes: dict[int, int] = {}
         for buffer in buffers:
@@ -177,7 +186,7 @@ class Schedule:
             self.buffers[index][4] = max(self.buffers[index][4], end)
 
     def _advance(self, ready: int, bound: str, latency: int) -> None:
-        """Account for the cycles by which the end moves: latencies first, the rest to `bound`."""
+        """Move the horizon to `ready`, and count its move: up to `latency` cycles as "launch", the rest as `bound`."""
         gained = max(0, ready - self.horizon)
         launch = min(gained, latency)
         self.bounds["launch"] += launch

@@ -1,14 +1,10 @@
 from dataclasses import replace
 
 import pytest
-from earspan.backends.devices.files import device_names, load_device
-from earspan.backends.devices.kernels import rows_of, soft_maximum
+from earspan.backends.devices.files import load_device
 from earspan.backends.errors import InputError
-from earspan.backends.gpu import features
-from earspan.backends.gpu.gpu import gpu_backend, sweep
-from earspan.backends.gpu.launches import list_kernels
+from earspan.backends.gpu.gpu import gpu_backend
 from earspan.backends.gpu.runtimes import RUNTIMES
-from earspan.backends.host import CALL_S, JITTER
 from earspan.backends.registry import get_backend
 from earspan.backends.timing import CapacityError
 from earspan.backends.workload.models import DIMENSIONS, Dimensions
@@ -16,44 +12,16 @@ from earspan.backends.workload.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-LARGE = DIMENSIONS["large-v3"]
-GPUS = tuple(name for name in device_names() if load_device(name).kind in ("gpu", "cpu"))
-H100 = load_device("h100")
-
-
-def scale(device, factors):
-    """The device with some figures multiplied."""
-    figures = {key: replace(f, value=f.value * factors.get(key, 1)) for key, f in device.figures.items()}
-    return replace(device, name="made-up", figures=figures)
-
-
-def ideal(device, **kernel_changes):
-    """The device without floors, launches, factors, or any wait for memory."""
-    slow = {key: 1e-9 for key, figure in device.figures.items() if figure.quantity == "time"}
-    made = scale(device, slow | {"memory_bandwidth": 1e9, "host_bandwidth": 1e9})
-    plain = {"compute": None, "depth": None, "memory": None, "floor_s": 0.0} | kernel_changes
-    return replace(made, kernels={name: replace(kernel, **plain) for name, kernel in made.kernels.items()})
-
+from .cases import GPUS, H100, LARGE, ideal, scale, workloads
 
 LARGER_IS_BETTER = sorted(
     key
     for key, figure in H100.figures.items()
     if figure.quantity in ("arithmetic", "bandwidth", "memory") or key == "memory_efficiency"
 )
-SMALLER_IS_BETTER = sorted(key for key, figure in H100.figures.items() if figure.quantity == "time")
 
-workloads = st.builds(
-    Workload,
-    st.sampled_from([DIMENSIONS[name] for name in ("tiny.en", "base", "small", "turbo")]),
-    batch=st.integers(1, 8),
-    audio_s=st.floats(0.1, 30),
-    padding=st.sampled_from(["full", "fit"]),
-    decode_tokens=st.integers(0, 200),
-    dtype=st.sampled_from(["fp16", "fp32"]),
-    weight_dtype=st.sampled_from(["", "int8", "w8a8", "fp8"]),
-    decoder_weights=st.sampled_from(["", "int8"]),
-    beam=st.sampled_from([1, 5]),
-)
+
+SMALLER_IS_BETTER = sorted(key for key, figure in H100.figures.items() if figure.quantity == "time")
 
 
 @settings(max_examples=150, deadline=None)
@@ -222,84 +190,6 @@ def test_unequal_calls_lie_between_their_mean_and_their_longest(tokens, mode):
     assert timing.seconds >= shortest.seconds * 0.98
 
 
-def test_host_costs_and_jitter_are_the_same_for_every_device():
-    call = Workload(DIMENSIONS["base"], decode_tokens=5)
-    for name in ("h100", "t4", "b200"):
-        timing = get_backend(name).time(call)
-        assert timing.phases["transfer"] == pytest.approx(CALL_S, rel=0.1)
-        assert timing.jitter == JITTER
-    one, two = (get_backend("h100-trtllm").time(replace(call, batch=n)).phases["transfer"] for n in (1, 2))
-    assert two - one == pytest.approx(CALL_S, rel=0.05)
-    bare = get_backend("h100-eager").time(call)
-    assert bare.phases["transfer"] < 1e-3
-
-
-def test_unfused_attention_moves_its_scores():
-    work = Workload(LARGE)
-    flash, math = (
-        [op for op, *_ in list_kernels(work, RUNTIMES[mode], work.ops()) if op.phase == "encode"]
-        for mode in ("hf", "ct2")
-    )
-    softmax = next(op for op in math if op.kind == "softmax")
-    # 20 heads of 1500 x 1500 in fp32, four times through memory, in each of 32 layers
-    assert softmax.count * softmax.read_bytes == 32 * 4 * 4 * 20 * 1500**2
-    attention = sum(op.flops * op.count for op in flash if op.kind == "attention")
-    assert sum(op.flops * op.count for op in math) == sum(op.flops * op.count for op in flash)
-    assert attention == pytest.approx(368.64e9)
-
-
-def test_half_rate_tensor_cores_reach_more_of_their_peak():
-    half = load_device("geforce-4090")
-    full = scale(half, {"fp16_peak": 2, "matrix_rate": 2, "tensor_rate": 2})
-    work = Workload(LARGE, batch=8)
-    slow, fast = (gpu_backend("made-up", device).time(work).phases["encode"] for device in (half, full))
-    assert fast < slow < 2 * fast
-
-
-@pytest.mark.parametrize(
-    ("gpu", "published_us"),
-    [("h100", (49.7, 435, 1680)), ("b200", (27.2, 277, 1071)), ("l40s", (69.1, 999, 4026))],
-)
-def test_encoder_attention_lies_near_the_published_rows(gpu, published_us):
-    device = load_device(gpu)
-    for batch, expected in zip((1, 16, 64), published_us, strict=True):
-        ops = Workload(LARGE, batch=batch).ops()
-        op = next(op for op in ops if (op.kind, op.phase) == ("attention", "encode"))
-        kernel, figures = device.kernels["context"], ("fp16_peak", "memory_bandwidth", "memory_efficiency")
-        floor, compute, memory = kernel.seconds(rows_of([(op, 1.0)]), *(device[key] for key in figures))
-        seconds = floor + soft_maximum(compute, memory, kernel.order)
-        # one call alone is few waves of thread blocks, where the libraries' choice of tiles jumps about
-        assert seconds[0] * 1e6 == pytest.approx(expected, rel=0.18 if batch == 1 else 0.1)
-
-
-def test_eager_mode_is_bound_by_the_host_on_a_fast_gpu():
-    eager, graph = (
-        gpu_backend("h100", H100, mode).time(Workload(LARGE, decode_tokens=50)) for mode in ("eager", "graph")
-    )
-    assert eager.seconds > 2 * graph.seconds
-    assert eager.bound == "launch"
-    # each dispatched operation costs the host 10 us, as does sampling's kernel; its other work 300 us
-    per_step = len([op for op in Workload(LARGE, decode_tokens=1).each_op() if op.phase == "decode"])
-    assert eager.phases["decode"] == pytest.approx(50 * ((per_step + 1) * 10e-6 + 300e-6))
-
-
-@pytest.mark.parametrize("name", ["tiny.en", "large-v3", "turbo"])
-def test_a_fused_runtime_does_the_same_arithmetic_in_fewer_kernels(name):
-    work = Workload(DIMENSIONS[name], batch=3, decode_tokens=20)
-    runs = {mode: list(list_kernels(work, RUNTIMES[mode], work.ops())) for mode in ("eager", "graph", "trtllm")}
-    flops = {mode: sum(op.flops * op.count for op, _, _ in run) for mode, run in runs.items()}
-    launched = {mode: sum(op.count for op, _, own in run if own) for mode, run in runs.items()}
-    weights = {mode: sum(op.weight_bytes * op.count for op, _, _ in run) for mode, run in runs.items()}
-    assert flops["eager"] == flops["graph"] == flops["trtllm"]
-    assert weights["eager"] == weights["graph"] == weights["trtllm"]
-    # queries, keys and values of each self-attention in one, and no kernel for a GELU
-    layers = work.dims.n_audio_layer + work.dims.n_text_layer * 20
-    gelus = layers + 2 + work.dims.n_text_layer
-    joined = 2 * layers + work.dims.n_text_layer * (1 + 1)
-    assert launched["graph"] - launched["trtllm"] == joined + gelus
-    assert launched["eager"] > launched["graph"]
-
-
 def test_memory_limits_the_batch_and_serve_splits_it():
     gpu = gpu_backend("t4", load_device("t4"))
     call = Workload(LARGE, decode_tokens=99)
@@ -321,40 +211,3 @@ def test_provenance_follows_the_kernels():
     borrowed = set(GPUS) - own
     assert by_name == {name: "estimate" if name in borrowed else "fitted" for name in GPUS}
     assert gpu_backend("h100", H100, "eager").time(work).provenance == "estimate"
-
-
-@settings(max_examples=25, deadline=None)
-@given(work=workloads, mode=st.sampled_from(list(RUNTIMES)))
-def test_sizes_are_affine_in_batch_and_steps(work, mode):
-    runtime = RUNTIMES[mode]
-    # what timing uses for speed, against the operations of the workload itself
-    for decode, short in ((False, features.begin_rows), (True, features.decode_rows)):
-        start = replace(work, decode_tokens=work.decode_tokens if decode else 0)
-        direct, quick = features.make_rows(start, runtime, decode=decode), short(start, runtime)
-        assert quick.features == pytest.approx(direct.features, rel=1e-12)
-        assert quick.phase.tolist() == direct.phase.tolist()
-        assert quick.kernel.tolist() == direct.kernel.tolist()
-
-
-def test_a_sweep_gives_the_times_of_single_calls():
-    gpus = [gpu_backend(name, load_device(name), mode) for name in ("t4", "h100") for mode in ("graph", "hf", "ct2")]
-    gpus.append(get_backend("h100-trtllm-int8dec"))
-    works = [
-        Workload(DIMENSIONS[name], batch, audio_s, padding, decode_tokens=tokens)
-        for name, batch, audio_s, padding, tokens in (
-            ("tiny.en", 1, 30, "full", 0),
-            ("tiny.en", 1, 30, "full", 7),
-            ("turbo", 8, 3.3, "fit", 11),
-            ("large-v3", 64, 30, "full", 99),
-        )
-    ]
-    seconds = sweep(gpus, works)
-    assert seconds.shape == (7, 4)
-    for gpu, row in zip(gpus, seconds, strict=True):
-        for work, value in zip(works, row, strict=True):
-            if work.batch > gpu.largest_batch(work):
-                assert value == float("inf")
-            else:
-                assert value == pytest.approx(gpu.time(work).seconds, rel=1e-9)
-    # 64 large calls do not fit on a T4, on an H100 they do
-    assert (seconds[:, 3] == float("inf")).tolist() == [True] * 3 + [False] * 4
