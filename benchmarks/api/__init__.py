@@ -1,1 +1,87 @@
-"""Earspan: how much audio an accelerator can afford to hear at once, and what that does to the word error rate."""
+"""Earspan: how much audio an accelerator can afford to hear at once, and what that does to the word error rate.
+
+    import earspan
+
+    earspan.span("h100", "large-v3", streams=16, step_s=0.25)      # instant; imports no torch
+
+    experiment = earspan.Experiment(backends=("t4", "h100"), loads=("8x1",), windows_s=(2, 5, 10, 30))
+    run = earspan.run(experiment, out="runs/mine")                 # resumable
+    for row in earspan.score(run).rows:
+        print(row.backend, row.load, row.span_s, row.wer, row.wer_ci95, row.latency_p95_s)
+
+Names are imported when they are first used, so that planning does not wait for torch. Everything that is wrong with
+what was given is an `InputError`, whose message is one line.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earspan.backends.errors import InputError
+    from earspan.backends.registry import get_backend
+    from earspan.backends.span import Span
+    from earspan.backends.timing import Timing
+    from earspan.benchmarks.experiment.experiment import Experiment, Load
+    from earspan.benchmarks.experiment.records import Plan, Run
+    from earspan.benchmarks.experiment.records import read_run as load_run
+    from earspan.benchmarks.experiment.run import run
+    from earspan.benchmarks.report.render import write_report
+    from earspan.benchmarks.results.compare import RunDifference, compare
+    from earspan.benchmarks.results.records import Curve, Latency, Results, Row, Work
+    from earspan.benchmarks.results.score import score
+    from earspan.datasets import Dataset, Recording, open_dataset
+    from earspan.hearing import load_model, transcribe
+    from earspan.planning import devices, span, time
+    from earspan.speech.asr.hypothesis import Hypothesis
+
+_EXPERIMENT, _RESULTS = "benchmarks.experiment", "benchmarks.results"
+# Where each public name is, and what it is called there if that is something else.
+_PLACES = {
+    "Experiment": f"{_EXPERIMENT}.experiment",
+    "Load": f"{_EXPERIMENT}.experiment",
+    "run": f"{_EXPERIMENT}.run",
+    "Run": f"{_EXPERIMENT}.records",
+    "Plan": f"{_EXPERIMENT}.records",
+    "load_run": f"{_EXPERIMENT}.records:read_run",
+    "score": f"{_RESULTS}.score",
+    "Results": f"{_RESULTS}.records",
+    "Row": f"{_RESULTS}.records",
+    "Curve": f"{_RESULTS}.records",
+    "Latency": f"{_RESULTS}.records",
+    "Work": f"{_RESULTS}.records",
+    "compare": f"{_RESULTS}.compare",
+    "RunDifference": f"{_RESULTS}.compare",
+    "write_report": "benchmarks.report.render",
+    "span": "planning",
+    "time": "planning",
+    "devices": "planning",
+    "Span": "backends.span",
+    "Timing": "backends.timing",
+    "get_backend": "backends.registry",
+    "load_model": "hearing",
+    "transcribe": "hearing",
+    "Hypothesis": "speech.asr.hypothesis",
+    "open_dataset": "datasets",
+    "Dataset": "datasets",
+    "Recording": "datasets",
+    "InputError": "backends.errors",
+}
+
+__all__ = [
+    "Curve", "Dataset", "Experiment", "Hypothesis", "InputError", "Latency", "Load", "Plan", "Recording", "Results",
+    "Row", "Run", "RunDifference", "Span", "Timing", "Work", "compare", "devices", "get_backend", "load_model",
+    "load_run", "open_dataset", "run", "score", "span", "time", "transcribe", "write_report",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'earspan' has no attribute {name!r}; it has {', '.join(__all__)}")
+    module, _, original = _PLACES[name].partition(":")
+    found = getattr(importlib.import_module(f"earspan.{module}"), original or name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -17,8 +17,7 @@ from ..experiment.experiment import Experiment
 from ..experiment.live import find_recording, play_live
 from ..experiment.run import Session
 from ..experiment.source import Source
-from ..report.terminal import visible
-from ..results.wording import percent
+from ..results.wording import neutralise, percent
 from .options import add_experiment_arguments, add_load_arguments, experiment_of, positive_seconds
 from .progress import Terminal
 
@@ -87,7 +86,7 @@ def screen(captions: list[Caption], console: Console | None = None) -> Iterator[
         def print_line(caption: Caption) -> None:
             captions.append(caption)
             if caption.committed:
-                console.print(f"{caption.shown_at_s:8.2f} s  {visible(' '.join(caption.committed))}")
+                console.print(f"{caption.shown_at_s:8.2f} s  {neutralise(' '.join(caption.committed))}")
                 console.file.flush()
 
         yield print_line
@@ -98,13 +97,13 @@ def screen(captions: list[Caption], console: Console | None = None) -> Iterator[
         def update(caption: Caption) -> None:
             nonlocal line
             captions.append(caption)
-            for word in map(visible, caption.committed):
+            for word in map(neutralise, caption.committed):
                 if line and len(line) + 1 + len(word) > console.width:
                     console.print(Text(line))  # above the line that is still being written
                     line = word
                 else:
                     line = f"{line} {word}".strip()
-            interim = f"{' ' if line else ''}{visible(' '.join(caption.interim))}"[: console.width - len(line)]
+            interim = f"{' ' if line else ''}{neutralise(' '.join(caption.interim))}"[: console.width - len(line)]
             live.update(Text(line).append(interim, style="dim"), refresh=True)
 
         yield update

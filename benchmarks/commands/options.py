@@ -124,4 +124,4 @@ def experiment_of(args: argparse.Namespace, preset: Experiment, **changes: Any) 
     if hasattr(args, "step"):
         others = [load for load in preset.loads[1:] if load != Load(args.step, args.streams).name]
         typed["loads"] = (Load(args.step, args.streams).name, *others)
-    return replace(preset, **typed, **changes)
+    return replace(preset, **{**typed, **changes})

@@ -19,9 +19,9 @@ from ...backends.timing import Timing
 from ...backends.workload.models import resolve_dims
 from ...backends.workload.whatif import read_decoder
 from ...backends.workload.workload import PADDINGS, Workload
+from ..calibration.validation import show_validation
 from ..report.terminal import show_table
 from .options import positive_seconds
-from ..calibration.validation import show_validation
 
 WEIGHTS = [f"{stored}{half}" for stored in FORMATS for half in ("", "enc", "dec")]
 FIGURES = ("flops", "weight_bytes", "read_bytes", "write_bytes")

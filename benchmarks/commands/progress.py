@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from ..experiment.progress import Advance
-from ..report.terminal import visible
+from ..results.wording import neutralise
 
 _LINE_EVERY_S = 10.0
 
@@ -19,8 +19,9 @@ class Terminal:
     """Says on stderr what is done."""
 
     def say(self, text: str) -> None:
-        """Print a sentence."""
-        print(visible(text), file=sys.stderr)
+        """Print sentences, a line each."""
+        for line in text.splitlines():
+            print(neutralise(line), file=sys.stderr)
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Advance]:

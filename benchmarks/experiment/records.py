@@ -236,11 +236,12 @@ def write_run(folder: Path, run: Run) -> None:
     store.write_whole(folder / "run.json", store.encode(whole))
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: str | Path) -> Run:
     """Return the run in `folder`. Raises `InputError` if there is none, or it is torn, damaged or of another schema."""
+    folder = Path(folder)
     run = store.read_record(folder / "run.json", Run)
     path = folder / "calls.jsonl"
-    lines = store.read_text(path).splitlines(keepends=True)
+    lines = [line + "\n" for line in store.read_text(path).split("\n") if line]  # texts may hold other line ends
     if len(lines) != run.calls or store.digest_of(lines) != run.calls_sha256:
         raise InputError(f"{path}: not the {run.calls} calls of run.json beside it; run it again to mend it")
     calls: list[list[CallRecord]] = [[] for _ in run.tracks]

@@ -14,7 +14,6 @@ from ...backends.registry import get_backend
 from ...backends.timing import Backend
 from ...backends.workload.models import Dimensions, resolve_dims
 from ...backends.workload.op import LONGEST_S
-from ...speech.asr.attention import Attention
 from ...speech.asr.model import Recogniser, checkpoint_dims, load_recogniser
 from ...speech.asr.transcriber import Transcriber
 from ...speech.metrics.normalise import get_normaliser
@@ -93,7 +92,6 @@ class Session:
 
     def play(self, progress: Progress, after: Callable[[Run], None] | None = None) -> Run:
         """Return the run. `after` is given what there is, whenever a setting has been heard."""
-        attention = Attention.beside(self.engine)
         tracks: list[Track] = []
         for setting in self.settings:
             strategy = make_strategy(setting.strategy, setting.window_s, setting.step_s)
@@ -107,7 +105,7 @@ class Session:
                         for recording in recordings
                     ]
                     draft = self.experiment.drafts(setting.strategy)
-                    play([job for _, job in jobs], self.engine, advance, attention, draft)
+                    play([job for _, job in jobs], self.engine, advance, draft=draft)
                     key = setting.strategy, setting.window_s, setting.step_s
                     tracks += [
                         Track(job.recording.id, *key, backend, tuple(played.record() for played in job.played))

@@ -1,6 +1,5 @@
 """`earspan live` on an injected clock: lines in a pipe, dim and solid on a terminal, and an end by Ctrl-C."""
 
-import argparse
 import io
 import re
 from types import SimpleNamespace
@@ -8,13 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from earspan.benchmarks import live
-from earspan.benchmarks.live import opened, screen
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.benchmarks.commands import live
+from earspan.benchmarks.commands.live import screen
+from earspan.benchmarks.experiment import run as pipeline
+from earspan.benchmarks.experiment.live import find_recording
 from earspan.datasets import SAMPLE_RATE, open_dataset
 from earspan.speech.streaming.realtime import Caption
 from rich.console import Console
 
-from ..speech.planted import PerfectEngine, planted_speech
+from ...speech.planted import PerfectEngine, planted_speech
 
 
 class Planted:
@@ -37,9 +39,11 @@ class Planted:
 def play(earspan, monkeypatch):
     """Plays 9 s of planted words, heard without errors where a window holds them; gives (exit code, stdout, stderr)."""
     recording = planted_speech(3, 9.0)
-    monkeypatch.setattr(live, "opened", lambda given: recording)
-    monkeypatch.setattr(live, "recogniser_of", lambda args: SimpleNamespace(name="planted"))
-    monkeypatch.setattr(live, "engine_of", lambda args, recogniser: PerfectEngine([recording]))
+    engine = PerfectEngine([recording])
+    engine.recogniser = SimpleNamespace(name="planted", dims=DIMENSIONS["tiny.en"])
+    monkeypatch.setattr(live, "find_recording", lambda given: recording)
+    monkeypatch.setattr(pipeline, "load_recogniser", lambda *asked: engine.recogniser)
+    monkeypatch.setattr(pipeline, "make_engine_of", lambda experiment, recogniser: engine)
 
     def run(*argv, wall=None):
         monkeypatch.setattr(live, "WallClock", lambda: wall or Planted())
@@ -102,12 +106,12 @@ def test_ctrl_c_ends_with_what_was_heard(play, backend: str, waits: int):
     assert (code, out) == (0, "")
 
 
-def test_what_can_be_opened(tmp_path, small_folder):
-    assert opened("talks").id == next(iter(open_dataset("talks"))).id
-    assert opened("talks:the-storm").id == "the-storm"
+def test_what_can_be_find_recording(tmp_path, small_folder):
+    assert find_recording("talks").id == next(iter(open_dataset("talks"))).id
+    assert find_recording("talks:the-storm").id == "the-storm"
     path = tmp_path / "memo.wav"
     soundfile.write(path, np.zeros(SAMPLE_RATE), SAMPLE_RATE)
-    memo = opened(str(path))
+    memo = find_recording(str(path))
     assert (memo.id, memo.text, memo.words, memo.duration_s) == ("memo", "", None, 1.0)
 
 
@@ -142,9 +146,3 @@ def test_a_terminal_shows_interim_words_dim_and_committed_ones_solid():
     # The line is full: it stays above, and the rest goes on below.
     assert re.search(r"certainly this and so it\s.*goes", out, re.DOTALL)
     assert len(captions) == 3
-
-
-def test_every_option_has_help():
-    parser = argparse.ArgumentParser()
-    live.add_arguments(parser)
-    assert all(action.help for action in parser._actions)

@@ -10,7 +10,7 @@ import pytest
 from earspan.speech.weights import fetch, locate, sources, store
 from earspan.speech.weights.checkpoint import read_checkpoint
 
-from ..speech.weights.planted import model_bin, source, variables_of, wheel, whisper_of
+from ...speech.weights.planted import model_bin, source, variables_of, wheel, whisper_of
 
 CONTENT = model_bin(variables_of(whisper_of()))
 

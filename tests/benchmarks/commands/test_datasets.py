@@ -1,6 +1,5 @@
 """`earspan datasets`: counts in the table and in the JSON are those of the dataset."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -8,13 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 from earspan.backends.errors import InputError
-from earspan.benchmarks import datasets as command
+from earspan.benchmarks.commands import datasets as command
+from earspan.benchmarks.commands.cli import parser_of
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(arguments))
+    return command.run_datasets(parser_of("datasets").parse_args(arguments))
 
 
 @pytest.fixture

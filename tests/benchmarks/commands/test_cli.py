@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from earspan.benchmarks import cli
+from earspan.benchmarks.commands import cli
 
 
 def test_overview_names_every_command(earspan):
@@ -19,6 +19,15 @@ def test_every_command_explains_itself(earspan, command):
     assert code == 0
     assert f"usage: earspan {command}" in out
     assert err == ""
+    # Whoever meets an option reads what it does.
+    assert all(action.help for action in cli.parser_of(command)._actions)
+
+
+def test_the_overview_does_not_wait_for_torch():
+    script = "import sys\nfrom earspan.benchmarks.commands.cli import main\nmain([])\nassert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  bench " in done.stdout
 
 
 def test_version(earspan):
@@ -77,6 +86,6 @@ def test_interrupt_says_how_to_go_on(monkeypatch, capsys):
 
 
 def test_output_into_a_closed_pipe_is_no_traceback():
-    command = f"{sys.executable} -m earspan.benchmarks.cli devices | head -c 1"
+    command = f"{sys.executable} -m earspan.benchmarks.commands.cli devices | head -c 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""

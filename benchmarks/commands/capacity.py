@@ -1,0 +1,98 @@
+"""`earspan capacity`: a study of many live streams, or of who else asks."""
+
+import argparse
+from pathlib import Path
+
+from ...backends.registry import get_backend
+from ...backends.serving.cost import read_price
+from ...backends.serving.server import BATCHING
+from ...backends.workload.workload import PADDINGS
+from ..capacity.other_users import study_agent, study_synthesis
+from ..capacity.records import write_study
+from ..capacity.settings import CapacitySettings
+from ..capacity.study import study_capacity
+from ..experiment import store
+from .options import comma_list, positive_count, positive_seconds, seconds_list, seed
+from .progress import Terminal
+
+WORKLOADS = ("captions", "synthesis", "agent")
+_DEFAULT = CapacitySettings()
+_RUN = Path("runs/bench")
+
+
+def add_capacity_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan capacity`."""
+
+    def add(flag: str, name: str, about: str, **how: object) -> None:
+        value = getattr(_DEFAULT, name)
+        shown = ",".join(map(_show, value)) if isinstance(value, tuple) else _show(value)
+        about = about if value is None or how.get("action") else f"{about} (default: {shown})"
+        parser.add_argument(flag, dest=name, default=value, help=about, **how)  # type: ignore[arg-type]
+
+    add("--timed-as", "timed_as", "Whisper size that is served", metavar="SIZE")
+    add("--backends", "backends", "what serves", type=comma_list, metavar="A,B,...")
+    add("--price", "prices", "dollars for a card or chip and hour: h100=2.5,groq-v1=0.4..2, else of device files",
+        type=comma_list, metavar="DEVICE=USD,...")  # fmt: skip
+    add("--wer", "wer_run", "stored run of earspan bench for WER by window (default: runs/bench)", metavar="RUN")
+    add("--window", "window_s", "window where latency varies", type=positive_seconds, metavar="S")
+    add("--latency", "latency_s", "latency of 99 of 100 words where the window varies", type=positive_seconds,
+        metavar="S")  # fmt: skip
+    add("--windows", "windows_s", "windows compared", type=seconds_list, metavar="S,S,...")
+    add("--latencies", "latencies_s", "latencies compared", type=seconds_list, metavar="S,S,...")
+    add("--streams", "streams", "streams whose span is simulated as well", type=positive_count)
+    add("--step", "step_s", "their step", type=positive_seconds, metavar="S")
+    add("--tiers", "tiers", "parts of a fleet's streams, what each is promised, the most WER", type=comma_list,
+        metavar="NAME=SHARE:S[:WER],...")  # fmt: skip
+    add("--elasticity", "elasticity", "price elasticity of demand: what cheaper hours do to all work", type=float,
+        metavar="E")  # fmt: skip
+    add("--padding", "padding", "pad calls to 30 s, or fit them", choices=PADDINGS)
+    add("--activity", "activity", "part of the time that is speech", type=float, metavar="PART")
+    add("--skip-silence", "skip_silence", "no calls while nobody speaks", action="store_true")
+    add("--batching", "batching", "how GPUs form batches (default: as their runtime does)", choices=BATCHING)
+    add("--max-batch", "max_batch", "calls served together at most", type=positive_count)
+    add("--max-wait", "max_wait_s", "a call's wait for others", type=float, metavar="S")
+    add("--seed", "seed", "of phases and jitter", type=seed)
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/capacity"), metavar="FOLDER", help="default: %(default)s"
+    )
+    who = "captions of live speech (default), speech synthesis, an agent's nested calls"
+    parser.add_argument("--workload", default="captions", choices=WORKLOADS, help=f"who asks: {who}")
+    parser.add_argument("--json", action="store_true", help="print results.json instead of tables")
+
+
+def run_capacity(args: argparse.Namespace) -> int:
+    """Study what backends carry, write results.json and the page, and print what they say."""
+    from ..report.capacity import list_other_use, print_study, write_capacity_page  # charts take a second
+    from ..report.terminal import show_table
+
+    if args.workload != "captions":
+        backends, prices = list(map(get_backend, args.backends)), dict(map(read_price, args.prices))
+        synthesis = args.workload == "synthesis"
+        use = study_synthesis(backends, prices, seed=args.seed) if synthesis else study_agent(backends, prices)
+        if args.json:
+            print(store.encode(use, indent=2))
+        else:
+            table = list_other_use(use)
+            show_table(table.title, table.columns, table.rows)
+        return 0
+    progress = Terminal()
+    if args.wer_run is None:
+        if (_RUN / "results.json").exists():
+            args.wer_run = str(_RUN)
+        else:
+            progress.say(f"no run in {_RUN}: WER is left out; earspan bench makes one, --wer names another")
+    settings = CapacitySettings(**{name: getattr(args, name) for name in CapacitySettings.__slots__})
+    store.check_folder(args.out)
+    study = study_capacity(settings, progress)
+    write_study(args.out, study)
+    page = write_capacity_page(args.out, study)
+    if args.json:
+        print(store.encode(study, indent=1))
+    else:
+        print_study(study)
+        print(f"\n{page}")
+    return 0
+
+
+def _show(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
