@@ -33,12 +33,12 @@ _BUNDLED = {"talks": None, "talks-clean": "clean", "talks-noisy": "noisy"}  # an
 
 
 def dataset_names() -> tuple[str, ...]:
-    """The datasets that are known by name: first those that come with Earspan, then public ones."""
+    """Return the datasets that are known by name: first those that come with Earspan, then public ones."""
     return (*sorted(_BUNDLED), *CATALOGUE)
 
 
 def open_dataset(name_or_path: str | os.PathLike[str], defects: Defects = None) -> Dataset:
-    """A dataset by name, or from a manifest, a folder in a known format, or an audio file with its transcript.
+    """Return a dataset by name, or from a manifest, a folder in a known format, or an audio file with its transcript.
 
     `FORMAT:PATH` chooses the format where it is not to be recognised. Texts and headers are checked, no audio is
     decoded. Raises `InputError` for an unknown name or bad data; with a list of `defects`, bad recordings are left

@@ -33,7 +33,7 @@ _FILTER_BANK_LIMIT = 1 << 22  # taps; rates with few factors in common with 16 k
 
 
 def read_audio(path: str | os.PathLike[str], offset_s: float = 0.0, duration_s: float | None = None) -> np.ndarray:
-    """Mono float32 audio at 16 kHz, shape = (samples,): the file, or `duration_s` of it from `offset_s`.
+    """Return mono float32 audio at 16 kHz, shape = (samples,): the file, or `duration_s` of it from `offset_s`.
 
     Channels are averaged. Nothing is clipped: a lossy or float file may exceed 1.
     Raises `InputError` for a file that is missing, empty, truncated, not audio or in a format libsndfile
@@ -47,19 +47,19 @@ def read_audio(path: str | os.PathLike[str], offset_s: float = 0.0, duration_s: 
 
 
 def audio_duration_s(path: str | os.PathLike[str]) -> float:
-    """Length in seconds by the file's header, without decoding. Raises `InputError` as `read_audio` does."""
+    """Return the length in seconds by the file's header, without decoding. Raises `InputError` as `read_audio` does."""
     with _opened(path) as file:
         return file.frames / file.samplerate
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """The path as one printable line, whatever its name holds."""
+    """Return the path as one printable line, whatever its name holds."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in os.fspath(path))
 
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
-    """The open file, checked against what its container promises; libsndfile's errors as `InputError`."""
+    """Yield the open file, checked against what its container promises; libsndfile's errors as `InputError`."""
     name = shown(path)
     if not os.path.exists(path):
         raise InputError(f"{name}: no such file")
@@ -105,7 +105,7 @@ def _check_size(raw: io.FileIO, name: str) -> None:
 
 
 def _iff_end(raw: io.FileIO, order: Literal["little", "big"]) -> int:
-    """Where the samples of a RIFF (WAV) or FORM (AIFF) file end by its headers; 0 if they do not say."""
+    """Return where the samples of a RIFF (WAV) or FORM (AIFF) file end by its headers; 0 if they do not say."""
     at = 12
     for _ in range(1000):  # a real file has a few dozen chunks; do not walk gigabytes of zeros in eights
         raw.seek(at)
@@ -120,7 +120,7 @@ def _iff_end(raw: io.FileIO, order: Literal["little", "big"]) -> int:
 
 
 def _ogg_is_whole(raw: io.FileIO, size: int) -> bool:
-    """Whether the last page is complete and carries the end-of-stream flag (RFC 3533, section 6)."""
+    """Return whether the last page is complete and carries the end-of-stream flag (RFC 3533, section 6)."""
     raw.seek(max(0, size - 2 * 65_307))  # a page is at most 65,307 bytes
     tail = raw.read()
     page = tail[tail.rfind(b"OggS") :]
@@ -151,7 +151,7 @@ def _check_read_to_end(file: soundfile.SoundFile, raw: io.FileIO, name: str) -> 
 
 
 def _segment(file: soundfile.SoundFile, path, offset_s: float, duration_s: float | None) -> tuple[int, int]:
-    """First frame and the frame after the last of a segment, checked against the file."""
+    """Return the first frame and the frame after the last of a segment, checked against the file."""
     rate_hz = file.samplerate
     start = round(offset_s * rate_hz)
     stop = file.frames if duration_s is None else start + round(duration_s * rate_hz)
@@ -164,7 +164,7 @@ def _segment(file: soundfile.SoundFile, path, offset_s: float, duration_s: float
 
 
 def _read_mono(file: soundfile.SoundFile, path, start: int, stop: int) -> np.ndarray:
-    """Frames start..stop with their channels averaged, shape = (frames,), at the file's own rate."""
+    """Return frames start..stop with their channels averaged, shape = (frames,), at the file's own rate."""
     # Even to 0: libsndfile plays the pre-skip of some Opus files (48 kHz, FFmpeg) until a first seek, and
     # soundfile seeks after each read, so that 6.5 ms would go missing between the first two blocks.
     file.seek(start)
@@ -193,7 +193,7 @@ def _read_mono(file: soundfile.SoundFile, path, start: int, stop: int) -> np.nda
 
 
 def _resampled(audio: np.ndarray, rate_hz: int) -> np.ndarray:
-    """The same sound at 16 kHz, shape = (ceil(frames * 16000 / rate_hz),)."""
+    """Return the same sound at 16 kHz, shape = (ceil(frames * 16000 / rate_hz),)."""
     if rate_hz == SAMPLE_RATE:
         return audio
     common = math.gcd(rate_hz, SAMPLE_RATE)
@@ -205,7 +205,10 @@ def _resampled(audio: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def part_of_torchaudio(name: str) -> ModuleType:
-    """The module `torchaudio.{name}`. Raises `InputError` where it does not load beside the torch that is installed."""
+    """Return the module `torchaudio.{name}`.
+
+    Raises `InputError` where it does not load beside the torch that is installed.
+    """
     try:
         return import_module(f"torchaudio.{name}")
     except (ImportError, OSError, RuntimeError) as error:  # a symbol not found, another CUDA
@@ -218,7 +221,7 @@ def part_of_torchaudio(name: str) -> ModuleType:
 
 @cache
 def _filter_bank(rate_hz: int):
-    """The polyphase resampler from one rate to 16 kHz; building it can take longer than using it."""
+    """Return the polyphase resampler from one rate to 16 kHz; building it can take longer than using it."""
     # The Kaiser window that torchaudio's documentation equates with librosa's "kaiser_best".
     return part_of_torchaudio("transforms").Resample(
         rate_hz,
@@ -231,7 +234,7 @@ def _filter_bank(rate_hz: int):
 
 
 def _resampled_by_spectrum(audio: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Resampling by cutting or zero-padding the spectrum: any ratio, in memory proportional to the audio."""
+    """Return the same sound at 16 kHz, its spectrum cut or zero-padded: any ratio, in memory as long as the audio."""
     frames = math.ceil(len(audio) * SAMPLE_RATE / rate_hz)
     # The input must last a whole number of output samples: it does, to within half an input sample.
     padded = max(len(audio), round(frames * rate_hz / SAMPLE_RATE))

@@ -24,7 +24,7 @@ class Known:
 
 
 def data_folder() -> Path:
-    """Where public datasets are looked for: `$EARSPAN_DATA`, or `~/.cache/earspan/data`."""
+    """Return where public datasets are looked for: `$EARSPAN_DATA`, or `~/.cache/earspan/data`."""
     default = Path(os.getenv("XDG_CACHE_HOME", Path.home() / ".cache")) / "earspan" / "data"
     return Path(os.getenv("EARSPAN_DATA") or default)
 
@@ -75,12 +75,15 @@ CATALOGUE = {
 
 
 def how_to_get(name: str) -> str:
-    """The command that brings a dataset of the catalogue to where it is looked for."""
+    """Return the command that brings a dataset of the catalogue to where it is looked for."""
     return CATALOGUE[name].get.format(folder=data_folder())
 
 
 def place_of(name: str) -> Path:
-    """The folder of a dataset of the catalogue. Raises `InputError`, with how to get it, where it is not there."""
+    """Return the folder of a dataset of the catalogue.
+
+    Raises `InputError`, with how to get it, where it is not there.
+    """
     known, root = CATALOGUE[name], data_folder()
     for folder in known.folders:
         if (root / folder).is_dir():

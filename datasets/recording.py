@@ -13,7 +13,10 @@ from .audio import SAMPLE_RATE, read_audio
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A spoken word of the reference; times in seconds from the start of its recording."""
+    """A spoken word of the reference.
+
+    start_s, end_s: in seconds from the start of its recording.
+    """
 
     text: str
     start_s: float
@@ -24,7 +27,12 @@ class Word:
 class Recording:
     """Audio plus its reference text, to be played as a live stream.
 
-    `audio` is mono float32 at 16 kHz, shape = (samples,). `words` is None where there are no word times.
+    id: unique in its dataset.
+    audio: mono float32 at 16 kHz, shape = (samples,).
+    text: what is said, as the dataset writes it.
+    words: the words of the text with their times; None where there are none.
+    dataset: the name of its dataset.
+    speaker: None where nothing says who speaks, or several do.
     """
 
     id: str
@@ -43,11 +51,13 @@ class Recording:
 class Entry:
     """A recording of a dataset before its audio is read.
 
-    `offset_s` is None where the recording is the whole file; otherwise `duration_s` of the file from there.
-    `duration_s` is 0 where no manifest states it and the file cannot be opened: `load()` then says why.
-    `origin` is where the entry is defined: `FILE:LINE` of a manifest, or the transcript's path.
-    `group` is what it is a part of, a chapter or a talk; None where nothing says so.
-    `condition` is under what it was recorded, `clean` or `noisy` in the bundled talks; None where nothing says so.
+    id, text, words, speaker, dataset: as of the `Recording`.
+    audio_path: the file that it is in.
+    duration_s: 0 where no manifest states it and the file cannot be opened: `load()` then says why.
+    offset_s: where in the file it begins, in seconds; None where it is the whole file.
+    origin: where the entry is defined: `FILE:LINE` of a manifest, or the transcript's path.
+    group: what it is a part of, a chapter or a talk; None where nothing says so.
+    condition: under what it was recorded, `clean` or `noisy` in the bundled talks; None where nothing says so.
     """
 
     id: str
@@ -63,7 +73,7 @@ class Entry:
     condition: str | None = None
 
     def load(self) -> Recording:
-        """The recording with its audio. Raises `InputError`, naming entry and origin, if there is none."""
+        """Return the recording with its audio. Raises `InputError`, naming entry and origin, if there is none."""
         try:
             if self.offset_s is None:
                 audio = read_audio(self.audio_path)
@@ -76,7 +86,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A named list of entries. `licence` is None where the dataset's folder states none."""
+    """A named list of entries.
+
+    path: where it was found.
+    licence: as the dataset states it; None where it states none.
+    """
 
     name: str
     path: Path
@@ -91,16 +105,16 @@ class Dataset:
 
     @property
     def audio_s(self) -> float:
-        """Total length in seconds."""
+        """Return the total length in seconds."""
         return sum(entry.duration_s for entry in self.entries)
 
     @property
     def speakers(self) -> frozenset[str]:
-        """The speakers that are named; entries without one add nothing."""
+        """Return the speakers that are named; entries without one add nothing."""
         return frozenset(entry.speaker for entry in self.entries if entry.speaker is not None)
 
     def digest(self) -> str:
-        """SHA-256 in hexadecimal of what is scored: ids, texts, segments and the bytes of the audio files.
+        """Return the SHA-256 in hexadecimal of what is scored: ids, texts, segments and the bytes of the audio files.
 
         Neither name nor folder counts: a copy has the digest of its original. Each file is read once.
         Raises `InputError` for an audio file that cannot be read.
@@ -126,7 +140,7 @@ def _file_digest(entry: Entry) -> str:
 
 
 def head(recording: Recording, limit_s: float) -> Recording:
-    """The start of a recording: the words that end within `limit_s`, and the audio up to the last of them.
+    """Return the start of a recording: the words that end within `limit_s`, and the audio up to the last of them.
 
     The whole recording where it is no longer, or where without word times nobody knows which words to keep.
     """

@@ -61,7 +61,10 @@ class Stream:
         return self.entries[0].origin
 
     def load(self) -> Recording:
-        """The joined recording; with word times if every part has them. Raises `InputError` for a part unread."""
+        """Return the joined recording, with word times if every part has them.
+
+        Raises `InputError` for a part that cannot be read.
+        """
         parts = [entry.load() for entry in self.entries]
         gap = np.zeros(round(self.gap_s * SAMPLE_RATE), np.float32)
         audio, words, at_s = [parts[0].audio], list(parts[0].words or ()), parts[0].duration_s
@@ -79,7 +82,7 @@ class Stream:
 
 
 def join_streams(entries: Sequence[Entry], by: str, gap_s: float) -> list[Stream]:
-    """Entries of one speaker, or one chapter (talk, session), joined in their order, as live audio is long.
+    """Return entries of one speaker, or one chapter (talk, session), joined in their order, as live audio is long.
 
     Raises `InputError` where entries do not say whose they are.
     """

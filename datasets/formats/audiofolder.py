@@ -20,12 +20,12 @@ _SPEAKER_KEYS = ("speaker_id", "speaker", "client_id")
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder or one of its subfolders (splits) holds a metadata file."""
+    """Return whether a folder or one of its subfolders (splits) holds a metadata file."""
     return path.is_dir() and any(next(path.glob(below + name), None) for name in _NAMES for below in ("", "*/"))
 
 
 def open_audiofolder(path: Path, name: str | None = None, defects: Defects = None) -> Dataset:
-    """The files that the metadata name; ids are their paths. Raises `InputError`, or adds to `defects`."""
+    """Return the files that the metadata name; ids are their paths. Raises `InputError`, or adds to `defects`."""
     entries = EntryList(path, name or shown(path), defects)
     files = visible_files(path, defects)
     listed = set()

@@ -16,7 +16,7 @@ from .entries import EntryList, seconds
 
 
 def recognises(path: Path) -> bool:
-    """Whether one of the first lines of a .jsonl or .jsonl.gz is a cut; the very first may be damaged."""
+    """Return whether one of the first lines of a .jsonl or .jsonl.gz is a cut; the very first may be damaged."""
     if not path.is_file() or not path.name.endswith((".jsonl", ".jsonl.gz")):
         return False
     try:
@@ -34,7 +34,7 @@ def _is_cut(line: bytes) -> bool:
 
 
 def open_cuts(path: Path, name: str | None = None, defects: Defects = None) -> Dataset:
-    """The cuts; a cut's text is that of its supervisions in order, its group the recording.
+    """Return the cuts; a cut's text is that of its supervisions in order, its group the recording.
 
     Read are MonoCuts of audio files. Raises `InputError` for others, commands, URLs and defects, or adds them.
     """

@@ -20,7 +20,7 @@ def recognises(path: Path) -> bool:
 
 
 def open_earnings(path: Path, name: str | None = None, defects: Defects = None) -> Dataset:
-    """The calls in `media` that have a transcript. Raises `InputError`, or adds to `defects`."""
+    """Return the calls in `media` that have a transcript. Raises `InputError`, or adds to `defects`."""
     references = _references(path)
     if references is None:
         raise InputError(f"{shown(path)}: expected media/ and transcripts/nlp_references/")
@@ -60,7 +60,7 @@ def _references(path: Path) -> tuple[Path, str] | None:
 
 
 def _lengths(path: Path, defects: Defects) -> dict[str, tuple[float, str]]:
-    """Stated length and origin by call, from the table that comes with the set."""
+    """Return the stated length and origin by call, from the table that comes with the set."""
     lengths: dict[str, tuple[float, str]] = {}
     for table in sorted(path.glob("*metadata.csv")):
         records = csv_records(table, defects)
@@ -75,7 +75,7 @@ def _lengths(path: Path, defects: Defects) -> dict[str, tuple[float, str]]:
 
 
 def _tokens(transcript: Path, defects: Defects) -> tuple[str, tuple[Word, ...] | None]:
-    """The text with its punctuation, and the words with their times if every token has them."""
+    """Return the text with its punctuation, and the words with their times if every token has them."""
     spoken: list[str] = []
     words: list[Word] | None = []
     columns: list[str] | None = None

@@ -21,7 +21,7 @@ AUDIO_SUFFIXES = (
 
 
 def open_folder(path: str | os.PathLike[str], name: str | None = None, defects: Defects = None) -> Dataset:
-    """The pairs `x.wav` + `x.txt` in a folder and below it; ids are paths inside the folder, without suffix.
+    """Return the pairs `x.wav` + `x.txt` in a folder and below it; ids are paths inside the folder, without suffix.
 
     Hidden files are left out. Raises `InputError` for a recording without transcript, a transcript without
     recording (licences and readmes are none), two recordings of one name, and a link that leaves the folder; or
@@ -56,7 +56,7 @@ def open_folder(path: str | os.PathLike[str], name: str | None = None, defects: 
 
 
 def open_recording(path: str | os.PathLike[str], name: str | None = None) -> Dataset:
-    """A dataset of one audio file with its transcript beside it. Raises `InputError` if there is none."""
+    """Return a dataset of one audio file with its transcript beside it. Raises `InputError` if there is none."""
     audio_path = Path(path)
     if audio_path.suffix.lower() not in AUDIO_SUFFIXES:
         raise InputError(f"{shown(audio_path)}: expected an audio file, a .jsonl manifest or a folder of either")
@@ -69,7 +69,7 @@ def open_recording(path: str | os.PathLike[str], name: str | None = None) -> Dat
 
 
 def visible_files(root: Path, defects: Defects = None) -> list[Path]:
-    """The files in a folder and below, without hidden ones. A link that leaves the folder is an `InputError`."""
+    """Return the files in a folder and below, without hidden ones. A link that leaves the folder is an `InputError`."""
 
     def stop(error: OSError) -> None:
         raise InputError(f"{shown(error.filename)}: {error.strerror}") from error

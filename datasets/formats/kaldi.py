@@ -16,7 +16,7 @@ def recognises(path: Path) -> bool:
 
 
 def open_kaldi(path: Path, name: str | None = None, defects: Defects = None) -> Dataset:
-    """The utterances of `text`, or what `segments` cuts; the group is the recording of a segment.
+    """Return the utterances of `text`, or what `segments` cuts; the group is the recording of a segment.
 
     Pipes in wav.scp are refused: a list of files must not run programs. Raises `InputError`, or adds to `defects`.
     """
@@ -51,7 +51,7 @@ def open_kaldi(path: Path, name: str | None = None, defects: Defects = None) -> 
 def _table(
     path: Path, defects: Defects, required: bool = False, may_be_empty: bool = False
 ) -> dict[str, tuple[str, str]]:
-    """Value and origin by key, of lines `KEY VALUE`."""
+    """Return value and origin by key, of lines `KEY VALUE`."""
     if not required and not path.is_file():
         return {}
     return {key: (value, origin) for key, value, origin in _lines(path, defects, may_be_empty)}

@@ -15,12 +15,12 @@ _ENDING = ".trans.txt"
 
 
 def recognises(path: Path) -> bool:
-    """Whether a folder holds a *.trans.txt, up to five levels down (LibriSpeech/test-clean/SPEAKER/CHAPTER)."""
+    """Return whether a folder holds a *.trans.txt, up to five levels down (LibriSpeech/test-clean/SPEAKER/CHAPTER)."""
     return path.is_dir() and any(next(path.glob("*/" * depth + "*" + _ENDING), None) for depth in range(5))
 
 
 def open_librispeech(path: Path, name: str | None = None, defects: Defects = None) -> Dataset:
-    """The utterances of the folder; the group is the chapter. Nothing is decoded.
+    """Return the utterances of the folder; the group is the chapter. Nothing is decoded.
 
     Raises `InputError` for a line without audio, audio without a line and all that `EntryList` refuses, or adds it
     to `defects` and leaves that utterance out.

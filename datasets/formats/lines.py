@@ -10,7 +10,7 @@ from ..defects import Defects, report_to
 
 
 def text_lines(path: Path, defects: Defects = None) -> Iterator[tuple[int, str]]:
-    """Line numbers, from 1, and lines that are not blank; UTF-8 with or without BOM, LF or CRLF.
+    """Yield line numbers, from 1, and lines that are not blank; UTF-8 with or without BOM, LF or CRLF.
 
     Raises `InputError` as `FILE:LINE: what` where the file is not UTF-8, or adds it to `defects` and goes on.
     """
@@ -38,7 +38,7 @@ def _decoded(raw: bytes, path: Path, number: int) -> str:
 
 
 def csv_records(path: Path, defects: Defects = None) -> Iterator[tuple[str, list[str]]]:
-    """Where each record of a CSV file begins, as `FILE:LINE`, and its values; quoted ones may go on over several lines.
+    """Yield where each record of a CSV file begins, as `FILE:LINE`, and its values, which may go on over lines.
 
     Raises `InputError` where a record is no CSV, or adds it to `defects` and goes on.
     """

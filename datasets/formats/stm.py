@@ -30,12 +30,12 @@ class _Segment:
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is an .stm file or a folder with some."""
+    """Return whether it is an .stm file or a folder with some."""
     return path.suffix.lower() == ".stm" if path.is_file() else bool(_stm_files(path))
 
 
 def open_segments(path: Path, name: str | None = None, defects: Defects = None) -> Dataset:
-    """Short form: each scored segment a recording; the group is the talk."""
+    """Return each scored segment as a recording; the group is the talk."""
     root, entries = _begin(path, name, defects)
     for segment in _segments(path, root, defects):
         entries.add(
@@ -52,7 +52,7 @@ def open_segments(path: Path, name: str | None = None, defects: Defects = None) 
 
 
 def open_talks(path: Path, name: str | None = None, defects: Defects = None) -> Dataset:
-    """Long form: each talk from its first scored segment to the end of its last, texts joined.
+    """Return each talk as a recording, from its first scored segment to the end of its last, texts joined.
 
     Segments that are not to be scored are heard all the same where they lie between others.
     """

@@ -14,7 +14,7 @@ FIRST_ECHO_S = 0.002  # the nearest wall is some way off
 
 
 def room_response(rng: np.random.Generator, rt60_s: float, direct_to_reverberant_db: float) -> np.ndarray:
-    """An impulse response: the direct sound, then noise that decays by 60 dB in `rt60_s` (Polack's model, 1988).
+    """Return an impulse response: the direct sound, then noise that decays by 60 dB in `rt60_s` (Polack's model, 1988).
 
     The energy of the direct sound over that of the rest is `direct_to_reverberant_db`. shape = (samples,).
     """
@@ -26,12 +26,12 @@ def room_response(rng: np.random.Generator, rt60_s: float, direct_to_reverberant
 
 
 def reverberate(audio: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """`audio` as heard through `response`, cut to its own length; the direct sound stays where it was."""
+    """Return `audio` as heard through `response`, cut to its own length; the direct sound stays where it was."""
     return fftconvolve(audio, response)[: len(audio)].astype(np.float32)
 
 
 def coloured_noise(rng: np.random.Generator, samples: int, slope: float, lowest_hz: float = 0.0) -> np.ndarray:
-    """Noise whose amplitude falls with frequency as `f ** -slope`: 0 white, 0.5 pink, 1 brown. Unit power.
+    """Return noise whose amplitude falls with frequency as `f ** -slope`: 0 white, 0.5 pink, 1 brown. Unit power.
 
     It begins at `lowest_hz`: pink noise has as much power in each octave that no one hears as in those that one does.
     """
@@ -43,6 +43,6 @@ def coloured_noise(rng: np.random.Generator, samples: int, slope: float, lowest_
 
 
 def add_at_snr(audio: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """`audio` with `noise`, shape = (samples,), scaled so that its power lies `snr_db` below that of `audio`."""
+    """Return `audio` with `noise`, shape = (samples,), scaled so that its power lies `snr_db` below that of `audio`."""
     gain = float(audio.std()) / max(float(noise.std()), 1e-9) * 10 ** (-snr_db / 20)
     return audio + np.float32(gain) * noise

@@ -17,7 +17,7 @@ Speak = Callable[[str, str], Utterance]
 
 
 def babble(speak: Speak, rng: random.Random, samples: int, talkers: Sequence[str]) -> np.ndarray:
-    """`talkers` at once, equally loud, from the first sample to the last: float32, shape = (samples,), unit power."""
+    """Return `talkers` at once, equally loud, to the last sample: float32, shape = (samples,), unit power."""
     sentences = _SENTENCES.read_text(encoding="utf-8").splitlines()
     passages = [" ".join(sentences[at : at + _IN_A_BREATH]) for at in range(0, len(sentences), _IN_A_BREATH)]
     mixed = np.zeros(samples, np.float32)
@@ -27,7 +27,10 @@ def babble(speak: Speak, rng: random.Random, samples: int, talkers: Sequence[str
 
 
 def _talk(speak: Speak, rng: random.Random, samples: int, talker: str, passages: Sequence[str]) -> np.ndarray:
-    """One voice, all passages in an order of its own and round again. float32, shape = (samples,), unit power."""
+    """Return one voice, all passages in an order of its own and round again.
+
+    Float32, shape = (samples,), unit power.
+    """
     pieces = list[np.ndarray]()
     for passage in rng.sample(passages, len(passages)):
         pieces += [speak(passage, talker).audio, np.zeros(round(rng.uniform(0.1, 0.4) * SAMPLE_RATE), np.float32)]

@@ -109,7 +109,7 @@ def record(speak: Speak, name: str, plan: Plan, folder: Path) -> dict[str, Any]:
 
 
 def join(utterances: list[Utterance], rng: random.Random) -> Utterance:
-    """One after the other, with pauses of `PAUSE_S` from word to word."""
+    """Return utterances one after the other, with pauses of `PAUSE_S` from word to word."""
     pieces, words, at = [np.zeros(round(_LEAD_S * SAMPLE_RATE), np.float32)], list[Word](), round(_LEAD_S * SAMPLE_RATE)
     for spoken in utterances:
         pause_s = rng.uniform(*PAUSE_S)
@@ -127,7 +127,10 @@ def join(utterances: list[Utterance], rng: random.Random) -> Utterance:
 
 
 def add_surroundings(audio: np.ndarray, room: Room | None, speak: Speak, rng: random.Random) -> np.ndarray:
-    """`audio`, float32 at 16 kHz, shape = (samples,), as a microphone hears it there; speech stays where it was."""
+    """Return `audio`, float32 at 16 kHz, shape = (samples,), as a microphone hears it there.
+
+    Speech stays where it was.
+    """
     if room is None:
         return audio
     noises = np.random.default_rng(rng.getrandbits(64))
@@ -140,7 +143,7 @@ def add_surroundings(audio: np.ndarray, room: Room | None, speak: Speak, rng: ra
 
 
 def describe(room: Room | None) -> dict[str, Any]:
-    """What the manifest says of a recording's half and of what was done to it."""
+    """Return what the manifest says of a recording's half and of what was done to it."""
     if room is None:
         return {"condition": "clean"}
     said = {"condition": "noisy", "noise": room.noise, "snr_db": room.snr_db, "rt60_s": room.rt60_s}
@@ -149,7 +152,7 @@ def describe(room: Room | None) -> dict[str, Any]:
 
 
 def lag(heard: np.ndarray, sent: np.ndarray) -> int:
-    """By how many samples `heard`, shape = (samples,), comes later than `sent`: where they correlate best."""
+    """Return by how many samples `heard`, shape = (samples,), comes later than `sent`: where they correlate best."""
     return int(np.argmax(correlate(heard, sent, method="fft"))) - (len(sent) - 1)
 
 

@@ -135,7 +135,7 @@ class Kokoro:
         return place_words(*self._spoken(text, voice))
 
     def _spoken(self, text: str, voice: str) -> tuple[np.ndarray, list[Word]]:
-        """All the sound that comes out, at 16 kHz, and the words where their tokens are."""
+        """Return all the sound that comes out, at 16 kHz, and the words where their tokens are."""
         tokens, word_of = self._tokens(text, british=voice.startswith("b"))
         if len(tokens) >= _VOICE_SHAPE[0]:
             raise InputError(f"{text[:40]!r}...: {len(tokens)} phonemes; expected less than {_VOICE_SHAPE[0]}")
@@ -161,7 +161,7 @@ class Kokoro:
         return np.fromfile(file, np.float32).reshape(_VOICE_SHAPE)
 
     def _tokens(self, text: str, british: bool) -> tuple[list[int], list[int]]:
-        """Kokoro's tokens, and which word each belongs to: -1 for spaces and punctuation."""
+        """Return Kokoro's tokens, and which word each belongs to: -1 for spaces and punctuation."""
         words = [word.strip(_MARKS) for word in text.split()]
         marks = [token[len(token.rstrip(_MARKS)) :] for token in text.split()]
         [sentence], alone = _phonemes((" ".join(text.split()),), british), _phonemes(tuple(words), british)
@@ -188,7 +188,7 @@ def _phonemes(texts: tuple[str, ...], british: bool) -> list[str]:
 
 
 def place_words(audio: np.ndarray, words: list[Word]) -> Utterance:
-    """The words where they sound, and the sound without the silence before and after, faded so that nothing clicks.
+    """Return the words where they sound, and the sound without silence around it, faded so that nothing clicks.
 
     Sound comes `LEAD_S` before its token, and the last token before a pause lasts into the silence.
     """
@@ -204,14 +204,14 @@ def place_words(audio: np.ndarray, words: list[Word]) -> Utterance:
 
 
 def _levels_db(audio: np.ndarray) -> np.ndarray:
-    """Level of each `_STEP_S` over the loudest, shape = (steps,)."""
+    """Return the level of each `_STEP_S` over the loudest, shape = (steps,)."""
     step = round(_STEP_S * SAMPLE_RATE)
     power = np.square(audio[: len(audio) // step * step].reshape(-1, step)).mean(axis=1)
     return 10 * np.log10(power / max(float(power.max()), 1e-12) + 1e-12)
 
 
 def _end_s(word: Word, sounds: np.ndarray) -> float:
-    """Where its token ends; before a pause, `LEAD_S` after its last sound."""
+    """Return where its token ends; before a pause, `LEAD_S` after its last sound."""
     if word.text[-1] not in _MARKS:
         return word.end_s
     heard = sounds[(sounds >= word.start_s - LEAD_S) & (sounds < word.end_s - LEAD_S)]

@@ -15,7 +15,7 @@ _STRESS = str.maketrans("", "", "ˈˌ")
 
 
 def kokoro_notation(phonemes: str, british: bool) -> str:
-    """eSpeak NG's phonemes, tied by "^", as Kokoro writes them."""
+    """Return eSpeak NG's phonemes, tied by "^", as Kokoro writes them."""
     # A British [eə] is a long vowel of Kokoro's; the lone e of other languages is a diphthong there.
     for old, new in (*_BOTH, *(_BRITISH if british else _AMERICAN)):
         phonemes = phonemes.replace(old, new)
@@ -23,7 +23,7 @@ def kokoro_notation(phonemes: str, british: bool) -> str:
 
 
 def by_word(spoken: Sequence[str], alone: Sequence[str]) -> list[str]:
-    """The phonemes of each word, where `spoken` are those of a sentence, some words of it joined.
+    """Return the phonemes of each word, where `spoken` are those of a sentence, some words of it joined.
 
     `alone` are the words spoken one by one, in the same notation: each word gets the part of `spoken` most like it.
     Every space that is there stays a boundary; where words are joined, a boundary is put in.
@@ -48,7 +48,7 @@ def by_word(spoken: Sequence[str], alone: Sequence[str]) -> list[str]:
 
 @cache
 def _split(group: str, words: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-    """The cheapest split of one run of phonemes into as many parts as there are words."""
+    """Return the cheapest split of one run of phonemes into as many parts as there are words."""
     if len(words) == 1:
         return distance(group.translate(_STRESS), words[0].translate(_STRESS)), (group,)
     options = [
@@ -61,7 +61,7 @@ def _split(group: str, words: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
 
 
 def distance(a: str, b: str) -> int:
-    """Levenshtein's distance."""
+    """Return Levenshtein's distance of two texts."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         diagonal, row[0] = row[0], i

@@ -43,7 +43,7 @@ class AttendedWord:
 
 
 def alignment_heads(recogniser: Recogniser) -> list[Head]:
-    """The heads that follow the audio, as openai-whisper names them.
+    """Return the heads that follow the audio, as openai-whisper names them.
 
     For official models these were chosen by OpenAI; for any other checkpoint they are all heads of the later layers.
     """
@@ -68,7 +68,7 @@ class Attention:
 
     @classmethod
     def beside(cls, engine: Transcriber) -> "Attention":
-        """That of the engine's recogniser, with its cache; what both hear is encoded once."""
+        """Return the attention of an engine's recogniser, with its cache: what both hear is encoded once."""
         return cls(engine.recogniser, engine.options, engine.cache, features=engine.features)
 
     @cached_property
@@ -86,7 +86,7 @@ class Attention:
         return json.dumps(["attention", _VERSION, model.digest or model.sha256, self._heads, *precision]).encode()
 
     def words(self, clips: Sequence[Clip], texts: Sequence[str]) -> list[tuple[AttendedWord, ...]]:
-        """For each clip the words of its text, with the moments they attend to. A clip's prefix is read before them."""
+        """Return the words of each clip's text, with the moments they attend to; its prefix is read before them."""
         keys = [self._key(clip, text) for clip, text in zip(clips, texts, strict=True)]
         missing = {key: (clip, text) for key, clip, text in zip(keys, clips, texts, strict=True) if text.strip()}
         known: dict[str, tuple[AttendedWord, ...]] = {key: () for key in keys if key not in missing}
@@ -132,7 +132,7 @@ class Attention:
 
     @torch.inference_mode()
     def weights(self, clips: Sequence[Clip], tokens: Sequence[list[int]]) -> list[Tensor]:
-        """Attention of the heads for each clip, shape = (heads, tokens, positions), before any smoothing.
+        """Return attention of the heads for each clip, shape = (heads, tokens, positions), before any smoothing.
 
         Row `i` is the attention with which token `i + 1` is predicted.
         """
@@ -170,7 +170,7 @@ def _keep(store: dict[int, Tensor], layer: int) -> Any:
 
 
 def most_attended(weights: Tensor) -> list[int]:
-    """The frame that each token attends to most, given `weights`, shape = (heads, tokens, positions)."""
+    """Return the frame that each token attends to most, given `weights`, shape = (heads, tokens, positions)."""
     deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
     normal = (weights - mean) / deviation.clamp_min(1e-6)
     if weights.shape[-1] > _MEDIAN // 2:
@@ -182,7 +182,7 @@ def most_attended(weights: Tensor) -> list[int]:
 def stop_at_margin(
     hypothesis: Hypothesis, words: Sequence[AttendedWord], length_s: float, margin_s: float
 ) -> tuple[Hypothesis, tuple[AttendedWord, ...]]:
-    """What is left of a hypothesis whose decoding stops at the first word that attends to the last `margin_s`.
+    """Return what is left of a hypothesis whose decoding stops at the first word that attends to the last `margin_s`.
 
     It stops, too, where the attention jumps back by more than 4 s. A margin of 0 stops at nothing. The decode steps
     that were made are those of the words left and the one that found the stop.

@@ -36,7 +36,7 @@ _LAYOUT_VERSION = 1
 
 
 def default_cache_path() -> Path:
-    """`$XDG_CACHE_HOME/earspan/transcripts`, or the same below `~/.cache`."""
+    """Return `$XDG_CACHE_HOME/earspan/transcripts`, or the same below `~/.cache`."""
     return Path(os.getenv("XDG_CACHE_HOME", Path.home() / ".cache")) / "earspan" / "transcripts"
 
 
@@ -85,7 +85,7 @@ class TranscriptCache:
                 time.sleep(0.02)
 
     def get(self, keys: Iterable[str]) -> dict[str, Any]:
-        """The stored objects of those `keys` that are there."""
+        """Return the stored objects of those `keys` that are there."""
         found = {}
         # by file: each is read once
         for key, name in sorted(self._places(list(keys)).items(), key=lambda place: place[1]):
@@ -116,7 +116,7 @@ class TranscriptCache:
                 )
 
     def holdings(self) -> list[Holding]:
-        """What is there, by origin, oldest first."""
+        """Return what is there, by origin, oldest first."""
         query = (
             "SELECT model, checkpoint, engine, SUM(transcripts), SUM(bytes), MIN(created_at_s), MAX(created_at_s) "
             "FROM object GROUP BY model, checkpoint, engine ORDER BY MIN(created_at_s)"
@@ -161,7 +161,7 @@ class TranscriptCache:
         self._database.close()
 
     def _places(self, keys: list[str]) -> dict[str, str]:
-        """The name of the file that holds each key."""
+        """Return the name of the file that holds each key."""
         places: dict[str, str] = {}
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             part = keys[start : start + _KEYS_PER_QUERY]
@@ -172,7 +172,7 @@ class TranscriptCache:
         return places
 
     def _content(self, name: str) -> dict[str, Any]:
-        """What the file `name` holds; nothing if it is gone or damaged."""
+        """Return what the file `name` holds; nothing if it is gone or damaged."""
         if self._loaded[0] != name:
             try:
                 content = self._file(name).read_bytes()

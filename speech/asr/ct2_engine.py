@@ -64,7 +64,7 @@ class Ct2Engine(Transcriber):
         return [found[index] for index in range(len(attempts))]
 
     def _generate(self, attempts: list[Attempt]) -> list[Outcome]:
-        """What is written for attempts with prompts of one length and kind, at one temperature."""
+        """Return what is written for attempts with prompts of one length and kind, at one temperature."""
         options, first = self.options, attempts[0]
         prompts, temperature = [attempt.beginning.prompt for attempt in attempts], first.beginning.temperature
         budget = min(options.max_tokens, self.recogniser.dims.n_text_ctx - len(prompts[0]))
@@ -93,7 +93,7 @@ class Ct2Engine(Transcriber):
         return self._library.StorageView.from_array(together.numpy())
 
     def _begun(self, prompt: list[int]) -> int:
-        """How many tokens of text a prompt ends with. CTranslate2 returns them as part of what it wrote."""
+        """Return how many tokens of text a prompt ends with. CTranslate2 returns them as part of what it wrote."""
         special = [at for at, token in enumerate(prompt) if token >= self._tokenizer.eot]
         return len(prompt) - 1 - special[-1]
 

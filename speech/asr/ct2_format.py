@@ -29,7 +29,7 @@ _READY = "earspan.json"
 
 
 def ctranslate2() -> ModuleType:
-    """The library. Raises `InputError` where it is not installed."""
+    """Return CTranslate2's library. Raises `InputError` where it is not installed."""
     try:
         return importlib.import_module("ctranslate2")
     except ImportError as error:
@@ -37,7 +37,7 @@ def ctranslate2() -> ModuleType:
 
 
 def ensure_converted(recogniser: Recogniser, quantization: str) -> Path:
-    """The folder of `recogniser` in CTranslate2's format in the user's cache, made if it is not there."""
+    """Return the folder of `recogniser` in CTranslate2's format in the user's cache, made if it is not there."""
     cache = Path(os.getenv("XDG_CACHE_HOME", Path.home() / ".cache")) / "earspan" / "ct2"
     folder = cache / f"{recogniser.sha256[:16]}-{quantization}"
     if not (folder / _READY).exists():
@@ -123,7 +123,7 @@ def _norm(target: Any, source: nn.Module) -> None:
 
 
 def _linear(target: Any, *parts: nn.Module) -> None:
-    """One matrix of several, as CTranslate2 multiplies them; a key projection has no bias."""
+    """Return one matrix of several, as CTranslate2 multiplies them; a key projection has no bias."""
     weights = [_array(part.get_parameter("weight")) for part in parts]
     biases = [part._parameters["bias"] for part in parts]
     target.weight = np.concatenate(weights)
@@ -137,7 +137,7 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def _words(tokenizer: Tokenizer) -> Iterator[tuple[int, bytes]]:
-    """Every token with its bytes, in order."""
+    """Return every token with its bytes, in order."""
     for token in range(tokenizer.encoding.n_vocab):
         yield token, tokenizer.encoding.decode_single_token_bytes(token)
 
@@ -157,7 +157,7 @@ _BYTE_NAMES = _byte_names()
 
 
 def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
-    """The tokenizer in the format of Hugging Face's tokenizers, which faster-whisper reads."""
+    """Return the tokenizer in the format of Hugging Face's tokenizers, which faster-whisper reads."""
     specials = sorted(tokenizer.special_tokens.items(), key=lambda item: item[1])
     special_ids = {token for _, token in specials}
     ranks = {word: token for token, word in _words(tokenizer) if token not in special_ids}
@@ -177,7 +177,7 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _merges(ranks: dict[bytes, int]) -> Iterator[tuple[bytes, bytes]]:
-    """Which two tokens make each longer one: what byte-pair encoding with the earlier ranks leaves of it."""
+    """Return which two tokens make each longer one: what byte-pair encoding with the earlier ranks leaves of it."""
     for word, rank in sorted(ranks.items(), key=lambda item: item[1]):
         parts = [word[at : at + 1] for at in range(len(word))]
         while len(parts) > 2:

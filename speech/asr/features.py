@@ -55,12 +55,12 @@ class Part:
 
 
 def frames_of(clip: Clip) -> int:
-    """Mel frames of 10 ms that a clip has."""
+    """Return how many mel frames of 10 ms a clip has."""
     return len(clip.audio) // HOP_LENGTH
 
 
 def heard_positions(part: Part, recogniser: Recogniser) -> int:
-    """Encoder positions that hold audio of the part, at least 1; padding may follow."""
+    """Return how many encoder positions hold audio of the part, at least 1; padding may follow."""
     frames = min(frames_of(part.clip) - part.seek, FRAMES_PER_POSITION * recogniser.dims.n_audio_ctx)
     return max(1, -(-frames // FRAMES_PER_POSITION))
 
@@ -80,7 +80,7 @@ class AudioFeatures:
 
     @torch.inference_mode()
     def of(self, parts: Sequence[Part]) -> list[Tensor]:
-        """The encoder's output for each part, shape = (positions, state); the same tensor for the same audio."""
+        """Return the encoder's output for each part, shape = (positions, state); the same tensor for the same audio."""
         names = [(_digest(part.clip), part.seek) for part in parts]
         features = {name: self._remembered[name] for name in names if name in self._remembered}
         missing = {name: part for name, part in zip(names, parts, strict=True) if name not in features}
@@ -90,7 +90,7 @@ class AudioFeatures:
         return [features[name] for name in names]
 
     def spectrum(self, part: Part, name: bytes | None = None) -> Tensor:
-        """The spectrogram of a part, shape = (1, n_mels, frames), zeros where the clip has ended.
+        """Return the spectrogram of a part, shape = (1, n_mels, frames), zeros where the clip has ended.
 
         name: the SHA-256 of its audio, if that is known.
         """
@@ -103,7 +103,7 @@ class AudioFeatures:
         return F.pad(heard, (0, frames - heard.shape[-1]))[None].to(self._recogniser.dtype)
 
     def _side_by_side(self, spectra: Sequence[Tensor]) -> Iterator[Tensor]:
-        """The encoder's output for each part, by itself: so it does not depend on what else is encoded.
+        """Return the encoder's output for each part, by itself: so it does not depend on what else is encoded.
 
         On a CPU, where there are enough of them, one on each core: a product this small gains less from a second core
         than a second part does.

@@ -38,16 +38,16 @@ class Recogniser:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What weights are held and multiplied in."""
+        """Return the type that weights are held and multiplied in."""
         return self.whisper.decoder.token_embedding.weight.dtype
 
     @property
     def precision(self) -> str:
-        """`fp32`, `fp16` or `bf16`."""
+        """Return `fp32`, `fp16` or `bf16`."""
         return precision_name(self.dtype)
 
     def tokenizer(self, language: str | None, task: str) -> Tokenizer:
-        """The model's tokenizer; an English-only model ignores language and task."""
+        """Return the model's tokenizer; an English-only model ignores language and task."""
         several = self.whisper.is_multilingual
         return get_tokenizer(
             several,
@@ -58,7 +58,7 @@ class Recogniser:
 
 
 def model_names() -> list[str]:
-    """Names that `load_recogniser` takes, besides paths of checkpoints in openai-whisper's format."""
+    """Return the names that `load_recogniser` takes, besides paths of checkpoints in openai-whisper's format."""
     return list(officials())
 
 
@@ -84,7 +84,7 @@ def load_recogniser(name: str, device: str = "cpu", precision: str = "auto") -> 
 
 
 def checkpoint_dims(name: str) -> Dimensions | None:
-    """The dimensions of an official Whisper or of a checkpoint file; None for any other name."""
+    """Return the dimensions of an official Whisper or of a checkpoint file; None for any other name."""
     if name in DIMENSIONS:
         return DIMENSIONS[name]
     return read_checkpoint(Path(name)).dims if Path(name).is_file() else None

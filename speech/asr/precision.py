@@ -11,12 +11,12 @@ PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat
 
 
 def precision_name(dtype: torch.dtype) -> str:
-    """`fp32`, `fp16` or `bf16`."""
+    """Return `fp32`, `fp16` or `bf16`."""
     return next(name for name, known in PRECISIONS.items() if known == dtype)
 
 
 def choose_dtype(precision: str, device: str) -> torch.dtype:
-    """What `precision` means on `device`; `auto` is fp32 on a CPU, fp16 on CUDA and Apple GPUs.
+    """Return what `precision` means on `device`; `auto` is fp32 on a CPU, fp16 on CUDA and Apple GPUs.
 
     Raises `InputError` for an unknown name, a device that is not there, and a precision that it does not have.
     """
@@ -48,7 +48,7 @@ def _present(kind: str) -> bool:
 
 
 def hold(model: Whisper, dtype: torch.dtype) -> Whisper:
-    """The same model with its weights in `dtype`, in place; norms stay in fp32.
+    """Return the same model with its weights in `dtype`, in place; norms stay in fp32.
 
     openai-whisper computes norms in fp32 and casts every other weight to the precision of what it is multiplied with:
     held in that precision, it is cast once. The arithmetic is the same, but that a token's embedding is rounded before

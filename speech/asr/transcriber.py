@@ -28,12 +28,17 @@ Progress = Callable[[int, int], None]  # calls done, calls in all
 
 
 class Transcriber(ABC):
-    """Transcribes clips. Not safe for several threads.
+    """Transcribes clips as `whisper.transcribe` hears them; a subclass says what decoding gives. Not thread-safe.
 
-    version: the engine with all that may change a text.
+    recogniser: the Whisper that is heard with.
+    options: how calls are decoded.
     cache: where transcripts are kept between runs, if anywhere.
-    computed: calls that went through the model. decoder_passes: passes of the decoder that these took, each call's
-    counted by itself. features: those of openai-whisper's encoder, which cross-attention reads too.
+    version: the engine with all that may change a text; part of what a transcript is kept under.
+    features: spectrograms and the output of openai-whisper's encoder, which cross-attention reads too.
+    computed: how many calls went through the model.
+    decoder_passes: how many passes of the decoder these took, each call's counted by itself.
+
+    docs/adding-an-engine.md shows a subclass.
     """
 
     def __init__(
@@ -56,23 +61,26 @@ class Transcriber(ABC):
 
     @property
     def timestamp_begin(self) -> int:
-        """The token of the timestamp 0.00."""
+        """Return the token of the timestamp 0.00."""
         return self._tokenizer.timestamp_begin
 
     @abstractmethod
     def batch_size(self) -> int:
-        """How many attempts are decoded side by side."""
+        """Return how many attempts `decode` is given at most."""
 
     @abstractmethod
     def decode(self, attempts: Sequence[Attempt]) -> list[Outcome]:
-        """What decoding gives for each of `attempts`."""
+        """Return what decoding gives for each of `attempts`, in their order."""
 
     @abstractmethod
     def detect_language(self, clip: Clip) -> str:
-        """The code of the language that is spoken in the first 30 s."""
+        """Return the code of the language that is spoken in the first 30 s."""
 
     def transcribe(self, clips: Sequence[Clip], progress: Progress | None = None) -> list[Hypothesis]:
-        """The transcripts of `clips`, in their order. `progress` is told how many of the new ones are done."""
+        """Return the transcripts of `clips`, in their order; those that are known are not computed.
+
+        progress: is told how many of the new ones are done, and how many there are.
+        """
         hashes: dict[int, bytes] = {}
         keys = [self._key(clip, hashes) for clip in clips]
         missing = {key: clip for key, clip in zip(keys, clips, strict=True) if key not in self._known}
@@ -93,7 +101,7 @@ class Transcriber(ABC):
         return [self._known[key] for key in keys]
 
     def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
-        """The hypotheses of `clips` by index, as they are done: in each round, what the clips ask for next."""
+        """Return the hypotheses of `clips` by index, as they are done: in each round, what the clips ask for next."""
         together = self.batch_size() if clips else 0
         waiting = sorted(range(len(clips)), key=lambda index: (-len(clips[index].audio), len(clips[index].prompt)))
         begun: list[tuple[int, Listening]] = []  # they come first: what they have encoded is not kept for long
@@ -133,7 +141,7 @@ def check_options(options: DecodeOptions) -> None:
 
 
 def audio_digest(audio: np.ndarray, known: dict[int, bytes]) -> bytes:
-    """A hash of `audio`, float32, that takes windows which overlap in memory little more time than one of them.
+    """Return a hash of `audio`, float32, that takes windows which overlap in memory little more time than one of them.
 
     `known` holds hashes of blocks by address: use it as long as the audio is neither changed nor freed.
     """

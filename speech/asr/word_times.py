@@ -37,7 +37,7 @@ class Timed:
 
 
 def add_word_times(recordings: Sequence[Recording], engine: Transcriber, window_s: float = LONGEST_S) -> list[Timed]:
-    """Each recording with times for all words of its text; without, if none of its words was heard.
+    """Return each recording with times for all words of its text; without, if none of its words was heard.
 
     Windows of `window_s` overlap, so that each word is heard with at least 5 s on both sides.
     """
@@ -61,7 +61,7 @@ def add_word_times(recordings: Sequence[Recording], engine: Transcriber, window_
 
 
 def _windows(duration_s: float, window_s: float) -> list[tuple[float, float, float, float]]:
-    """Start and end of each window, and of the part whose words are taken from it."""
+    """Return start and end of each window, and of the part whose words are taken from it."""
     margin_s = min(_MARGIN_S, window_s / 4)
     found, start_s = [], 0.0
     while duration_s > 0:
@@ -75,7 +75,7 @@ def _windows(duration_s: float, window_s: float) -> list[tuple[float, float, flo
 
 
 def transfer_times(reference: Sequence[str], heard: Sequence[Word], duration_s: float) -> tuple[list[Word], int]:
-    """The words of a reference with the times of those `heard` that they align with, and how many do.
+    """Return the words of a reference with the times of those `heard` that they align with, and how many do.
 
     The words between share the time that is left there evenly; those at an end take 0.4 s each.
     """
@@ -116,7 +116,7 @@ class _Aligner:
         self._tokenizer = engine.recogniser.tokenizer(engine.options.language, engine.options.task)
 
     def words(self, clip: Clip, text: str, start_s: float) -> list[Word]:
-        """The words of `text` with their times, in seconds of the recording of which `clip` begins at `start_s`."""
+        """Return the words of `text` with their times in seconds of a recording, whose `clip` begins at `start_s`."""
         if not text.strip():
             return []
         [features] = self._engine.features.of([Part(clip)])
@@ -128,7 +128,7 @@ class _Aligner:
 
 
 def _whole_words(pieces: Sequence[WordTiming]) -> list[tuple[str, float, float]]:
-    """Words with start and end; punctuation belongs to the word before it, but its time does not."""
+    """Return words with start and end; punctuation belongs to the word before it, but its time does not."""
     words: list[tuple[str, float, float]] = []
     for piece in pieces:
         start_s, end_s = float(piece.start), float(piece.end)

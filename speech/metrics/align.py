@@ -21,7 +21,7 @@ _PAIRS = 2048  # in one batch: texts of much the same length, so that little is 
 def alignments(
     references: Sequence[Sequence[str]], hypotheses: Sequence[Sequence[str]]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The index of each pair with its operations, shape = (steps,), in no order of pairs.
+    """Yield the index of each pair with its operations, shape = (steps,), in no order of pairs.
 
     Operations are `HIT`, `SUBSTITUTION`, `INSERTION` or `DELETION`, from the first word to the last.
     """
@@ -43,7 +43,7 @@ def alignments(
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> np.ndarray:
-    """The operations of one pair, shape = (steps,)."""
+    """Return the operations of one pair, shape = (steps,)."""
     return next(alignments([reference], [hypothesis]))[1]
 
 
@@ -60,7 +60,7 @@ def _aligned(
 
 
 def _matrix(texts: list[Sequence[str]], numbers: dict[str, int], padding: int) -> tuple[np.ndarray, np.ndarray]:
-    """Words as numbers, shape = (texts, longest), and the lengths."""
+    """Return words as numbers, shape = (texts, longest), and the lengths."""
     lengths = np.array([len(text) for text in texts])
     matrix = np.full((len(texts), int(lengths.max(initial=0))), padding, dtype=np.int32)
     for row, text in enumerate(texts):
@@ -69,7 +69,7 @@ def _matrix(texts: list[Sequence[str]], numbers: dict[str, int], padding: int) -
 
 
 def _walk_back(ref: np.ndarray, hyp: np.ndarray, ref_lengths: np.ndarray, hyp_lengths: np.ndarray) -> np.ndarray:
-    """Operations from the last to the first, shape = (steps, pairs), -1 where a pair is done."""
+    """Return operations from the last to the first, shape = (steps, pairs), -1 where a pair is done."""
     pairs, n_ref, n_hyp = len(ref), ref.shape[1], hyp.shape[1]
     stripe = max(1, _CELLS // (pairs * (n_hyp + 1)))
     starts = range(0, n_ref, stripe) or range(1)
@@ -97,7 +97,7 @@ def _walk_back(ref: np.ndarray, hyp: np.ndarray, ref_lengths: np.ndarray, hyp_le
 def _stripe(
     ref: np.ndarray, hyp: np.ndarray, top: np.ndarray, start: int, keep: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Costs below the rows of `ref`, shape = (pairs, n_hyp + 1), and the way to each cell if they are to be kept.
+    """Return the costs below the rows of `ref`, shape = (pairs, n_hyp + 1), and the way to each cell if asked for.
 
     The ways have shape = (rows + 1, pairs, n_hyp + 1); row 0 stands for the row above, reached by insertions.
     """

@@ -169,7 +169,7 @@ def _class_of(through: bool, away_s: float) -> int:
 
 
 def _last(values: Iterable[T | None]) -> list[T | None]:
-    """For each place, the last value before it."""
+    """Return for each place the last value before it."""
     found: list[T | None] = []
     last = None
     for value in values:
@@ -179,13 +179,15 @@ def _last(values: Iterable[T | None]) -> list[T | None]:
 
 
 def _next(values: Sequence[T | None]) -> list[T | None]:
-    """For each place, the first value after it."""
+    """Return for each place the first value after it."""
     return _last(reversed(values))[::-1]
 
 
 def _duplicates(pairs: Sequence[Pair], by_call: Sequence[int | None]) -> set[int]:
-    """The insertions that stand near the same word from another call: within their stretch of insertions, and as far
-    again on both sides, and one word more."""
+    """Return the insertions that stand near the same word from another call.
+
+    Near is within their stretch of insertions, as far again on both sides, and one word more.
+    """
     found, first = set[int](), 0
     for inserted, stretch in groupby(pairs, key=lambda pair: pair.step == INSERTION):
         end = first + len(list(stretch))
@@ -205,7 +207,7 @@ def _duplicates(pairs: Sequence[Pair], by_call: Sequence[int | None]) -> set[int
 
 
 def _in_silence(pairs: Sequence[Pair], words: Sequence[Word], audio_s: float) -> set[int]:
-    """The pairs in a stretch of `SILENCE_S` or more in which nobody speaks."""
+    """Return the pairs in a stretch of `SILENCE_S` or more in which nobody speaks."""
     begins_s = _next([words[pair.said.first].start_s if pair.said else None for pair in pairs])
     ends_s = _last([words[pair.said.end - 1].end_s if pair.said else None for pair in pairs])
     return {
@@ -216,7 +218,7 @@ def _in_silence(pairs: Sequence[Pair], words: Sequence[Word], audio_s: float) ->
 
 
 def _loops(pairs: Sequence[Pair]) -> tuple[set[int], int]:
-    """Indices of pairs within a phrase that is heard again and again, and how many such places hold an insertion."""
+    """Return the pairs within a phrase that is heard again and again, and how many such places hold an insertion."""
     places = [index for index, pair in enumerate(pairs) if pair.heard]
     texts = [pair.heard.text for pair in pairs if pair.heard]
     looping = np.zeros(len(texts) + 1, dtype=bool)

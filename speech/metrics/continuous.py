@@ -25,7 +25,7 @@ class Timed(NamedTuple):
 
 
 def continuous_latencies(said: Sequence[Timed], heard: Sequence[Timed]) -> list[float]:
-    """Seconds from the end of each spoken word to the emission of what is aligned with it, at least 0.
+    """Return seconds from the end of each spoken word to the emission of what is aligned with it, at least 0.
 
     The published figure is their mean. Time grows with the square of the text: 7 s for 20 minutes of speech. Spoken
     words without any counterpart, and committed ones, are left out.
@@ -35,12 +35,12 @@ def continuous_latencies(said: Sequence[Timed], heard: Sequence[Timed]) -> list[
 
 
 def _characters(words: Sequence[Timed]) -> list[Timed]:
-    """Every character with the time of its word, a space after each word."""
+    """Return every character with the time of its word, a space after each word."""
     return [Timed(character, at_s) for text, at_s in words for character in f"{text} "]
 
 
 def _pieces(said: list[Timed], heard: list[Timed]) -> Iterator[tuple[float, float]]:
-    """The times of both sides of each aligned word.
+    """Return the times of both sides of each aligned word.
 
     A piece ends with a spoken space, or with an inserted one: what was said up to there has its counterpart then,
     and a space that is left for later words is a piece of its own. (So "am" against "am very glad" gives two pieces.)
@@ -65,7 +65,7 @@ def _pieces(said: list[Timed], heard: list[Timed]) -> Iterator[tuple[float, floa
 
 @lru_cache(maxsize=512)  # most texts of a run come back on other backends, at other times
 def _alignment(said: str, heard: str) -> tuple[tuple[int | None, int | None], ...]:
-    """Indices on both sides of each step of the alignment, from the start; None where a side has nothing."""
+    """Return indices on both sides of each step of the alignment, from the start; None where a side has nothing."""
     left, right = (np.array([ord(character) for character in side], dtype=np.int32) for side in (said, heard))
     return tuple(reversed(list(_walk_back(left, right))))
 
@@ -95,7 +95,7 @@ def _walk_back(said: np.ndarray, heard: np.ndarray) -> Iterator[tuple[int | None
 
 
 def _rows(said: np.ndarray, heard: np.ndarray, top: np.ndarray) -> np.ndarray:
-    """Edit distances below the row `top`, which comes first: shape = (said + 1, heard + 1)."""
+    """Return edit distances below the row `top`, which comes first: shape = (said + 1, heard + 1)."""
     costs = np.empty((len(said) + 1, len(heard) + 1), dtype=np.int32)
     costs[0], steps = top, np.arange(len(heard) + 1)
     for row, character in enumerate(said):

@@ -22,17 +22,17 @@ Delay = Callable[[Emitted], float]
 
 
 def aware(word: Emitted) -> float:
-    """When the word was shown, computation included."""
+    """Return when the word was shown, computation included."""
     return word.at_s
 
 
 def unaware(word: Emitted) -> float:
-    """When the word would have been shown by infinitely fast hardware."""
+    """Return when the word would have been shown by infinitely fast hardware."""
     return word.heard_s
 
 
 def laal(delays_s: Sequence[float], source_s: float, ref_words: int) -> float | None:
-    """Length-adaptive average lagging in seconds; None without words.
+    """Return length-adaptive average lagging in seconds; None without words.
 
     Words count up to the first that came at or after the end of the audio. Where even the first came later, its
     delay is the value, as in SimulEval.
@@ -46,7 +46,7 @@ def laal(delays_s: Sequence[float], source_s: float, ref_words: int) -> float | 
 
 
 def yaal(delays_s: Sequence[float], source_s: float, ref_words: int, until_s: float | None = None) -> float | None:
-    """Yet another average lagging in seconds: as LAAL, but no word counts that came at or after `until_s`.
+    """Return yet another average lagging in seconds: as LAAL, but no word counts that came at or after `until_s`.
 
     `until_s` is the end of the audio if not given; for LongYAAL it is the end of the recording that the utterance is
     part of. None where no word counts.
@@ -57,12 +57,12 @@ def yaal(delays_s: Sequence[float], source_s: float, ref_words: int, until_s: fl
 
 
 def _lagging(delays_s: Sequence[float], source_s: float, words: int) -> float:
-    """The mean distance from a speaker of `words` words, evenly over the audio from its start."""
+    """Return the mean distance from a speaker of `words` words, evenly over the audio from its start."""
     return fmean(delay_s - i * source_s / words for i, delay_s in enumerate(delays_s))
 
 
 def dal(delays_s: Sequence[float], source_s: float) -> float | None:
-    """Differentiable average lagging in seconds; None without words. A late word delays all that follow it."""
+    """Return differentiable average lagging in seconds; None without words. A late word delays all that follow it."""
     if not delays_s:
         return None
     even_s = source_s / len(delays_s)
@@ -84,7 +84,7 @@ class Utterance:
 
 
 def utterances(words: Sequence[Word], shown: Sequence[Emitted], pairs: Sequence[Pair]) -> list[Utterance]:
-    """The reference in sentences, each with its part of what was committed.
+    """Return the reference in sentences, each with its part of what was committed.
 
     A sentence ends with a word that ends in `.`, `?` or `!`; a text without them is one. Committed words are cut
     where the alignment of the whole texts passes from one sentence to the next, which is what mwerSegmenter
@@ -112,13 +112,13 @@ def utterances(words: Sequence[Word], shown: Sequence[Emitted], pairs: Sequence[
 
 
 def stream_laal(sentences: Sequence[Utterance], delay: Delay = aware) -> list[float]:
-    """LAAL of each sentence that was heard at all, in seconds; StreamLAAL is the mean, over all recordings."""
+    """Return the LAAL of each sentence that was heard, in seconds; StreamLAAL is the mean, over all recordings."""
     found = (laal(_from_start(one, delay), one.end_s - one.start_s, one.ref_words) for one in sentences)
     return [value for value in found if value is not None]
 
 
 def long_yaal(sentences: Sequence[Utterance], recording_s: float, delay: Delay = aware) -> list[float]:
-    """YAAL of each sentence of a recording of `recording_s`, in seconds; LongYAAL is the mean, over all recordings.
+    """Return the YAAL of each sentence of a recording, in seconds; LongYAAL is the mean, over all recordings.
 
     Words count until the recording ends, so late ones are not cut off at the end of their sentence.
     """

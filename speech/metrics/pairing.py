@@ -32,14 +32,14 @@ class Pair:
 
 
 def pair_words(said: Sequence[str], heard: Sequence[str], normaliser: str = "whisper") -> list[Pair]:
-    """The raw words `said` and `heard`, aligned as the rules `normaliser` score them."""
+    """Return the raw words `said` and `heard`, aligned as the rules `normaliser` score them."""
     return next(pair_texts([said], [heard], normaliser))[1]
 
 
 def pair_texts(
     said: Sequence[Sequence[str]], heard: Sequence[Sequence[str]], normaliser: str = "whisper"
 ) -> Iterator[tuple[int, list[Pair]]]:
-    """`paired`, for many at once: the index of each with its pairs, in no order."""
+    """Yield the index of each pair of texts with what `pair_words` returns for it, in no order."""
     texts = [" ".join(words) for words in said], [" ".join(words) for words in heard]
     for index, references, hypotheses, steps in aligned_words(*texts, normaliser):
         left = iter(_tokens(tuple(said[index]), tuple(references), normaliser))
@@ -53,7 +53,7 @@ def pair_texts(
 
 @lru_cache(maxsize=1 << 6)  # a recording is scored again for every window and backend
 def _tokens(words: tuple[str, ...], scored: tuple[str, ...], normaliser: str) -> tuple[Token, ...]:
-    """The words as scored with where they came from, found by what the rules make of each raw word alone."""
+    """Return the words as scored with where they came from, found by what the rules make of each raw word alone."""
     alone = [Token(text, i, i + 1) for i, word in enumerate(words) for text in normalise(word, normaliser).split()]
     texts = [token.text for token in alone]
     if texts == list(scored):
@@ -77,7 +77,10 @@ def _tokens(words: tuple[str, ...], scored: tuple[str, ...], normaliser: str) ->
 
 
 def _carried(texts: Sequence[str], merged: Sequence[Token], before: int, count: int) -> list[Token]:
-    """`texts` one for one over as many raw words, else each over all of them; a text out of nothing takes the last."""
+    """Return `texts` one for one over as many raw words, else each over all of them.
+
+    A text out of nothing takes the last.
+    """
     if len(texts) == len(merged):
         return [Token(text, token.first, token.end) for text, token in zip(texts, merged, strict=True)]
     if merged:

@@ -35,7 +35,7 @@ class Difference:
 def paired_bootstrap(
     a: Sequence[ErrorRate], b: Sequence[ErrorRate], seed: int = 0, replicates: int = 10_000
 ) -> Difference | None:
-    """The difference of two pooled error rates over the same units, units (speakers, recordings) being resampled.
+    """Return the difference of two pooled error rates over the same units (speakers, recordings), resampled.
 
     Every replicate draws the same units for both (Bisani & Ney 2004), so that what is hard for both cancels. The
     p-value is twice the smaller share of replicates on one side of zero, corrected for few units as the interval
@@ -84,7 +84,7 @@ class Mapsswe:
 
 
 def mapsswe(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Mapsswe:
-    """Matched pairs sentence-segment word error test (Gillick & Cox 1989) on the operations of two alignments.
+    """Return the matched pairs sentence-segment word error test (Gillick & Cox 1989) of two alignments.
 
     Utterances are cut where at least two words in a row are right in both; the errors between two such places are
     a segment. Z is the mean difference of errors in a segment over its standard error. `a` and `b` hold the
@@ -100,7 +100,7 @@ def mapsswe(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Mapsswe:
 
 
 def segment_errors(a: np.ndarray, b: np.ndarray) -> list[tuple[int, int]]:
-    """The errors of both in each segment of one utterance; stretches that both have right make no segment."""
+    """Return the errors of both in each segment of one utterance; stretches that both have right make no segment."""
     segments: list[tuple[int, int]] = []
     errors_a = errors_b = right = 0
     (inserted_a, wrong_a), (inserted_b, wrong_b) = _errors_by_word(a), _errors_by_word(b)
@@ -122,7 +122,7 @@ def segment_errors(a: np.ndarray, b: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _errors_by_word(steps: np.ndarray) -> tuple[list[int], list[int]]:
-    """Insertions before each reference word and after the last; whether each reference word is wrong."""
+    """Return the insertions before each reference word and after the last; whether each reference word is wrong."""
     inserted, wrong = [0], []
     for step in steps.tolist():
         if step == INSERTION:

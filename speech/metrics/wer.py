@@ -6,7 +6,6 @@ Raw text comes in and is normalised here, at scoring time: an old run can be sco
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -68,9 +67,8 @@ class ErrorRate:
         return self if other == 0 else NotImplemented
 
 
-@lru_cache(maxsize=1 << 8)  # backends of one span commit the same texts
 def score_text(reference: str, hypothesis: str, normaliser: str = "whisper") -> ErrorRate:
-    """The word errors of raw `hypothesis` text against raw `reference` text, both normalised by `normaliser`.
+    """Return the word errors of raw `hypothesis` text against raw `reference` text, both normalised by `normaliser`.
 
     Against an empty reference every word is an insertion. Raises `InputError` for an unknown normaliser.
     """
@@ -78,7 +76,7 @@ def score_text(reference: str, hypothesis: str, normaliser: str = "whisper") -> 
 
 
 def score_texts(references: Sequence[str], hypotheses: Sequence[str], normaliser: str = "whisper") -> list[ErrorRate]:
-    """The word errors of each raw hypothesis against its raw reference, as `score_text`, many at once."""
+    """Return the word errors of each raw hypothesis against its raw reference, as `score_text`, many at once."""
     rates = [ErrorRate.zero()] * len(references)
     for index, _, _, steps in aligned_words(references, hypotheses, normaliser):
         rates[index] = rate_of(steps)
@@ -86,7 +84,7 @@ def score_texts(references: Sequence[str], hypotheses: Sequence[str], normaliser
 
 
 def rate_of(steps: np.ndarray) -> ErrorRate:
-    """The counts of the operations of one alignment (see `speech.metrics.align`)."""
+    """Return the counts of the operations of one alignment (see `speech.metrics.align`)."""
     hits, substitutions, insertions, deletions = np.bincount(steps, minlength=4).tolist()
     return ErrorRate(substitutions, deletions, insertions, hits + substitutions + deletions)
 
@@ -94,7 +92,7 @@ def rate_of(steps: np.ndarray) -> ErrorRate:
 def aligned_words(
     references: Sequence[str], hypotheses: Sequence[str], normaliser: str = "whisper"
 ) -> Iterator[tuple[int, list[str], list[str], np.ndarray]]:
-    """Index, normalised words of both sides, and operations (see `speech.metrics.align`) of each pair, in no order.
+    """Yield index, normalised words of both sides, and operations (`speech.metrics.align`) of each pair, in no order.
 
     Under a normaliser that ignores spaces inside compounds, the hypothesis comes with those of the reference.
     """
@@ -110,7 +108,7 @@ def aligned_words(
 
 
 def respace(reference: list[str], hypothesis: list[str], steps: np.ndarray) -> list[str]:
-    """The hypothesis with the spaces of the reference where, within one stretch of errors, only spaces differ.
+    """Return the hypothesis with the spaces of the reference where, within one stretch of errors, only spaces differ.
 
     "wifi" becomes "wi fi" where the reference says so, and "black board" becomes "blackboard". Nothing else is
     touched, and words that were right stay as they are.
@@ -156,7 +154,7 @@ def _joined_alike(reference: list[str], hypothesis: list[str]) -> list[str]:
 def wer_interval(
     per_recording: Sequence[ErrorRate], seed: int = 0, replicates: int = 2000, level: float = 0.95
 ) -> tuple[float, float] | None:
-    """The bootstrap interval (low, high) of the pooled error rate, recordings (or speakers) being resampled.
+    """Return the bootstrap interval (low, high) of the pooled error rate, recordings or speakers being resampled.
 
     Errors within a recording hang together (one voice, one room), so whole recordings are drawn, not words
     (Bisani & Ney 2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation"). Plain
@@ -183,7 +181,7 @@ def wer_interval(
 
 
 def tail_share(probability: float, units: int) -> float:
-    """The share of bootstrap replicates to leave out at one end, for `probability` at that end with `units` drawn.
+    """Return the share of bootstrap replicates to leave out at one end, for `probability` there with `units` drawn.
 
     The expanded percentile interval (Hesterberg 2015, "What teachers should know about the bootstrap", section
     4.1.2): the bootstrap's spread is that of n, not n - 1, and it knows no Student t, so the normal quantile is
@@ -194,7 +192,7 @@ def tail_share(probability: float, units: int) -> float:
 
 
 def tail_probability(share: float, units: int) -> float:
-    """The inverse of `tail`: the probability at one end, given the share of replicates there."""
+    """Return the probability at one end, given the share of replicates there: the inverse of `tail_share`."""
     t = -NormalDist().inv_cdf(min(max(share, 1e-300), 0.5)) * math.sqrt((units - 1) / units)
     degrees = units - 1
     z = math.sqrt(degrees * math.log1p(t * t / degrees)) * (8 * degrees + 1) / (8 * degrees + 3)
@@ -202,6 +200,6 @@ def tail_probability(share: float, units: int) -> float:
 
 
 def _student_from_normal(z: float, degrees: int) -> float:
-    """The Student t as far out as the normal z (Wallace 1959, solved for t; within 0.1 % from 7 degrees on)."""
+    """Return the Student t as far out as the normal z (Wallace 1959, solved for t; within 0.1 % from 7 degrees on)."""
     stretched = z * (8 * degrees + 3) / (8 * degrees + 1)
     return math.sqrt(degrees * math.expm1(min(stretched**2 / degrees, 700)))

@@ -27,7 +27,7 @@ class AlignAtt(Strategy):
 
     @property
     def margin_s(self) -> float:
-        """The newest audio that no word may attend to: 0.5 s, less where the next window would cut such a word.
+        """Return the newest audio that no word may attend to: 0.5 s, less where the next window would cut such a word.
 
         A word attends to its middle, so half of a long one lies before the margin.
         """
@@ -60,7 +60,7 @@ class AlignAtt(Strategy):
 
 
 def words_before(cut_s: float, times_s: Sequence[float]) -> int:
-    """How many words come before a cut, given their times: so many that the fewest times contradict it."""
+    """Return how many words come before a cut, given their times: so many that the fewest times contradict it."""
     after = np.array([time_s > cut_s for time_s in times_s], dtype=int)
     wrong = np.concatenate([[0], np.cumsum(after)]) + np.concatenate([np.cumsum(1 - after[::-1])[::-1], [0]])
     return int(np.argmin(wrong))

@@ -44,7 +44,7 @@ def _overlap(earlier: tuple[str, ...], later: tuple[str, ...], boundary: int, ce
 
 
 def breaks_off(earlier: Sequence[str], later: Sequence[str]) -> bool:
-    """Whether `later` is rather a piece from within `earlier` than the end of it with something new.
+    """Return whether `later` is rather a piece from within `earlier` than the end of it with something new.
 
     Two of three words must be the same, in order: scores are those of `overlap`, the ends of `earlier` free.
     """
@@ -62,7 +62,7 @@ def breaks_off(earlier: Sequence[str], later: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=1 << 14)  # every call looks at most words of the one before again
 def key(word: str) -> str:
-    """What two calls must agree on: the letters, not case or punctuation, which change at a window's edges."""
+    """Return what two calls must agree on: the letters, not case or punctuation, which change at a window's edges."""
     return re.sub(r"[^\w]", "", word.lower()) or word
 
 

@@ -33,7 +33,7 @@ class Disjoint(Strategy):
 
 
 def check_whole_window(strategy: str, window_s: float, step_s: float | None) -> float:
-    """`window_s` of a strategy whose step is its window; `InputError` if another step is asked for."""
+    """Return `window_s` of a strategy whose step is its window; `InputError` if another step is asked for."""
     check_window(strategy, window_s)
     if step_s is not None and step_s != window_s:
         raise InputError(f"{strategy}: the step is the window, {window_s:g} s; got a step of {step_s:g} s")

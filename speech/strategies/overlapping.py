@@ -72,7 +72,7 @@ class Overlapping(Strategy):
 
 
 def merge(shown: list[str], pending: list[str], later: list[str], shared: int) -> tuple[list[str], list[str]]:
-    """Which words of `pending` to keep and which of `later` follow them: both are cut in the middle of their overlap.
+    """Return which words of `pending` to keep and which of `later` follow: both are cut in the middle of their overlap.
 
     `shown` and `pending` were heard before, and `pending` can still be cut. `later` begins with the overlap.
     `shared`: about how many words of it lie there; it decides where the texts have nothing in common.

@@ -44,12 +44,12 @@ class Prompted(Strategy):
 
 
 def loops(text: str) -> bool:
-    """Whether a text repeats itself so much that Whisper's own long-form would hear it again."""
+    """Return whether a text repeats itself so much that Whisper's own long-form would hear it again."""
     return bool(text) and compression_ratio(text) > LOOP_COMPRESSION
 
 
 def last_words(text: str, characters: int) -> str:
-    """The whole words at the end of `text` that fit into so many characters."""
+    """Return the whole words at the end of `text` that fit into so many characters."""
     words, room = list[str](), characters + 1
     for word in reversed(text.split()):
         room -= len(word) + 1

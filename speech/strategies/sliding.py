@@ -68,7 +68,7 @@ class Sliding(Strategy):
 def agree(
     committed: list[str], pending: list[str], words: list[str], leaving: int, held: int = 0
 ) -> tuple[list[str], list[str]]:
-    """LocalAgreement-2 on text. Returns the words to commit now, and those that stay pending.
+    """Return the words to commit now, and those that stay pending: LocalAgreement-2 on text.
 
     `committed` and `pending` are what earlier windows held, in order; `words` is the new window's transcript.
     `leaving` is how many of the pending words have left the window by its time alone, speech taken as even. It

@@ -45,7 +45,7 @@ class Steps:
         self._origin_s, self._number = 0.0, 0
 
     def next(self, ready_at_s: float) -> Piece | None:
-        """The next piece, given when the last call was ready; None at the end."""
+        """Return the next piece, given when the last call was ready; None at the end."""
         start_s = self._at(self._number)
         spoken_s = min(ready_at_s, self._duration_s)
         gap = self._overload == "drop" and spoken_s - start_s > 2 * self._step_s + HALF_SAMPLE_S
@@ -64,7 +64,7 @@ class Steps:
         return Piece(start_s, end_s, gap)
 
     def _waiting(self, start_s: float, spoken_s: float) -> int:
-        """How many steps one call may take: those that are whole, and the last of the recording."""
+        """Return how many steps one call may take: those that are whole, and the last of the recording."""
         if self._overload != "coalesce":
             return 1
         at_most_s = min(spoken_s - start_s, self._longest_s) + HALF_SAMPLE_S
@@ -77,7 +77,7 @@ class Steps:
 
 
 def step_pieces(step_s: float, duration_s: float) -> Iterator[Piece]:
-    """The pieces where no call waits."""
+    """Yield the pieces where no call waits."""
     steps = Steps(step_s, duration_s)
     while piece := steps.next(0.0):
         yield piece

@@ -29,7 +29,10 @@ Probabilities = Callable[[np.ndarray], np.ndarray]
 
 
 def silero(audio: np.ndarray) -> np.ndarray:
-    """The probability of speech in each frame of `audio`, shape = (frames,). Raises `InputError` if not installed."""
+    """Return the probability of speech in each frame of `audio`, shape = (frames,).
+
+    Raises `InputError` if not installed.
+    """
     digest = hashlib.sha256(audio.tobytes()).digest()
     if digest not in _JUDGED:  # the same recording is cut for many windows and backends
         _JUDGED[digest] = _judge(audio)
@@ -106,7 +109,7 @@ class Vad(Strategy):
 def _next_piece(
     pieces: list[VoicePiece], ready_at_s: float, overload: str, window_s: float
 ) -> tuple[VoicePiece | None, list[VoicePiece]]:
-    """What to hear next, and what is left. Whole pieces are all that can be joined or dropped here."""
+    """Return what to hear next, and what is left. Whole pieces are all that can be joined or dropped here."""
     waiting = sum(piece.known_at_s < ready_at_s for piece in pieces)
     if overload == "drop" and waiting > 2:
         return None, pieces[waiting:]
@@ -121,7 +124,7 @@ def _next_piece(
 def voice_pieces(
     probabilities: Sequence[float] | np.ndarray, duration_s: float, window_s: float, silence_s: float
 ) -> list[VoicePiece]:
-    """The pieces of a recording in order, given the probability of speech in each frame."""
+    """Return the pieces of a recording in order, given the probability of speech in each frame."""
     pieces: list[VoicePiece] = []
     start = begun = spoken = silent = 0  # frames: where the piece starts; where speech began, and how much of each
     speaking = False

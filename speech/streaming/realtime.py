@@ -20,7 +20,7 @@ class Wall(Protocol):
     """A clock that can be waited for."""
 
     def now_s(self) -> float:
-        """Seconds since any fixed moment; never falls."""
+        """Return seconds since any fixed moment; never falls."""
         ...
 
     def sleep_until(self, at_s: float) -> None:
@@ -90,6 +90,6 @@ class Here(Strategy):
             self._show(Caption(tuple(heard.committed), heard.interim, heard.ready_at_s, at_s))
 
     def service_s(self, call: Call, hypothesis: Hypothesis) -> float:
-        """How long the call that was just heard has taken, in seconds."""
+        """Return how long the call that was just heard has taken, in seconds."""
         del hypothesis
         return self._wall.now_s() - self._began_s - max(call.arrival_at_s, self._free_s)

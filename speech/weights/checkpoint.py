@@ -28,7 +28,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The Whisper in a file. Raises `InputError` for a file that is anything else; no code in it is ever run."""
+    """Return the Whisper in a file. Raises `InputError` for a file that is anything else; no code in it is ever run."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -64,7 +64,7 @@ def _dims_in(given: Any, path: Path) -> Dimensions:
 
 
 def check_tensors(dims: Dimensions, tensors: dict[str, Any], path: Path, kind: str) -> Checkpoint:
-    """`dims` and `tensors` as a checkpoint. Raises `InputError` if they do not make a Whisper together."""
+    """Return `dims` and `tensors` as a checkpoint. Raises `InputError` if they do not make a Whisper together."""
     if problem := _absurd(dims):
         raise _no(path, kind, problem)
     expected = shapes_of(dims)
@@ -94,7 +94,7 @@ def _absurd(dims: Dimensions) -> str | None:
 
 
 def shapes_of(dims: Dimensions) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor in the state dict of openai-whisper's `Whisper(dims)`."""
+    """Return the shape of each tensor in the state dict of openai-whisper's `Whisper(dims)`."""
     d = dims.n_audio_state
     shapes: dict[str, tuple[int, ...]] = {
         "encoder.positional_embedding": (dims.n_audio_ctx, d),
@@ -120,7 +120,7 @@ def shapes_of(dims: Dimensions) -> dict[str, tuple[int, ...]]:
 
 
 def tensor_digest(checkpoint: Checkpoint) -> str:
-    """SHA-256 over dimensions and tensors by name: the same for every conversion of one Whisper that loses nothing.
+    """Return SHA-256 over dimensions and tensors: the same for every conversion of one Whisper that loses nothing.
 
     A tensor whose numbers fp16 holds exactly counts as fp16, whatever it is held in; any other counts as fp32.
     """

@@ -15,7 +15,7 @@ _MOST_DIMENSIONS = 8
 
 
 def read_variables(path: Path) -> dict[str, np.ndarray]:
-    """The variables of a `model.bin` of CTranslate2, read-only and not copied.
+    """Return the variables of a `model.bin` of CTranslate2, read-only and not copied.
 
     Raises `InputError` for a file that is anything else, of another version, or truncated.
     """

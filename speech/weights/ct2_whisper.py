@@ -26,7 +26,10 @@ _SETTINGS = {
 
 
 def read_ct2(path: Path) -> Checkpoint:
-    """The Whisper in a `model.bin` of CTranslate2, in openai-whisper's names. Raises `InputError` for anything else."""
+    """Return the Whisper in a `model.bin` of CTranslate2, in openai-whisper's names.
+
+    Raises `InputError` for anything else.
+    """
     return _Conversion(path).checkpoint()
 
 
@@ -96,7 +99,7 @@ class _Conversion:
         self._put(f"{ours}.bias", self._take(f"{theirs}/beta", 1))
 
     def _linear(self, theirs: str, ours: list[str], rank: int = 2) -> None:
-        """One matrix of CTranslate2 is several of openai-whisper, stacked; the key's has no bias."""
+        """Put one matrix of CTranslate2 as those of openai-whisper that are stacked in it; the key's has no bias."""
         weight, bias = self._take(f"{theirs}/weight", rank), self._take(f"{theirs}/bias", 1)
         if len(weight) % len(ours) or len(bias) != len(weight):
             raise self._error(f"{theirs} of shape {weight.shape}, with {len(bias)} biases")

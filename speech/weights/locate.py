@@ -30,12 +30,12 @@ class Located:
 
 
 def in_openai_cache(model: Official) -> Path:
-    """Where openai-whisper itself keeps the file, there or not."""
+    """Return where openai-whisper itself keeps the file, there or not."""
     return cache_home() / "whisper" / model.file
 
 
 def locate(name: str) -> Located:
-    """The weights of an official model: in openai-whisper's cache, in our store, or fetched now.
+    """Return the weights of an official model: in openai-whisper's cache, in our store, or fetched now.
 
     Raises `InputError` if they are damaged, if no source gives them, and if they cannot be kept here.
     """
@@ -78,7 +78,7 @@ def renew(name: str) -> Located:
 
 
 def from_source(name: str, source_name: str) -> Located:
-    """The weights of an official model from one source, fetched if the store does not have them whole.
+    """Return the weights of an official model from one source, fetched if the store does not have them whole.
 
     Raises `InputError` for an unknown source and for one that does not give them.
     """

@@ -31,7 +31,7 @@ class Official:
 
     @property
     def model(self) -> str:
-        """One name for every alias: `large-v3` for `large`."""
+        """Return one name for every alias: `large-v3` for `large`."""
         return self.file.removesuffix(".pt")
 
 
@@ -73,13 +73,13 @@ class Source:
 
 
 def cache_home() -> Path:
-    """`$XDG_CACHE_HOME`, or `~/.cache`."""
+    """Return `$XDG_CACHE_HOME`, or `~/.cache`."""
     return Path(os.getenv("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 @cache
 def officials() -> dict[str, Official]:
-    """Every official model by name, from openai-whisper's own table, which is read and not imported."""
+    """Return every official model by name, from openai-whisper's own table, which is read and not imported."""
     spec = importlib.util.find_spec("whisper")
     if spec is None or spec.origin is None:
         raise InputError("openai-whisper is not installed; type pip install 'openai-whisper>=20250625'")
@@ -91,14 +91,14 @@ def officials() -> dict[str, Official]:
 
 
 def official(name: str) -> Official:
-    """The official model of this name. Raises `InputError` for any other."""
+    """Return the official model of this name. Raises `InputError` for any other."""
     if name not in officials():
         raise unknown("official model", name, officials())
     return officials()[name]
 
 
 def official_by_content(sha256: str, digest: str) -> str | None:
-    """The name of the official model with this file, or with these tensors; None where there is none."""
+    """Return the name of the official model with this file, or with these tensors; None where there is none."""
     for known in officials().values():
         if known.sha256 == sha256:
             return known.name
@@ -112,7 +112,7 @@ def _data() -> dict[str, Any]:
 
 @cache
 def digests() -> dict[str, str]:
-    """The digest over the tensors of each model for which it is known."""
+    """Return the digest over the tensors of each model for which it is known."""
     return dict(_data()["digests"])
 
 
@@ -137,5 +137,5 @@ def _sources() -> tuple[Source, ...]:
 
 
 def sources_of(model: str) -> list[Source]:
-    """Where the weights of an official model can be fetched from, first choice first."""
+    """Return where the weights of an official model can be fetched from, first choice first."""
     return [source for source in _sources() if source.model in (None, model)]

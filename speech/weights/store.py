@@ -57,12 +57,12 @@ class Stored:
 
     @property
     def checkpoint(self) -> Path:
-        """The file in openai-whisper's format."""
+        """Return the file in openai-whisper's format."""
         return self.folder / f"{self.model}.pt"
 
     @property
     def ct2(self) -> Path | None:
-        """The folder in CTranslate2's format; None where the source had none."""
+        """Return the folder in CTranslate2's format; None where the source had none."""
         return self.folder / "ct2" if "ct2/model.bin" in self.files else None
 
     @property
@@ -71,18 +71,18 @@ class Stored:
 
 
 def weights_folder() -> Path:
-    """`$EARSPAN_WEIGHTS`, or `earspan/weights` in the user's cache."""
+    """Return `$EARSPAN_WEIGHTS`, or `earspan/weights` in the user's cache."""
     return Path(os.getenv("EARSPAN_WEIGHTS") or cache_home() / "earspan" / "weights")
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_stored(model: str) -> list[Stored]:
-    """What the store has of a model, sources of first choice first; whether it is whole, `problem` says."""
+    """Return what the store has of a model, sources of first choice first; whether it is whole, `problem` says."""
     folders = {source.name: weights_folder() / model / source.name for source in sources_of(model)}
     return [_read(folder, model, name) for name, folder in folders.items() if folder.is_dir()]
 
@@ -97,7 +97,7 @@ def _read(folder: Path, model: str, source: str) -> Stored:
 
 
 def problem(kept: Stored, *, hashed: bool) -> str | None:
-    """What is wrong with stored weights; None if nothing is. Without `hashed`, only sizes are looked at."""
+    """Return what is wrong with stored weights; None if nothing is. Without `hashed`, only sizes are looked at."""
     if kept.checkpoint.name not in kept.files:
         return f"{kept.folder / _MANIFEST} is damaged"
     for name, file in kept.files.items():
@@ -114,13 +114,13 @@ def problem(kept: Stored, *, hashed: bool) -> str | None:
 
 
 def describe_damage(kept: Stored, reason: str) -> InputError:
-    """What to say of stored weights that are not whole."""
+    """Return what to say of stored weights that are not whole."""
     return InputError(f"{reason}; type earspan weights fetch {kept.model}, which replaces it")
 
 
 @contextmanager
 def draft() -> Iterator[Path]:
-    """An empty folder in the store, gone at the end. Raises `InputError` for whatever the file system refuses."""
+    """Yield an empty folder in the store, gone at the end. Raises `InputError` for whatever the file system refuses."""
     root = weights_folder()
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ def _abandoned(path: Path) -> bool:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """While no other process changes what is in the store. The lock goes with the process that holds it."""
+    """Keep other processes from changing what is in the store. The lock goes with the process that holds it."""
     with (weights_folder() / _LOCK).open("a") as file:
         _lock(file)
         yield

@@ -30,7 +30,7 @@ class Finding:
 
 
 def verify(model: Official, *, all_sources: bool) -> list[Finding]:
-    """Everything that is on this machine of a model, or with `all_sources` of the world, checked and compared.
+    """Return everything that is on this machine of a model, or with `all_sources` of the world, checked and compared.
 
     Tensors are compared with the digest known for the model, else with those of the first source.
     """

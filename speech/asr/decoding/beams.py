@@ -25,7 +25,7 @@ from .transcribe import Attempt, Outcome
 def search(
     decoder: Decoder, recogniser: Recogniser, features: Tensor, attempt: Attempt, options: DecodeOptions
 ) -> Outcome:
-    """What openai-whisper's beam search or best-of-n sampling gives for a part, encoded as `features`.
+    """Return what openai-whisper's beam search or best-of-n sampling gives for a part, encoded as `features`.
 
     features: shape = (positions, state). Raises `InputError` for options that contradict each other.
     """
@@ -52,7 +52,7 @@ def search(
 
 
 def _whispers(options: DecodeOptions, temperature: float) -> DecodingOptions:
-    """The options of one attempt: beams belong to temperature 0, samples to those above (whisper.transcribe)."""
+    """Return the options of one attempt: beams belong to temperature 0, samples to those above (whisper.transcribe)."""
     sampling = temperature > 0
     return DecodingOptions(
         task=options.task,
@@ -79,7 +79,7 @@ class _Inference(Inference):
         self._rows: DecoderRows | None = None
 
     def logits(self, tokens: Tensor, audio_features: Tensor) -> Tensor:
-        """Logits of the tokens that are new, shape = (rows, new tokens, vocabulary)."""
+        """Return logits of the tokens that are new, shape = (rows, new tokens, vocabulary)."""
         if self._rows is None:
             self._rows = self._decoder.begin([audio_features[0]] * len(tokens), self._capacity)
         new = tokens[:, self._rows.lengths[0] :]
@@ -89,7 +89,7 @@ class _Inference(Inference):
         return (hidden @ table.T).float()
 
     def rearrange_kv_cache(self, source_indices: list[int]) -> None:
-        """Row `i` goes on from what row `source_indices[i]` was."""
+        """Let row `i` go on from what row `source_indices[i]` was."""
         if self._rows is not None and source_indices != list(range(len(source_indices))):
             self._rows.select(source_indices)
 
@@ -102,7 +102,7 @@ class _Ranker(MaximumLikelihoodRanker):
     """openai-whisper's choice among candidates, with an empty text as long as one token: it divides by the length."""
 
     def rank(self, tokens: list[list[Tensor]], sum_logprobs: list[list[float]]) -> list[int]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Which candidate of each audio is the best."""
+        """Return which candidate of each audio is the best."""
         counted = [[text if len(text) else text.new_zeros(1) for text in texts] for texts in tokens]
         return [int(best) for best in super().rank(counted, sum_logprobs)]
 

@@ -57,7 +57,7 @@ def _norm(layer: nn.LayerNorm) -> _Norm:
 
 
 def _normed(x: Tensor, norm: _Norm) -> Tensor:
-    """openai-whisper's `LayerNorm`: in fp32, whatever the precision of `x`."""
+    """Return `x` normed as by openai-whisper's `LayerNorm`: in fp32, whatever the precision of `x`."""
     return F.layer_norm(x.float(), *norm).to(x.dtype)
 
 
@@ -71,13 +71,15 @@ class Decoder:
         self._product = product_for(self.module.token_embedding.weight)
 
     def begin(self, features: Sequence[Tensor], capacity: int) -> "DecoderRows":
-        """Rows without tokens. `features`: the encoder's output of each, shape = (positions, state); `capacity`:
-        tokens that a row may come to hold.
+        """Return rows without tokens.
+
+        features: the encoder's output of each row, shape = (positions, state).
+        capacity: how many tokens a row may come to hold.
         """
         return DecoderRows(self, features, capacity)
 
     def bytes_per_row(self, positions: int, capacity: int) -> int:
-        """Memory of one row's keys and values."""
+        """Return the bytes of one row's keys and values."""
         item = self.module.token_embedding.weight.element_size()
         return 2 * self.dims.n_text_layer * (positions + capacity) * self.dims.n_text_state * item
 
@@ -105,7 +107,7 @@ class DecoderRows:
                 self._audio[:, :, row] = self._audio[:, :, source]
 
     def _project(self, rows: list[int], features: Sequence[Tensor]) -> None:
-        """Keys and values of the audio of `rows`, in one product for each layer."""
+        """Return keys and values of the audio of `rows`, in one product for each layer."""
         together = torch.cat([features[row] for row in rows])
         lengths = [len(features[row]) for row in rows]
         for layer, weights in enumerate(self._decoder._layers):
@@ -140,7 +142,7 @@ class DecoderRows:
     def _placed(
         self, fed: Sequence[Sequence[int]], sides: Sequence[Sides] | None
     ) -> tuple["_InStep | _Packed", Tensor | None]:
-        """Where new tokens belong, and which keys each of them sees: None where all see all."""
+        """Return where new tokens belong, and which keys each of them sees: None where all see all."""
         device, longest = self._own.device, max(self.lengths)
         if not sides and min(self.lengths) == longest and all(len(new) == 1 for new in fed):
             return _InStep(torch.tensor([new[0] for new in fed], device=device), longest), None
@@ -155,7 +157,7 @@ class DecoderRows:
         return place, self._own_mask(place, seen)
 
     def settle(self, row: int, new: int, known: int, start: int, accepted: int) -> None:
-        """Of the last `new` tokens of a row keep the first `known`, and `accepted` of those from number `start` on."""
+        """Keep of the last `new` tokens of a row the first `known`, and `accepted` of those from number `start` on."""
         before = self.lengths[row] - new
         if accepted and start != known:
             chosen = self._own[:, :, row, :, before + start : before + start + accepted].clone()
@@ -191,7 +193,7 @@ class DecoderRows:
         self._audio_length = self._audio_length[order]
 
     def _own_mask(self, place: "_Packed", seen: Sequence[Tensor]) -> Tensor:
-        """Which keys each query sees."""
+        """Return which keys each query sees."""
         key = torch.arange(place.keys, device=self._own.device)
         shared, first, last = (place.unpack(column[:, None]) for column in (*seen, place.slot))
         return self._added(((key < shared) | (key >= first) & (key <= last))[:, None])
@@ -203,11 +205,11 @@ class DecoderRows:
         return self._added((positions < self._audio_length[:, None])[:, None, None])
 
     def _added(self, seen: Tensor) -> Tensor:
-        """A mask as what is added to scores: made once, where attention would make it in every layer."""
+        """Return a mask as what is added to scores: made once, where attention would make it in every layer."""
         return torch.zeros_like(seen, dtype=self._own.dtype).masked_fill_(~seen, -torch.inf)
 
     def _attend(self, query: Tensor, keys_values: Tensor, mask: Tensor | None, place: "_InStep | _Packed") -> Tensor:
-        """Attention of packed queries, (tokens, state), to `keys_values`, shape = (2, rows, heads, keys, -1)"""
+        """Return attention of packed queries, (tokens, state), to `keys_values`, shape = (2, rows, heads, keys, -1)"""
         query = place.unpack(query).unflatten(-1, (self._heads, -1)).transpose(1, 2)
         attended = F.scaled_dot_product_attention(query, keys_values[0], keys_values[1], attn_mask=mask)
         return place.pack(attended.transpose(1, 2).flatten(2))
@@ -221,7 +223,7 @@ def _zeros(like: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _new(length: int, fed: Sequence[int], sides: "Sides") -> list[tuple[int, int, int, int, int]]:
-    """The new tokens of a row that holds `length`: token, position, place in the caches, and which places it sees.
+    """Return the new tokens of a row that holds `length`: token, position, place in the caches, and what it sees.
 
     These are those before the fourth figure, and from the fifth to its own.
     """
@@ -234,7 +236,7 @@ def _new(length: int, fed: Sequence[int], sides: "Sides") -> list[tuple[int, int
 
 
 def _parts(rows: list[int], positions: list[int]) -> list[list[int]]:
-    """`rows` in parts of not many more than `_PROJECTED_TOGETHER` positions, at least one row each."""
+    """Return `rows` in parts of not many more than `_PROJECTED_TOGETHER` positions, at least one row each."""
     parts: list[list[int]] = []
     room = 0
     for row in rows:
@@ -291,7 +293,10 @@ class _Packed:
         cache[:, self.row, :, self.slot] = packed
 
     def unpack(self, packed: Tensor) -> Tensor:
-        """shape = (tokens, state) to (rows, most tokens, state), zeros where a row has fewer tokens."""
+        """Return tokens, shape = (tokens, state), by row.
+
+        Shape = (rows, most tokens, state), zeros where one has fewer.
+        """
         rows, longest = len(self.counts), max(self.counts)
         if len(packed) == rows * longest:
             return packed.view(rows, longest, -1)
@@ -300,14 +305,14 @@ class _Packed:
         return padded
 
     def pack(self, padded: Tensor) -> Tensor:
-        """The inverse of `unpack`."""
+        """Return tokens, shape = (rows, most tokens, state), packed: the inverse of `unpack`."""
         if len(self.row) == padded.shape[0] * padded.shape[1]:
             return padded.flatten(0, 1)
         return padded[self.row, self.within]
 
 
 def cross_attention(block: ResidualAttentionBlock) -> tuple[nn.LayerNorm, MultiHeadAttention]:
-    """The attention to the audio of a decoder's block, and the norm before it."""
+    """Return the attention to the audio of a decoder's block, and the norm before it."""
     if block.cross_attn is None or block.cross_attn_ln is None:
         raise TypeError("a block of an encoder given; expected one of a decoder")
     return block.cross_attn_ln, block.cross_attn

@@ -39,7 +39,7 @@ class Draft:
         self._places = self._distinct((0, start) for start in range(BRANCHES)) if self.texts else []
 
     def proposal(self, room: int) -> list[Sequence[int]]:
-        """Continuations to check, each of at most `room` tokens."""
+        """Return continuations to check, each of at most `room` tokens."""
         lengths = [room] + [min(room, SIDE)] * (BRANCHES - 1)
         ends = zip(self._places, lengths, strict=False)
         return [self.texts[text][at : at + length] for (text, at), length in ends] if room > 0 else []
@@ -73,7 +73,7 @@ class Draft:
         self._places = self._distinct([*straight, *alike, *edited])
 
     def _distinct(self, places: Iterable[_Place]) -> list[_Place]:
-        """The first `BRANCHES` of `places` that do not begin alike, without those at the end of their text."""
+        """Return the first `BRANCHES` of `places` that do not begin alike, without those at the end of their text."""
         found: dict[tuple[int, ...], _Place] = {}
         for text, at in places:
             beginning = tuple(self.texts[text][at : at + _ALIKE])
@@ -85,13 +85,13 @@ class Draft:
 
 
 def _match(tokens: Sequence[int], produced: Sequence[int], end: int) -> int:
-    """How many of `tokens` up to `end` equal the last of `produced`."""
+    """Return how many of `tokens` up to `end` equal the last of `produced`."""
     limit = min(_LONGEST_MATCH, end + 1, len(produced))
     return next((n for n in range(limit) if tokens[end - n] != produced[-1 - n]), limit)
 
 
 def shift_timestamps(tokens: Sequence[int], ticks: int, timestamp_begin: int) -> tuple[int, ...]:
-    """`tokens` as they would be written by who hears the same from `ticks` of 20 ms later on.
+    """Return `tokens` as they would be written by who hears the same from `ticks` of 20 ms later on.
 
     Timestamps fall by so many, and stay within the 30 s that there are timestamps for.
     """
@@ -100,16 +100,20 @@ def shift_timestamps(tokens: Sequence[int], ticks: int, timestamp_begin: int) ->
 
 
 def count_accepted(proposal: Sequence[int], produced: Sequence[int]) -> int:
-    """How many proposed tokens a pass confirms, given what greedy decoding produces from there on."""
+    """Return how many proposed tokens a pass confirms, given what greedy decoding produces from there on."""
     pairs = zip(proposal, produced, strict=False)
     return next((n for n, (mine, theirs) in enumerate(pairs) if mine != theirs), min(len(proposal), len(produced)))
 
 
 def proposals(draft: Sequence[Sequence[int]], produced: Sequence[int], budget: int = 224) -> tuple[int, ...]:
-    """How many draft tokens each pass checks until `produced`, end mark included, is decoded; its length: the passes.
+    """Return how many draft tokens each pass checks until `produced`, end mark included, is decoded.
 
-    A pass without any is a plain decode step. draft: texts, newest first. `budget`: the most tokens that may be
-    produced, as in the engine. No model is needed for this, as the text does not depend on the draft.
+    draft: texts, newest first.
+    produced: the tokens that decoding gives.
+    budget: the most tokens that may be produced, as in the engine.
+
+    There are as many passes as numbers; a pass that checks none is a plain decode step. No model is needed for this,
+    as the text does not depend on the draft.
     """
     following, done, sizes = Draft(draft), 0, []
     while done < len(produced):
@@ -123,7 +127,7 @@ def proposals(draft: Sequence[Sequence[int]], produced: Sequence[int], budget: i
 
 
 def add_proposals(hypothesis: Hypothesis, drafts: Sequence[DraftText], timestamp_begin: int) -> Hypothesis:
-    """The hypothesis as the work that it is with earlier texts as drafts: those of its runs that choose, not sample."""
+    """Return the hypothesis as the work that it is with earlier texts as drafts, in those runs that do not sample."""
     runs = []
     for run in hypothesis.runs:
         if run.temperature == 0 and run.candidates == 1:

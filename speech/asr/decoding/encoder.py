@@ -45,7 +45,7 @@ class Encoder:
 
 
 def fuse(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Linear layers of the same input as one: weight and bias. The layers' own weights become parts of it."""
+    """Return linear layers of the same input as one: weight and bias. The layers' own weights become parts of it."""
     weight = torch.cat([layer.weight.detach() for layer in layers])
     no_bias = torch.zeros_like(weight[: len(weight) // len(layers), 0])
     bias = torch.cat([no_bias if layer.bias is None else layer.bias.detach() for layer in layers])
@@ -55,17 +55,17 @@ def fuse(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
 
 
 def projections(attention: MultiHeadAttention) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
-    """The layers that make queries, keys and values."""
+    """Return the layers that make queries, keys and values."""
     return attention.query, attention.key, attention.value
 
 
 def linear_of(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a linear layer."""
+    """Return weight and bias of a linear layer."""
     return layer.get_parameter("weight"), layer.get_parameter("bias")
 
 
 def product_for(weight: Tensor, after: After = "none") -> Product:
-    """The fastest product with weights like this one, of many rows: for few, oneDNN's preparation costs more."""
+    """Return the fastest product with weights like this one, of many rows: for few, oneDNN's preparation costs more."""
     if weight.device.type == "cpu" and weight.dtype == torch.float32 and _has_onednn():
         # the operator behind torch.compile's linear layers; on the CPU tried, 8 % faster than F.linear's MKL
         return lambda x, weight, bias: torch.ops.mkldnn._linear_pointwise(x, weight, bias, after, [], "none")

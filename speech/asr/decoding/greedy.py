@@ -26,8 +26,10 @@ Referee = Callable[[int, list[int]], Tensor]  # the logits of row `i` after thes
 class Beginning:
     """What a row begins with.
 
-    prompt: tokens fed first; `start_at`: the place of the start mark among them. temperature: above 0, tokens are
-    sampled by `seed`. drafts: texts that it may be like, newest first.
+    prompt: tokens fed first.
+    start_at: the place of the start mark among them.
+    temperature: above 0, tokens are sampled by `seed`.
+    drafts: texts that it may be like, newest first.
     """
 
     prompt: list[int]
@@ -54,11 +56,11 @@ class Text:
     passes: int = 0
 
     def proposal(self) -> list[Sequence[int]]:
-        """Continuations to check in the next pass."""
+        """Return continuations to check in the next pass."""
         return self.draft.proposal(self.budget - len(self.produced) - 1)
 
     def draw(self, vocabulary: int) -> Draw | None:
-        """The noise of the next token, where it is sampled."""
+        """Return the noise of the next token, where it is sampled."""
         if self.generator is None:
             return None
         return Draw(self.beginning.temperature, gumbel(vocabulary, self.generator))
@@ -121,7 +123,7 @@ def _text(row: int, beginning: Beginning, budget: int) -> Text:
 
 
 def _asked(active: list[Text], proposals: list[list[Sequence[int]]]) -> list[int]:
-    """Where logits are needed: at the last pending token of each row, and at what is proposed after it."""
+    """Return where logits are needed: at the last pending token of each row, and at what is proposed after it."""
     places, start = [], 0
     for text, branches in zip(active, proposals, strict=True):
         checked = sum(map(len, branches))
@@ -142,7 +144,7 @@ def _judge_speech(
 
 
 def _written(before: Written, branches: Sequence[Sequence[int]], timestamp_begin: int) -> Iterator[Written]:
-    """What is written before each place of a pass, if what is proposed up to there is right."""
+    """Return what is written before each place of a pass, if what is proposed up to there is right."""
     yield before
     for branch in branches:
         after = before

@@ -35,7 +35,7 @@ class Written:
     latest: int = -1
 
     def then(self, token: int, timestamp_begin: int) -> "Written":
-        """With one more token."""
+        """Return what is known after one more token."""
         tick = token - timestamp_begin
         before_last = self.last if self.count else True
         return Written(self.count + 1, tick >= 0, before_last, tick if tick >= 0 else self.latest)
@@ -78,7 +78,7 @@ class Rules:
     def choose(
         self, hidden: Tensor, table: Tensor, written: Sequence[Written], draws: Sequence[Draw | None]
     ) -> list[Choice]:
-        """The token at each place; `hidden`, shape = (places, state), is projected on the token `table`."""
+        """Return the token at each place; `hidden`, shape = (places, state), is projected on the token `table`."""
         found: list[Choice] = []
         for start in range(0, len(written), _PLACES):
             part = slice(start, start + _PLACES)
@@ -86,7 +86,7 @@ class Rules:
         return found
 
     def decide(self, logits: Tensor, written: Sequence[Written], draws: Sequence[Draw | None]) -> list[Choice]:
-        """The token at each place, given `logits`, shape = (places, vocabulary), which are changed."""
+        """Return the token at each place, given `logits`, shape = (places, vocabulary), which are changed."""
         logits[:, self._suppressed.to(logits.device)] = -torch.inf
         for place, before in enumerate(written):
             self._filter(logits[place], before)
@@ -120,7 +120,7 @@ class Rules:
             logits[begin : begin + before.latest + (not opened)] = -torch.inf
 
     def _decide_among(self, logits: Tensor, lead: Tensor, draws: Sequence[Draw | None]) -> list[Choice]:
-        """The choice at each place among the logits that are left; `lead`: how far the timestamps' rule is from
+        """Return the choice at each place among the logits that are left; `lead`: how far the timestamps' rule is from
         deciding otherwise, shape = (places,).
         """
         total = logits.logsumexp(-1)
@@ -137,7 +137,7 @@ class Rules:
         return [Choice(*one) for one in zip(*columns, strict=True)]
 
     def no_speech_probability(self, hidden: Tensor, table: Tensor) -> list[float]:
-        """How probable it is that nobody speaks, given the states after the start mark, shape = (places, state)."""
+        """Return how probable it is that nobody speaks, given states after the start mark, shape = (places, state)."""
         if self.tokenizer.no_speech is None or not len(hidden):
             return [math.nan] * len(hidden)
         logits = F.linear(hidden, table).float()
@@ -145,12 +145,12 @@ class Rules:
 
 
 def gumbel(size: int, generator: torch.Generator) -> Tensor:
-    """Gumbel noise, shape = (size,): minus the logarithm of exponential noise."""
+    """Return Gumbel noise, shape = (size,): minus the logarithm of exponential noise."""
     return -torch.empty(size).exponential_(generator=generator).log()
 
 
 def _suppressed(tokenizer: Tokenizer, given: str) -> set[int]:
-    """The ids that `suppress_tokens` stands for (whisper.decoding.DecodingTask._get_suppress_tokens)."""
+    """Return the ids that `suppress_tokens` stands for (whisper.decoding.DecodingTask._get_suppress_tokens)."""
     ids = {int(token) for token in given.split(",") if token.strip()}
     if not ids:
         return set()

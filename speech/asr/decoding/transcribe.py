@@ -25,11 +25,17 @@ _HOT = 0.5  # above this temperature a text is no prompt for the next part (whis
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is to be decoded next: a part of a clip, with what its text begins with."""
+    """What is to be decoded next.
+
+    part: up to 30 s of a clip.
+    beginning: the tokens that its text begins with, the temperature, and texts that it may be like.
+    new: whether the part is to be encoded first.
+    timestamps: whether the text is written with timestamps.
+    """
 
     part: Part
     beginning: Beginning
-    new: bool  # whether the part is to be encoded first
+    new: bool
     timestamps: bool
 
 
@@ -37,9 +43,13 @@ class Attempt:
 class Outcome:
     """What decoding gave.
 
-    tokens: the end mark excluded. ended: by the end mark. log_probability: the sum of the tokens' and the end mark's.
-    no_speech_probability: that nobody speaks. decode_tokens: decode steps after the first pass, without drafts.
-    passes: of the decoder that were made. candidates: texts decoded side by side.
+    tokens: the end mark excluded.
+    ended: whether by the end mark.
+    log_probability: the sum of the tokens' and the end mark's.
+    no_speech_probability: that nobody speaks.
+    decode_tokens: decode steps after the first pass, as if there were no drafts.
+    passes: passes of the decoder that were made.
+    candidates: texts decoded side by side.
     """
 
     tokens: tuple[int, ...]
@@ -52,7 +62,7 @@ class Outcome:
 
     @property
     def mean_log_probability(self) -> float:
-        """Of the tokens and the end mark, as whisper.decoding counts them."""
+        """Return the mean over the tokens and the end mark, as whisper.decoding counts them."""
         return self.log_probability / (len(self.tokens) + 1)
 
 
@@ -88,12 +98,12 @@ class Listening:
 
     @property
     def frames_left(self) -> int:
-        """Mel frames that are still to be heard."""
+        """Return how many mel frames are still to be heard."""
         return frames_of(self.clip) - self._seek
 
     @property
     def _frames(self) -> int:
-        """Mel frames of the part that is being heard."""
+        """Return how many mel frames the part has that is being heard."""
         return min(FRAMES_PER_POSITION * self.dims.n_audio_ctx, self.frames_left)
 
     def take(self, outcome: Outcome) -> None:
@@ -124,7 +134,7 @@ class Listening:
             self.attempt = None
 
     def hypothesis(self) -> Hypothesis:
-        """What was heard."""
+        """Return the transcript of the clip, once all of it is heard."""
         text = self.tokenizer.decode(self._tokens[self._given :]).strip()
         counted = sum(len(one.tokens) + 1 for one in self._accepted)
         sum_of_logs = sum(one.log_probability for one in self._accepted)
@@ -157,7 +167,7 @@ class Listening:
         self.attempt = Attempt(Part(self.clip, self._seek), beginning, new, self.options.timestamps)
 
     def _seed(self, temperature: float) -> int:
-        """A seed that is the call's own: sampling does not depend on what else is decoded."""
+        """Return a seed that is the call's own: sampling does not depend on what else is decoded."""
         if not temperature:
             return 0
         told = f"\0{self.clip.prompt}\0{temperature!r}\0{self._seek}\0{self.clip.prefix}"
@@ -181,7 +191,7 @@ class Listening:
         )
 
     def _again(self, outcome: Outcome) -> bool:
-        """Whether the next temperature is tried."""
+        """Return whether the next temperature is tried."""
         if self._temperature + 1 >= len(self.options.temperatures):
             return False
         longest, least = self.options.compression_ratio_threshold, self.options.log_probability_threshold
@@ -193,14 +203,14 @@ class Listening:
         return (repetitive or improbable) and not (silence and improbable)
 
     def _silent(self, outcome: Outcome) -> bool:
-        """Whether the part has no text."""
+        """Return whether the part has no text."""
         threshold, least = self.options.no_speech_threshold, self.options.log_probability_threshold
         if self.clip.mode == "text" or threshold is None or outcome.no_speech_probability <= threshold:
             return False
         return least is None or outcome.mean_log_probability <= least
 
     def _kept(self, tokens: Sequence[int]) -> tuple[list[int], int]:
-        """The tokens of the whole segments, noted with their times; and how many frames they last.
+        """Return the tokens of the whole segments, noted with their times; and how many frames they last.
 
         Without `continuing`, what follows the last whole segment is kept too, as nothing will hear it again.
         """
@@ -244,7 +254,7 @@ def prompt_of(
     dims: ModelDimensions | Dimensions,
     timestamps: bool,
 ) -> tuple[list[int], int]:
-    """The tokens that a text begins with, and the place of the start mark among them.
+    """Return the tokens that a text begins with, and the place of the start mark among them.
 
     prior: tokens of the text before, which follow a mark of their own. As openai-whisper does: at most half of the text
     context of them, less one. prefix: the beginning of this text.
