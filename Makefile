@@ -1,6 +1,7 @@
 # Two commands on a fresh machine: `make bench` and `make test`. Each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
+FLOORS := backends benchmarks datasets speech
 
 .PHONY: bench study capacity test check talks clean
 
@@ -23,7 +24,9 @@ test: .venv/installed-dev
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	mkdir -p .venv/typing && ln -sfn ../.. .venv/typing/earspan  # where pyright finds the package `earspan`
+	rm -rf .venv/typing && mkdir -p .venv/typing/earspan  # the package as one folder, for tools that read what we import
+	ln -s $(addprefix $(CURDIR)/,$(filter-out %/__pycache__,$(wildcard benchmarks/api/*)) $(FLOORS)) .venv/typing/earspan
+	PYTHONPATH=.venv/typing $(BIN)/lint-imports --no-cache
 	$(BIN)/pyright
 
 .venv/installed: pyproject.toml
