@@ -1,0 +1,173 @@
+"""The reference curve as a picture, and as a page in Markdown: each series, what follows, what others published."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from ...backends.errors import InputError
+from ..results.curves import CurveSeries
+from .charts import chart_values, tell
+from .page import Chart, Figure, config, render_page
+from .tables import Table, bare_percent, conclude, describe_errors, describe_wer, list_points, name_series
+
+PUBLISHED = Path(__file__).with_name("published_curves.toml")
+_FORMATS = (".png", ".svg", ".html")
+_INTRODUCTION = """\
+# The reference curve
+
+Word error rate of OpenAI's Whisper against the window that it hears at once, measured: each window is transcribed as
+`whisper.transcribe` hears it. *Disjoint* windows are heard once; *sliding* ones again every second, and a word
+counts when two calls in a row agree on it. *Offline* is the whole recording at once. Written by `earspan curve --page`;
+`docs/curve.json` holds the counts of every recording. To go on where it ends, or to measure your own:
+
+```sh
+earspan curve --model base --dataset talks-noisy             # many minutes: WER at 13 windows; run it again to go on
+earspan curve --print --page curve.md --picture curve.png    # needs runs/curve (minutes)
+```
+
+Intervals are 95 %, recordings resampled; steps are paired: the same recordings in both windows. WER in percent:"""
+_PUBLISHED_AT_S = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 0.0)  # 0: offline
+
+
+def draw_curve(series: Sequence[CurveSeries], path: Path) -> None:
+    """Draw `series` into a file: .png, .svg, or .html, which answers when pointed at.
+
+    Raises `InputError` for another kind of file, and if it cannot be written.
+    """
+    if path.suffix not in _FORMATS:
+        raise InputError(f"--picture {path}: {path.suffix or 'no suffix'}; expected .png, .svg or .html")
+    chart = draw_series(series)
+    content: str | bytes
+    if path.suffix == ".html":
+        about = "Bands: 95 %, recordings resampled; dotted: the whole recording heard at once."
+        content = render_page("Earspan: the reference curve", [Figure("The reference curve", about, [chart])])
+    else:
+        spec = chart.to_dict() | {"config": config("light")}
+        as_png = path.suffix == ".png"
+        content = vl_convert.vegalite_to_png(spec, scale=2) if as_png else vl_convert.vegalite_to_svg(spec)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_curve_page(series: Sequence[CurveSeries]) -> str:
+    """Return the text of the page in Markdown."""
+    ordered = sorted(series, key=lambda one: (one.dataset, one.model, one.strategy != "offline", one.strategy))
+    sections = [
+        f"### {name_series(one)}\n\n{_markdown(list_points(one))}\n\n" + "\n".join(conclude(one))
+        for one in ordered
+        if len(one.points) > 1
+    ]
+    return "\n\n".join([_INTRODUCTION, _overview(ordered), *sections, _published(ordered), _provenance(ordered)]) + "\n"
+
+
+def _markdown(table: Table) -> str:
+    """A table in Markdown."""
+    lines = [
+        [column.rstrip(">") for column in table.columns],
+        ["---:" if column.endswith(">") else "---" for column in table.columns],
+        *table.rows,
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _overview(series: Sequence[CurveSeries]) -> str:
+    windows = sorted({point.window_s for one in series for point in one.points if len(one.points) > 1})
+    rows = []
+    for one in series:
+        if one.strategy != "offline":
+            found = {point.window_s: bare_percent(point.total) for point in one.points}
+            part = f", first {one.head_s:g} s" if one.head_s else ""
+            rates = [found.get(at, "-") for at in windows]
+            rows.append([one.dataset + part, one.model, one.strategy, *rates, _offline(one, series) or "-"])
+    columns = ["dataset", "model", "windows", *(f"{at:g} s>" for at in windows), "offline>"]
+    return _markdown(Table("WER", columns, rows))
+
+
+def _offline(one: CurveSeries, series: Sequence[CurveSeries]) -> str | None:
+    """The rate of the same model, data and part of each recording when it hears all at once."""
+    same = (one.dataset, one.model, one.head_s, one.audio_s)
+    floors = [o for o in series if (o.strategy, o.dataset, o.model, o.head_s, o.audio_s) == ("offline", *same)]
+    return bare_percent(floors[-1].points[-1].total) if floors else None
+
+
+def _published(series: Sequence[CurveSeries]) -> str:
+    """What others published, and below it ours of disjoint windows."""
+    published: list[dict[str, Any]] = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))["row"]
+    rows = [
+        [row["what"], *(f"{row['wer'][f'{at:g}']:g}" if f"{at:g}" in row["wer"] else "" for at in _PUBLISHED_AT_S),
+         row["source"]]
+        for row in published
+    ]  # fmt: skip
+    for one in series:
+        if one.strategy == "disjoint":
+            found = {point.window_s: bare_percent(point.total) for point in one.points}
+            found[0.0] = _offline(one, series) or ""
+            rates = [found.get(at, "") for at in _PUBLISHED_AT_S]
+            rows.append([f"**Earspan: {one.model}, disjoint, {one.dataset}**", *rates, "this page"])
+    columns = ["what", *(f"{at:g} s>" if at else "offline>" for at in _PUBLISHED_AT_S), "source"]
+    said = "WER in percent. Other speech and references, often other decoding: compare the shape, not the level."
+    return f"### Beside what others published\n\n{said}\n\n{_markdown(Table('published', columns, rows))}"
+
+
+def _provenance(series: Sequence[CurveSeries]) -> str:
+    """Which Whisper, heard by what."""
+    rows = dict.fromkeys((one.model, f"`{one.digest[:16]}`", one.source, one.engine, one.decoding) for one in series)
+    table = Table("provenance", ("model", "tensors", "from", "engine", "decoding"), list(rows))
+    return f"### With what\n\n{_markdown(table)}"
+
+
+def draw_series(series: Sequence[CurveSeries]) -> Chart:
+    """Return the reference curve: a frame for each dataset, a line for each model and strategy, both logarithmic.
+
+    Offline, where a recording is heard at once, is a dashed rule.
+    """
+    models = list(dict.fromkeys(one.model for one in series if len(one.points) > 1))
+    frames = [
+        _frame([one for one in series if one.dataset == name], models).properties(title=name, width=330, height=300)
+        for name in dict.fromkeys(one.dataset for one in series if len(one.points) > 1)
+    ]
+    title = alt.TitleParams(
+        "Word error rate against the window",
+        subtitle="bands: 95 %, recordings resampled; dotted: the whole recording heard at once",
+    )
+    return alt.hconcat(*frames).properties(title=title)
+
+
+def _frame(series: Sequence[CurveSeries], models: Sequence[str]) -> alt.LayerChart:
+    colour = alt.Color("model:N", scale=alt.Scale(domain=models), title="model")
+    scale = alt.Scale(type="log")
+    wer = alt.Y("wer:Q", scale=scale, title="word error rate, %")
+    window = alt.X("window:Q", scale=alt.Scale(type="log", domain=[1, 30]), title="window, s",
+                   axis=alt.Axis(values=[1, 2, 3, 5, 8, 10, 15, 20, 30]))  # fmt: skip
+    names = {"model": "Model", "strategy": "Windows", "window": "Window, s", "said": "WER", "errors": "S / D / I"}
+    base = chart_values(value for one in series if len(one.points) > 1 for value in _points(one))
+    band = base.mark_area(opacity=0.15).encode(
+        window, alt.Y("low:Q", scale=scale, title="word error rate, %"), alt.Y2("high:Q"), colour,
+        alt.Detail("strategy:N"),
+    )  # fmt: skip
+    dashes = alt.StrokeDash("strategy:N", title="windows", legend=alt.Legend(symbolType="stroke"))
+    line = base.mark_line(point=alt.OverlayMarkDef(size=28)).encode(window, wer, colour, dashes, tooltip=tell(names))
+    offline = chart_values(value for one in series if len(one.points) == 1 for value in _points(one))
+    rule = offline.mark_rule(strokeDash=[2, 3], strokeWidth=1.5).encode(wer, colour, tooltip=tell(names))
+    return alt.LayerChart(layer=[band, line, rule])
+
+
+def _points(series: CurveSeries) -> list[dict[str, Any]]:
+    values = []
+    for point in series.points:
+        total, ends = point.total, series.interval(point)
+        if total.rate:  # a logarithmic axis has no zero
+            low, high = ends or (total.rate, total.rate)
+            values.append({
+                "model": series.model, "strategy": series.strategy, "window": point.window_s, "wer": 100 * total.rate,
+                "low": max(100 * low, 0.05), "high": 100 * high, "said": describe_wer(total.rate, ends),
+                "errors": describe_errors(total),
+            })  # fmt: skip
+    return values

@@ -1,0 +1,206 @@
+"""The page of spans: how much each backend can afford to hear, and what that does to the word error rate."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from ..results.records import Results, Row
+from ..results.wording import seconds
+from .charts import (
+    draw_distances,
+    draw_latencies,
+    draw_rates,
+    draw_schedule,
+    draw_service,
+    draw_spans,
+    draw_windows,
+    find_typical,
+)
+from .page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
+from .tables import list_boundary_errors, list_curves, list_footings, list_latencies, list_loads, list_rows, name_load
+
+# What the provenance of a time means, in the words of `backends.timing`.
+_PROVENANCES = {
+    "measured": "timed on the machine that ran this benchmark",
+    "fitted": "a model of the device with constants fitted to published measurements",
+    "published": "a model of the device with published figures",
+    "estimate": "a first-order estimate from the specification, held against no measurement",
+}
+
+
+def render_spans(results: Results) -> str:
+    """Return the page of the spans of backends under one load, with those under others below."""
+    rows, curves = results.played, results.curves
+    points = [row for curve in curves for row in curve.points]
+    numbers, footings = list_curves(curves), list_footings(rows)
+    scored = [row for row in rows if row.backend]
+    windows = "What a longer window buys. Lines are measured, with their 95 % intervals; flags mark the span of each "
+    windows += "backend, rings what it heard in the longest window that is no longer."
+    parts = [
+        show_head(
+            results,
+            "How much can each backend afford to hear?",
+            "In live transcription a faster backend may listen to a longer piece of audio at once. The longest it "
+            "sustains in real time is its span; this page shows the span of each backend, and the word error rate "
+            "(WER) that comes with it.",
+        ),
+        show_kinds(results),
+        show_warnings(results),
+        Figure(
+            "Span and word error rate",
+            f"At {name_load(results.experiment.load.name)}. Bars end at the longest window for which the backend keeps "
+            "up, and name what stops it there; pale ones rest on estimates, held against no measurement. Dots are the "
+            "rates of what was transcribed in windows of that length, with 95 % intervals.",
+            [draw_spans(scored), draw_rates(scored)],
+        )
+        if scored
+        else None,
+        Figure(
+            "Word error rate against window",
+            windows,
+            [draw_windows(curves, scored)],
+            fold("The numbers behind the lines", show_table(numbers)) if numbers else None,
+        )
+        if points
+        else None,
+        show_section(list_loads(results.rows)),
+        show_boundary_errors(find_typical(points or rows), [*points, *rows]),
+        show_latency(results, rows),
+        *show_times(rows),
+        show_section(list_rows(rows)),
+        show_section(footings),
+        show_origin(results),
+    ]
+    return render_page(f"Earspan: spans on {results.data}", parts)
+
+
+def show_head(results: Results, heading: str, claim: str) -> Markup:
+    """Return the top of a page: the answer, in the sentences of the summary, under what it is about."""
+    first, *rest = results.summary or ("",)
+    said = " · ".join(filter(None, (results.data, results.provenance.date)))
+    return join(
+        el("header", el("div", el("b", "Earspan"), el("span", said), class_="brand"), el("h1", heading)),
+        el("div", el("p", first, class_="lead"), el("p", " ".join(rest)), class_="summary") if first else None,
+        el("p", claim, class_="claim"),
+    )
+
+
+def show_warnings(results: Results) -> Markup:
+    """Return what was not scored, and what weakens the results."""
+    failed = [f"{failure.recording}: {failure.reason}" for failure in results.failed]
+    kinds = {"Not scored": failed, "Read with care": results.warnings}
+    shown = [el("div", el("b", name), list_items(items), class_="notice") for name, items in kinds.items() if items]
+    return join(*shown)
+
+
+def show_kinds(results: Results) -> Markup:
+    """Return what is measured, and what is simulated by which kind of model."""
+    origin, experiment = results.provenance, results.experiment
+    heard = [
+        f"{one.name}: {one.recordings:,} recordings, {one.words:,} words, {one.audio_s / 60:.1f} minutes"
+        + (f" ({one.part})" if one.part != one.name else "")
+        for one in results.datasets
+    ]
+    other = f"The rates of {origin.timed_as}, which only the times are for, would be others."
+    kinds: dict[str, dict[str, None]] = {}
+    for row in results.rows:
+        if row.plan:
+            kinds.setdefault(row.plan.provenance or "without a time, since the model does not fit", {})[
+                row.plan.backend
+            ] = None
+    timed = [
+        join(el("b", kind), f" ({_PROVENANCES[kind]})" if kind in _PROVENANCES else "", f": {', '.join(names)}")
+        for kind, names in kinds.items()
+    ]
+    budget = f", words within {seconds(experiment.latency_s)}" if experiment.latency_s else ""
+    measured = el(
+        "div",
+        el("h2", "Measured"),
+        el("p", el("strong", "Text, and so the word error rates")),
+        el("p", el("code", origin.model), " transcribed:"),
+        list_items(heard),
+        el("p", f"Intervals are 95 %, by bootstrap over {results.units} {results.resampled}. ",
+           other if origin.model != origin.timed_as else ""),
+    )  # fmt: skip
+    how = f" ({origin.timed_dtype}, {experiment.padding} padding), {name_load(experiment.load.name)}{budget}:"
+    simulated = el(
+        "div",
+        el("h2", "Simulated" if "measured" not in kinds else "Measured or simulated"),
+        el("p", el("strong", "Times, and so the spans")),
+        el("p", "Every call was timed as one of ", el("code", origin.timed_as), how),
+        list_items(timed),
+    )
+    return el("div", measured, simulated if kinds else None, class_="kinds")
+
+
+def show_boundary_errors(drawn: Sequence[Row], rows: Sequence[Row]) -> Figure | Markup | None:
+    """Return what the boundaries of calls do: a figure of some rows, a table of all; None where nobody looked."""
+    table = list_boundary_errors(rows)
+    if table is None:
+        return None
+    if not drawn:
+        return show_section(table)
+    about = (
+        "Word error rate by how far a word is from the nearest cut, where the audio of a call begins or ends. A curve "
+        "that falls from the left says that cuts make the errors; a flat one, that they do not: overlapping windows "
+        "have cuts which other calls heard across. Classes of fewer than 20 words are left out."
+    )
+    below = fold(table.title, el("p", table.about, class_="about"), show_table(table))
+    return Figure("Errors by distance from a cut", about, [draw_distances(drawn)], below)
+
+
+def show_latency(results: Results, rows: Sequence[Row]) -> Figure | None:
+    """Return how late words came; None where nothing was timed."""
+    timed = [row for row in rows if row.latency_p50_s is not None]
+    table = list_latencies(timed)
+    if table is None:
+        return None
+    about = (
+        "From the end of a spoken word until it is shown for good, on the clock of the backend: the dot is the median, "
+        "the line goes on to 95 %, the short stroke is 99 %; the open mark is the first right word of a recording, its "
+        "median."
+    )
+    note = f" {results.aligned.note}" if results.aligned else ""
+    below = fold(table.title, el("p", table.about, class_="about"), show_table(table))
+    return Figure("How late words come", about + note, [draw_latencies(timed)], below)
+
+
+def show_times(rows: Sequence[Row]) -> list[Figure]:
+    """Return where the time goes, and the schedules of LPUs, as far as there are any."""
+    service = (
+        "The time to serve one call of every stream, by phase, as a part of the step, which is all there is. A span "
+        "ends where the bar would cross the line; the short stroke is what the peak figures of the hardware allow."
+    )
+    schedule = (
+        "In which cycle each unit of an LPU works is fixed before the call starts, so a call always takes as long: one "
+        "call of the row's window by itself, and enlarged the start of each phase, up to the second layer; the other "
+        "layers repeat it. All chips that share a layer run the same schedule. MXM: matrix planes; LOAD: weights in; "
+        "VXM: vector unit; SXM: transposes; C2C: chip links."
+    )
+    busy = [row for row in rows if row.plan and row.plan.busy is not None]
+    gantts = [chart for row in rows if row.plan for chart in draw_schedule(row.plan)]
+    found = [Figure("Where the time goes", service, [draw_service(busy)])] if busy else []
+    return [*found, *([Figure("The schedule of a call on LPUs", schedule, gantts)] if gantts else [])]
+
+
+def show_origin(results: Results) -> Markup:
+    """Return where the results come from: the command, the model, the data, every setting, the environment."""
+    origin = {one.name: getattr(results.provenance, one.name) for one in fields(results.provenance)}
+    experiment = {one.name: getattr(results.experiment, one.name) for one in fields(results.experiment)}
+    data = {
+        one.name: f"{one.part}, {one.licence or 'no licence known'}, sha256 {one.digest}" for one in results.datasets
+    }
+    groups = {
+        "Provenance": origin | {"scoring": results.scoring, "word times": results.aligned and results.aligned.note},
+        "Data": data,
+        "Experiment": experiment,
+    }
+    shown = [fold(name, list_facts({key: _plain(one) for key, one in facts.items()})) for name, facts in groups.items()]
+    return el("section", el("h2", "Where this comes from"), el("pre", results.provenance.command), *shown)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_plain(one)}" for key, one in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else "" if value is None else str(value)

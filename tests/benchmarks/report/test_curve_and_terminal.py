@@ -1,0 +1,105 @@
+"""The reference curve as picture and Markdown, and what the terminal shows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from earspan.backends.errors import InputError
+from earspan.benchmarks.report.curve import draw_curve, write_curve_page
+from earspan.benchmarks.report.tables import conclude, find_excerpts
+from earspan.benchmarks.report.terminal import print_results, print_series, show_table
+from earspan.benchmarks.results.evaluation import WordPair
+from earspan.speech.metrics.align import HIT, SUBSTITUTION
+
+from . import planted
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<svg"), (".html", b"<!doctype html>")])
+def test_a_picture_of_each_kind(suffix: str, start: bytes, tmp_path: Path):
+    path = tmp_path / "new" / f"curve{suffix}"
+    draw_curve(planted.series(), path)
+    assert path.read_bytes().startswith(start)
+
+
+def test_another_kind_of_picture_and_a_place_that_is_no_folder_are_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"\.jpg; expected \.png"):
+        draw_curve(planted.series(), tmp_path / "curve.jpg")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write"):
+        draw_curve(planted.series(), tmp_path / "file" / "curve.svg")
+
+
+def test_the_page_of_the_curve_has_every_rate_with_its_counts():
+    lines = write_curve_page(planted.series()).splitlines()
+    assert "| talks-clean, first 40 s | tiny.en | disjoint | 30.0 | - | 5.0 | 2.0 | 1.0 |" in lines
+    (five,) = [line for line in lines if line.startswith("| 5 s |")]
+    assert "| 5.0 | [4.0, 6.0] | 25 / 10 / 10 | -25.0 [-30.0, -20.0] | 1.10 | 50.0 / 5.0 |" in five
+    assert any(line.startswith("| **Earspan: tiny.en, disjoint, talks-clean** | 30.0 |") for line in lines)
+    assert any("Radford et al. 2022" in line and "| 5.66 |" in line for line in lines)
+
+
+def test_what_follows_from_a_series():
+    tiny, _, offline = planted.series()
+    assert conclude(offline) == []
+    assert "falls by a factor of 15.0, from 30.0 % to 2.0 %" in conclude(tiny)[0]
+    worse = replace(tiny, points=(tiny.points[2], replace(tiny.points[0], window_s=31.0)))
+    assert any("it rises: +28.0 points" in sentence for sentence in conclude(worse))
+
+
+def test_stretches_of_errors_that_meet_are_one():
+    pairs = [WordPair(SUBSTITUTION if at in (0, 9, 30) else HIT, str(at), str(at)) for at in range(40)]
+    assert [[int(pair.reference) for pair in stretch] for stretch in find_excerpts(pairs)] == [
+        [*range(14)], [*range(26, 35)],
+    ]  # fmt: skip
+    assert find_excerpts([]) == []
+
+
+def words(out: str, name: str) -> list[list[str]]:
+    return [line.split() for line in out.splitlines() if line.split()[:1] == [name]]
+
+
+def test_the_terminal_shows_spans_with_their_rates(capsys: pytest.CaptureFixture[str]):
+    print_results(planted.spans(), Path("runs/mine"))
+    out = capsys.readouterr().out
+    h100 = " ".join(words(out, "h100")[0])
+    assert h100.startswith("h100 14.7 s memory 0.8 s 80 %")
+    assert "2.9 % [2.6, 3.2]" in h100
+    for said in ("The first sentence.", "warning: 9 recordings", "failed: talk-7.flac: truncated",
+                 "runs/mine/report.html", "3.7 s, launch, WER 9.4 %"):  # fmt: skip
+        assert said in out
+
+
+def test_the_terminal_shows_strategies_and_the_best_in_a_budget(capsys: pytest.CaptureFixture[str]):
+    print_results(planted.comparison(), Path("runs/mine"))
+    out = capsys.readouterr().out
+    assert any(line[:4] == ["t4", "disjoint", "1", "s"] and "6.00," in line for line in words(out, "t4"))
+    assert any(line[1:5] == ["5", "s", "sliding", "5"] for line in words(out, "h100"))
+
+
+def test_the_terminal_shows_an_evaluation_word_by_word(capsys: pytest.CaptureFixture[str]):
+    results, run = planted.evaluation()
+    print_results(results, Path("runs/mine"), run, errors=1)
+    out = capsys.readouterr().out
+    assert "REF: over the lazy *** dog" in out
+    assert "HYP: over *** lazy dog dog" in out
+    assert "fox" not in out
+    assert "33.3 % [20.0, 50.0]" in out
+
+
+def test_a_series_is_a_table_and_sentences(capsys: pytest.CaptureFixture[str]):
+    print_series(planted.series()[0])
+    out = capsys.readouterr().out
+    assert any(line[:3] == ["5", "s", "5.0"] for line in words(out, "5"))
+    assert "falls by a factor of 15.0" in out
+
+
+def test_a_terminal_obeys_no_name(capsys: pytest.CaptureFixture[str]):
+    hostile = "\x1b]0;owned\x07\x1b[2Jname\u202e[bold]\r\nwarning: none"
+    show_table(hostile, [f"{hostile}>"], [[hostile]])
+    results = planted.spans()
+    rows = tuple(replace(row, backend=hostile) for row in results.rows)
+    print_results(replace(results, rows=rows, warnings=(hostile,), summary=(hostile,)), Path("runs/mine"))
+    out = capsys.readouterr().out
+    assert not {"\x1b", "\x07", "\u202e", "\r"} & set(out)
+    assert not any(line.startswith("warning: none") for line in out.splitlines())
+    assert "name\ufffd[bold] warning: none" in out
