@@ -1,6 +1,7 @@
 """`earspan capacity`: a study of many live streams, or of who else asks."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 from ...backends.registry import get_backend
@@ -12,6 +13,8 @@ from ..capacity.records import write_study
 from ..capacity.settings import CapacitySettings
 from ..capacity.study import study_capacity
 from ..experiment import store
+from ..report.capacity_tables import list_other_use, print_study
+from ..report.terminal import show_table
 from .options import comma_list, positive_count, positive_seconds, seconds_list, seed
 from .progress import Terminal
 
@@ -26,7 +29,7 @@ def add_capacity_arguments(parser: argparse.ArgumentParser) -> None:
     def add(flag: str, name: str, about: str, **how: object) -> None:
         value = getattr(_DEFAULT, name)
         shown = ",".join(map(_show, value)) if isinstance(value, tuple) else _show(value)
-        about = about if value is None or how.get("action") else f"{about} (default: {shown})"
+        about = about if isinstance(value, bool) or value in (None, ()) else f"{about} (default: {shown})"
         parser.add_argument(flag, dest=name, default=value, help=about, **how)  # type: ignore[arg-type]
 
     add("--timed-as", "timed_as", "Whisper size that is served", metavar="SIZE")
@@ -62,26 +65,18 @@ def add_capacity_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_capacity(args: argparse.Namespace) -> int:
     """Study what backends carry, write results.json and the page, and print what they say."""
-    from ..report.capacity import list_other_use, print_study, write_capacity_page  # charts take a second
-    from ..report.terminal import show_table
-
     if args.workload != "captions":
-        backends, prices = list(map(get_backend, args.backends)), dict(map(read_price, args.prices))
-        synthesis = args.workload == "synthesis"
-        use = study_synthesis(backends, prices, seed=args.seed) if synthesis else study_agent(backends, prices)
-        if args.json:
-            print(store.encode(use, indent=2))
-        else:
-            table = list_other_use(use)
-            show_table(table.title, table.columns, table.rows)
+        _print_other_use(args)
         return 0
+    from ..report.capacity import write_capacity_page  # charts take a second
+
     progress = Terminal()
-    if args.wer_run is None:
-        if (_RUN / "results.json").exists():
-            args.wer_run = str(_RUN)
-        else:
-            progress.say(f"no run in {_RUN}: WER is left out; earspan bench makes one, --wer names another")
-    settings = CapacitySettings(**{name: getattr(args, name) for name in CapacitySettings.__slots__})
+    if args.wer_run is None and (_RUN / "results.json").exists():
+        args.wer_run = str(_RUN)
+    elif args.wer_run is None:
+        progress.say(f"no run in {_RUN}: WER is left out; earspan bench makes one, --wer names another")
+    names = [one.name for one in fields(CapacitySettings) if hasattr(args, one.name)]
+    settings = CapacitySettings(**{name: getattr(args, name) for name in names})
     store.check_folder(args.out)
     study = study_capacity(settings, progress)
     write_study(args.out, study)
@@ -92,6 +87,17 @@ def run_capacity(args: argparse.Namespace) -> int:
         print_study(study)
         print(f"\n{page}")
     return 0
+
+
+def _print_other_use(args: argparse.Namespace) -> None:
+    backends, prices = list(map(get_backend, args.backends)), dict(map(read_price, args.prices))
+    synthesis = args.workload == "synthesis"
+    use = study_synthesis(backends, prices, seed=args.seed) if synthesis else study_agent(backends, prices)
+    if args.json:
+        print(store.encode(use, indent=2))
+    else:
+        table = list_other_use(use)
+        show_table(table.title, table.columns, table.rows)
 
 
 def _show(value: object) -> str:

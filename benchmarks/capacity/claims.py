@@ -1,4 +1,4 @@
-"""The interval of truth: every conclusion of a capacity study again with the models off by as much as they may be.
+"""The interval of truth: every conclusion of a study again with the models off by as much as they may be.
 
 GPU times are within 15 % of published runs (`backends.validation.gpu.BAND`), LPU times within 25 %
 (`backends.validation.lpu.BAND`); a GPU with borrowed kernels has no held-out error, and is given twice the band of the
@@ -9,20 +9,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..backends.devices.device import Device
-from ..backends.gpu.gpu import Gpu
-from ..backends.hybrid.hybrid import Hybrid, Link
-from ..backends.lpu.lpu import Lpu
-from ..backends.timing import Backend
-from ..backends.validation.gpu import BAND as GPU_BAND
-from ..backends.validation.lpu import BAND as LPU_BAND
-from .capacity_study import Point, Slo, Study
+from ...backends.devices.device import Device
+from ...backends.gpu.gpu import Gpu
+from ...backends.hybrid.hybrid import Hybrid, Link
+from ...backends.lpu.lpu import Lpu
+from ...backends.serving.cost import Price
+from ...backends.timing import Backend
+from ...backends.validation.gpu import BAND as GPU_BAND
+from ...backends.validation.lpu import BAND as LPU_BAND
+from ..experiment.progress import Advance
+from .records import Claim, Point
+from .scenario import Scenario
+from .settings import Slo
 
 GPU_ERROR, LPU_ERROR = (round(high - 1, 3) for _, high in (GPU_BAND, LPU_BAND))
 BORROWED_ERROR = 2 * GPU_ERROR
 # GroqCloud's published speed factor of large-v3 is 189; this model predicts 4.5 times as much for a device alone
 # (`earspan devices --validation`). Network, queue and other customers are in the published one.
 AS_PUBLISHED_SERVICE = 4.5
+MEASURES: dict[str, Callable[[Point], float | None]] = {
+    "dollars per audio hour": lambda point: point.usd_per_audio_h,
+    "joules per audio hour": lambda point: point.joules_per_audio_h,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,37 @@ VARIATIONS = (
 )
 
 
-def varied(study: Study, variation: Variation) -> Study:
-    """The same study, with the models off in that way."""
+def find_claims(scenario: Scenario, slos: Sequence[Slo], advance: Advance = lambda done, of: None) -> tuple[Claim, ...]:
+    """Return every conclusion, by dollars and by joules at each SLO, with what becomes of it in all `VARIATIONS`."""
+    answers: dict[str, list[Claim]] = {}
+    for number, variation in enumerate((Variation(""), *VARIATIONS)):
+        varied = vary(scenario, variation) if number else scenario
+        own = answers[variation.name] = []
+        for done, slo in enumerate(slos, start=1):
+            points = [varied.find_best(backend, slo) for backend in varied.backends]
+            own += [find_winner(slo, measure, points) for measure in MEASURES]
+            advance(number * len(slos) + done, (len(VARIATIONS) + 1) * len(slos))
+    nominal = answers.pop("")
+    return tuple(
+        replace(one, others={name: own[at].answer for name, own in answers.items() if own[at].answer != one.answer})
+        for at, one in enumerate(nominal)
+    )
+
+
+def find_winner(slo: Slo, measure: str, points: Sequence[Point]) -> Claim:
+    """Return which of the points is best by a measure, as if the models were right."""
+    known = [(worth, point) for point in points if point.streams and (worth := MEASURES[measure](point)) is not None]
+    if not known:
+        return Claim(slo, measure, "none", None, {})
+    best = min(known, key=lambda one: one[0])[1]
+    figures: dict[str, float] = {}
+    for worth, point in known:
+        figures[point.kind] = min(worth, figures.get(point.kind, worth))
+    return Claim(slo, measure, best.kind, best.backend, figures)
+
+
+def vary(scenario: Scenario, variation: Variation) -> Scenario:
+    """Return the same scenario with the models off in that way."""
 
     def factors(backend: Backend) -> tuple[float, ...]:
         of_gpu = 1 + variation.gpu * _gpu_error(backend)
@@ -65,21 +102,32 @@ def varied(study: Study, variation: Variation) -> Study:
             return (of_gpu, of_lpu) if backend.mode == "phase" else (max(of_gpu, of_lpu),)
         return (of_lpu,) if isinstance(backend, Lpu) else (of_gpu,)
 
-    prices = dict(study.prices)
-    if variation.prices:
-        for part in (part for bill in study.bills.values() for part in bill.parts):
-            if part.price is not None:
-                cheap = (variation.prices == "LPU") == (part.kind == "lpu")
-                usd = part.price.low if cheap else part.price.high
-                prices[part.device] = replace(part.price, usd_per_h=usd)
-    backends = [at_end(backend, variation.figures) for backend in study.backends]
+    backends = [take_end(backend, variation.figures) for backend in scenario.backends]
+    # backends that are as they were keep their answers
+    same = {one.name for one, was in zip(backends, scenario.backends, strict=True)
+            if one is was and set(factors(one)) == {1.0}}  # fmt: skip
     return replace(
-        study, backends=backends, prices=prices, factors=factors, kept=study.kept if variation.prices else {}
+        scenario,
+        backends=backends,
+        prices=_vary_prices(scenario, variation.prices) if variation.prices else scenario.prices,
+        factors=factors,
+        servers={key: server for key, server in scenario.servers.items() if key[0] in same},
+        capacities={key: found for key, found in scenario.capacities.items() if key[0] in same},
     )
 
 
-def at_end(backend: Backend, end: str) -> Backend:
-    """The backend with the labelled assumptions about its LPUs at the "best" or the "worst" end of their ranges."""
+def _vary_prices(scenario: Scenario, low: str) -> dict[str, Price]:
+    """Prices at the low end of their ranges for "GPU" or "LPU", at the high end for the others."""
+    prices = dict(scenario.prices)
+    for part in (part for bill in scenario.bills.values() for part in bill.parts):
+        if part.price is not None:
+            is_low = (low == "LPU") == (part.kind == "lpu")
+            prices[part.device] = replace(part.price, usd_per_h=part.price.low if is_low else part.price.high)
+    return prices
+
+
+def take_end(backend: Backend, end: str) -> Backend:
+    """Return the backend with the labelled assumptions about its LPUs at the "best" or the "worst" end, or as it is."""
     if not end:
         return backend
     if isinstance(backend, Hybrid):
@@ -105,68 +153,3 @@ def _figures_at(device: Device, end: str) -> Device:
 def _gpu_error(backend: Backend) -> float:
     gpu = backend.gpu if isinstance(backend, Hybrid) else backend
     return GPU_ERROR if isinstance(gpu, Gpu) and gpu.provenance != "estimate" else BORROWED_ERROR
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A conclusion: which kind of backend is best at a slo, by a measure.
-
-    answer: the kind, or "none" if no backend keeps the slo. by: the best point, None for "none". others: by
-    variation, the answers that differ.
-    """
-
-    slo: Slo
-    measure: str
-    answer: str
-    by: Point | None
-    figures: dict[str, float]
-    others: dict[str, str]
-
-    @property
-    def settled(self) -> bool:
-        """Whether the conclusion stands in every variation."""
-        return not self.others
-
-
-MEASURES: dict[str, Callable[[Point], float | None]] = {
-    "dollars per audio hour": lambda point: point.usd_per_audio_h,
-    "joules per audio hour": lambda point: point.joules_per_audio_h,
-}
-
-
-def claims(
-    study: Study, slos: Sequence[Slo], progress: Callable[[int, int], None] = lambda done, of: None
-) -> list[Claim]:
-    """Every conclusion of the study with what becomes of it in all `VARIATIONS`."""
-    studies = {"": study} | {variation.name: varied(study, variation) for variation in VARIATIONS}
-    answers: dict[tuple[Slo, str, str], tuple[str, Point | None, dict[str, float]]] = {}
-    done, of = 0, len(studies) * len(slos)
-    for name, one in studies.items():
-        for slo in slos:
-            points = [one.best(backend, slo) for backend in one.backends]
-            for measure, value in MEASURES.items():
-                answers[slo, measure, name] = _winner(points, value)
-            done += 1
-            progress(done, of)
-    found = []
-    for slo in slos:
-        for measure in MEASURES:
-            answer, best, figures = answers[slo, measure, ""]
-            told = {name: answers[slo, measure, name][0] for name in studies if name}
-            others = {name: other for name, other in told.items() if other != answer}
-            found.append(Claim(slo, measure, answer, best, figures, others))
-    return found
-
-
-def _winner(
-    points: Sequence[Point], value: Callable[[Point], float | None]
-) -> tuple[str, Point | None, dict[str, float]]:
-    """The kind that is best, its point, and the best value of every kind."""
-    known = [(worth, point) for point in points if point.streams and (worth := value(point)) is not None]
-    if not known:
-        return "none", None, {}
-    best = min(known, key=lambda one: one[0])[1]
-    by_kind: dict[str, float] = {}
-    for worth, point in known:
-        by_kind[point.kind] = min(worth, by_kind.get(point.kind, worth))
-    return best.kind, best, by_kind

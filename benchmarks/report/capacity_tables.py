@@ -1,0 +1,138 @@
+"""The figures of a capacity study as tables, on the terminal and on the page."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from ...backends.gpu.runtimes import NOTE
+from ..capacity.other_users import OtherUse, Voices
+from ..capacity.records import CapacityStudy, Point
+from ..capacity.words import UNITS, describe_verdict
+from ..results.wording import figures, neutralise, percent
+from .tables import Table
+from .terminal import show_table
+
+# A point as cells of a table.
+CELLS: dict[str, Callable[[Point], str]] = {
+    "backend": lambda point: point.backend,
+    "window>": lambda point: f"{point.slo.window_s:g} s",
+    "latency>": lambda point: f"{point.slo.latency_s:g} s",
+    "streams>": lambda point: f"{point.streams:,}",
+    "step>": lambda point: _show(point.step_s, ".2g", " s"),
+    "batch>": lambda point: _show(point.batch if point.streams else None, ".1f"),
+    "50 %>": lambda point: _show(point.latency_p50_s if point.streams else None, ".2f", " s"),
+    "95 %>": lambda point: _show(point.latency_p95_s if point.streams else None, ".2f", " s"),
+    "99 %>": lambda point: _show(point.latency_p99_s if point.streams else None, ".2f", " s"),
+    "99.9 %>": lambda point: _show(point.latency_p999_s if point.streams else None, ".2f", " s"),
+    "USD/audio h>": lambda point: _show(point.usd_per_audio_h, ".4f"),
+    "kJ/audio h>": lambda point: _show(point.joules_per_audio_h and point.joules_per_audio_h / 1e3, ".1f"),
+    "WER>": lambda point: percent(point.wer),
+    "limited by": lambda point: point.limited_by,
+    "times are": lambda point: point.provenance,
+}
+_BRIEF = ("streams>", "step>", "batch>", "50 %>", "99 %>", "USD/audio h>", "kJ/audio h>", "WER>", "limited by")
+
+
+def print_study(study: CapacityStudy) -> None:
+    """Print the tables of a study, then its sentences."""
+    settings = study.settings
+    by_latency = f"By latency of 99 of 100 words, windows of {settings.window_s:g} s"
+    by_window = f"By window, latency {settings.latency_s:g} s"
+    tables = [
+        list_points(by_latency, study.by_latency, ("latency>", "backend", *_BRIEF)),
+        list_points(by_window, study.by_window, ("window>", "backend", *_BRIEF)),
+        list_spans(study),
+        list_fleets(study),
+    ]
+    for table in filter(None, tables):
+        show_table(table.title, table.columns, table.rows)
+        print()
+    for sentence in (*study.summary, f"{NOTE}."):
+        print(neutralise(f"- {sentence}"))
+
+
+def list_points(title: str, points: Iterable[Point], columns: Sequence[str]) -> Table:
+    """Return points as rows of these columns."""
+    return Table(title, columns, [[CELLS[column](point) for column in columns] for point in points])
+
+
+def list_claims(study: CapacityStudy) -> Table:
+    """Return every conclusion, and whether it stands."""
+    rows = [
+        (
+            f"{claim.slo.latency_s:g} s",
+            f"{claim.slo.window_s:g} s",
+            claim.measure,
+            f"{claim.answer} ({claim.backend})" if claim.backend else claim.answer,
+            ", ".join(f"{kind} {figures(value)} {UNITS[claim.measure]}" for kind, value in claim.figures.items()),
+            describe_verdict(claim),
+        )
+        for claim in study.claims
+    ]
+    columns = ("latency>", "window>", "least", "by", "best of each kind", "with the models off")
+    return Table("Interval of truth", columns, rows, f"Every conclusion again, with: {'; '.join(study.variations)}.")
+
+
+def list_spans(study: CapacityStudy) -> Table:
+    """Return the span of each backend, planned and simulated."""
+    rows = [(one.backend, _show(one.planned_s, "g", " s"), _show(one.simulated_s, "g", " s"), one.limited_by)
+            for one in study.spans]  # fmt: skip
+    title = f"Span at {study.settings.streams} streams, a call every {study.settings.step_s:g} s"
+    return Table(title, ("backend", "synchronised (planner)>", "own phases (simulated)>", "limited by"), rows)
+
+
+def list_fleets(study: CapacityStudy) -> Table | None:
+    """Return the cheapest fleets; None where there is none."""
+    rows = []
+    for streams, fleet in study.fleets.items():
+        groups = []
+        for group in fleet.groups:
+            held = ", ".join(f"{count:,} {tier}" for tier, count in group.streams.items() if count)
+            groups.append(f"{group.servers:,} x {group.option.name} ({held})")
+        check = "; ".join(fleet.notes) or "mixes simulated"
+        usd = fleet.usd_per_h
+        rows.append((f"{streams:,}", f"{usd:,.2f}", f"{usd / streams:.4f}", ", ".join(groups), check))
+    about = (
+        f"Tiers (part of the streams : seconds for 99 of 100 words : WER): {', '.join(study.settings.tiers)}. "
+        "Least dollars by a mixed-integer programme; the fullest server of each kind is then simulated with its mix."
+    )
+    columns = ("streams>", "USD/h>", "USD per stream and hour>", "servers", "check")
+    return Table("Cheapest fleet", columns, rows, about) if rows else None
+
+
+def list_demand(study: CapacityStudy) -> Table:
+    """Return what lower prices do to demand."""
+    rows = [
+        [f"{one.elasticity:g}", f"{one.price_ratio:g}", f"{one.audio:.2f}", f"{one.spend:.2f}", f"{one.work:.2f}"]
+        for one in study.elasticity
+    ]
+    about = (
+        "If demand is a constant times price to the power of minus elasticity (an assumption, not measured): a price "
+        "r times as high makes r^-e times the audio, and r^(1-e) times the spending; if the price fell because devices "
+        "do more in an hour, device hours change as spending does. Above e = 1 a cheaper hour makes more work in all "
+        "(Jevons), below it less."
+    )
+    columns = ("elasticity>", "price, times>", "hours of audio, times>", "spending, times>", "device hours, times>")
+    return Table("What a lower price does to demand", columns, rows, about)
+
+
+def list_other_use(use: OtherUse) -> Table:
+    """Return what the backends do for speech synthesis or an agent."""
+    rows: list[tuple[str, ...]] = []
+    for one in use.rows:
+        if isinstance(one, Voices):
+            costs = _show(one.usd_per_audio_h, ".4f"), _show(one.joules_per_audio_h, ",.0f")
+            rows.append(
+                (one.backend, f"{one.step_s:g} s", f"{one.streams:,}", _hold(one.call_s), *costs, one.limited_by)
+            )
+        else:
+            rows.append((one.backend, str(one.depth), str(one.calls), _hold(one.seconds), _show(one.usd, ".2e")))
+    columns = ("backend", "step>", "streams>", "one call>", "USD/audio h>", "J/audio h>", "limited by")
+    nested = ("backend", "depth>", "calls>", "one task>", "USD a task>")
+    return Table(use.about, columns if isinstance(use.rows[0], Voices) else nested, rows)
+
+
+def _show(value: float | None, form: str, unit: str = "") -> str:
+    return "-" if value is None else f"{value:{form}}{unit}"
+
+
+def _hold(seconds: float | None) -> str:
+    return "cannot hold it" if seconds is None else f"{seconds:.3f} s"

@@ -1,0 +1,153 @@
+"""The command, its results and its page, on a study of small.en with a run that knows the WER of two windows."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from earspan.benchmarks.capacity.records import CapacityStudy, is_study, read_study
+from earspan.benchmarks.capacity.words import describe_winners, write_summary
+from earspan.benchmarks.commands import cli
+from earspan.benchmarks.report.capacity import COST, LATENCY, find_beaten, render_capacity
+from earspan.benchmarks.results.records import write_results
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ..report.planted import curve, spans
+from .planted import point, scenario
+
+QUICK = ("--timed-as", "small.en", "--backends", "l4,groq-v1x8", "--latencies", "1,2", "--windows", "5,10",
+         "--streams", "2", "--max-batch", "16")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("capacity")
+    write_results(root / "bench", replace(spans(), curves=(curve("sliding", 1.0, {5.0: 0.2, 20.0: 0.1}),)))
+    wer = ("--wer", str(root / "bench"), "--tiers", "free=0.5:2,premium=0.5:1:0.16")
+    assert cli.main(["capacity", *QUICK, *wer, "--price", "groq-v1=0.5..2", "--out", str(root / "out")]) == 0
+    return root / "out"
+
+
+@pytest.fixture(scope="module")
+def study(folder) -> CapacityStudy:
+    return read_study(folder)
+
+
+def test_every_backend_has_a_point_at_every_slo(study):
+    found = {(one.backend, one.slo.window_s, one.slo.latency_s) for one in study.points}
+    assert found == {(name, w, s) for name in ("l4", "groq-v1x8") for w, s in ((10, 1), (10, 2), (5, 2))}
+    for one in study.points:
+        assert one.latency_p50_s <= one.latency_p99_s <= one.slo.latency_s
+        assert one.usd_per_audio_h == pytest.approx((0.8 if one.backend == "l4" else 8 * 1.0) / one.streams)
+        assert one.wer == pytest.approx(0.2 if one.slo.window_s == 5 else 0.15)
+
+
+def test_more_time_carries_more_streams(study):
+    streams = {(one.backend, one.slo.latency_s): one.streams for one in study.by_latency}
+    assert streams["l4", 2] > streams["l4", 1] > 0
+    assert streams["groq-v1x8", 2] > streams["groq-v1x8", 1] > 0
+
+
+def test_claims_name_what_overturns_them(study):
+    assert len(study.claims) == 3 * 2
+    for claim in study.claims:
+        assert set(claim.others) <= set(study.variations)
+        assert claim.answer == min(claim.figures, key=claim.figures.__getitem__)
+    text = " ".join(study.summary)
+    assert "Settled" in text or "Not settled by the model's accuracy" in text
+    assert "WER is tiny.en's on talks-clean" in text
+
+
+def test_fleets_grow_and_are_checked(study):
+    assert list(study.fleets) == [10**power for power in range(7)]
+    assert all(fleet.checked for fleet in study.fleets.values())
+    costs = [fleet.usd_per_h for fleet in study.fleets.values()]
+    assert costs == sorted(costs)
+    assert costs[-1] / 10**6 <= costs[1] / 10
+    for size, fleet in study.fleets.items():
+        assert sum(sum(group.streams.values()) for group in fleet.groups) == size
+
+
+def test_the_page_is_closed_and_says_what_is_measured(folder, study, capsys):
+    page = (folder / "report.html").read_text()
+    assert page == render_capacity(study)
+    for said in ("Cost against latency", "Cost against word error rate", "Interval of truth", "No accelerator ran"):
+        assert said in page
+    assert study.summary[0].replace("'", "&#x27;") in page
+    (folder / "report.html").unlink()
+    assert cli.main(["report", str(folder)]) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "report.html")
+    assert (folder / "report.html").read_text() == page
+
+
+def test_a_wrong_record_is_one_line(folder, tmp_path, capsys):
+    whole = json.loads((folder / "results.json").read_text())
+    whole["points"][0]["streams"] = "many"
+    for content in ({"benchmark": "capacity"}, whole):
+        (tmp_path / "results.json").write_text(json.dumps(content))
+        assert cli.main(["report", str(tmp_path)]) == 2
+        error = capsys.readouterr().err.strip()
+        assert "\n" not in error
+        assert "results.json" in error
+    assert "$.points[0].streams" in error
+
+
+def test_studies_are_told_from_runs(folder, tmp_path):
+    assert is_study(folder)
+    assert not is_study(folder.parent / "bench")
+    assert not is_study(tmp_path)
+
+
+def test_without_price_or_run(earspan):
+    code, out, err = earspan("capacity", *QUICK[:4], "--latencies", 2, "--windows", 10, "--max-batch", 4, "--out", "o")
+    assert code == 0
+    assert "WER is left out" in err
+    assert "The price of groq-v1 is not known: type --price groq-v1=USD" in out
+    assert "groq-v1x8 costs as much as l4 at" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--tiers", "free=0.5:4"), "add up to 0.5; expected 1"),
+        (("--tiers", "free=1:4:0.1"), "asks for a WER; type --wer RUN"),
+        (("--wer", "nowhere"), "type the folder of a run"),
+        (("--timed-as", "larg-v3"), "did you mean"),
+        (("--seed", "-1"), "whole number, 0 or more"),
+    ],
+)
+def test_bad_input_is_one_line(options, said, tmp_path, earspan):
+    given = ["--backends", "h100", "--latencies", "2", "--windows", "10", "--max-batch", "1"]
+    code, _, err = earspan("capacity", *given, *options)
+    error = err.strip().splitlines()[-1]
+    assert code == 2
+    assert error.startswith("earspan: ")
+    assert said in error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_has_no_place_leaves_no_mark(study):
+    one = scenario("groq-v1x2", timed_as="large-v3")
+    curves = (*study.batches, one.time_batches(one.backends[0]))
+    changed = replace(study, batches=curves, points=tuple(replace(point, wer=0.0) for point in study.points))
+    assert "groq-v1x2 cannot hold one call" in " ".join(write_summary(changed))
+    assert "have no error, and no place on a logarithmic axis" in render_capacity(changed)
+    assert "No backend has a place here" in render_capacity(changed)
+
+
+def test_winners_are_told_by_ranges_of_latency(study):
+    claim = next(claim for claim in study.claims if claim.measure.startswith("joules"))
+    answers = {0.5: ("none", {}), 1.0: ("LPU", {"GPU faster": "GPU"}), 2.0: ("GPU", {}), 4.0: ("GPU", {})}
+    claims = [replace(claim, slo=replace(claim.slo, latency_s=at), answer=answer, others=others)
+              for at, (answer, others) in answers.items()]  # fmt: skip
+    said = describe_winners(claims)
+    assert "no backend at 0.5 s; LPU at 1 s; GPU at 2 to 4 s" in said
+    assert "not settled at 1 s" in said
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=8))
+def test_beaten_points_are_those_that_another_beats(pairs):
+    placed = find_beaten([point(latency_s=x, usd=y) for x, y in pairs], LATENCY, COST)
+    assert [(at, up) for _, at, up, _ in placed] == pairs
+    for _, at, up, beaten in placed:
+        assert beaten == any(x <= at and y <= up and (x, y) != (at, up) for x, y in pairs)
