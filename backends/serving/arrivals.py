@@ -1,4 +1,4 @@
-"""When live streams call: each has its own phase, and may be silent for a while."""
+"""When the calls of live streams arrive: each stream has its own phase, and may be silent for a while."""
 
 import math
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from ..workload.op import LONGEST_S
 from ..workload.windows import STRATEGIES, TOKENS_PER_S
 
 Array = NDArray[np.float64]
-# A word is shown at the second call that agrees on it (LocalAgreement-2), or at once.
+# calls that must agree on a word before it is shown: two with LocalAgreement-2, or one
 AGREEING_CALLS = {"sliding": 2, "disjoint": 1}
-# Mean length of a talk spurt: 1.004 s in ITU-T P.59 (1993), table of artificial conversational speech; recalled, not
-# re-read, so an assumption. It only matters where silence is skipped.
+# Mean length of a talk spurt: 1.004 s in ITU-T P.59 (1993), table of artificial conversational speech. Recalled, not
+# read again, so an assumption; it only matters where silence is skipped.
 TALK_SPURT_S = 1.0
 
 
@@ -22,11 +22,15 @@ TALK_SPURT_S = 1.0
 class Load:
     """Live streams of one kind.
 
-    A call every `step_s`, on the last `window_s` (strategy "sliding"), or on the whole step ("disjoint", whose window
-    is its step). activity: part of the time in which somebody speaks; the calls of silent steps are left out where
-    `skip_silence`. tokens_per_s: of speech, which with the window sets the decode steps of a call: a Poisson number of
-    them where `scatter`, else the mean, rounded up, as in the planner of the span. synchronised: whether the server
-    clocks the windows, so that all streams call at once, or each stream has its own phase.
+    streams: how many there are.
+    window_s, step_s: every stream calls every `step_s` seconds on its last `window_s` seconds of audio.
+    strategy: "sliding", or "disjoint", whose window is its step.
+    activity: part of the time in which somebody speaks.
+    skip_silence: whether the calls of silent steps are left out.
+    tokens_per_s: speech rate, which with the window sets the decode steps of a call.
+    scatter: whether their number is a Poisson number; False gives all calls the mean, rounded up.
+    synchronised: whether the server clocks the windows, so that all streams call at once; else each stream calls at
+        its own time.
     """
 
     streams: int
@@ -56,14 +60,14 @@ class Load:
 
     @property
     def least_latency_s(self) -> float:
-        """Time from the arrival of a word's first call to that of the call that shows it."""
+        """Seconds from the arrival of a word's first call to that of the call that shows it."""
         return (AGREEING_CALLS[self.strategy] - 1) * self.step_s
 
     @property
     def calls_per_step(self) -> float:
-        """Part of the steps whose call is made: all, unless those of silent steps are left out.
+        """The part of the steps in which a call is made: 1, unless silent steps are skipped.
 
-        A pause lasts through a step with exp(-step / mean pause); a sliding window still calls in the step after.
+        A pause lasts through a step with chance exp(-step / mean pause); a sliding window calls in the step after, too.
         """
         if self.activity == 1 or not self.skip_silence:
             return 1.0
@@ -72,17 +76,19 @@ class Load:
 
     @property
     def mean_tokens(self) -> int:
-        """Decode steps of a call, as `backends.workload.windows.window_call` has them but for its limit."""
+        """Decode steps of a call on average, rounded up as by `workload.windows.window_call`, but without its limit."""
         return math.ceil(round(self.tokens_per_s * self.window_s, 6))
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Calls by rising arrival; every array has shape = (calls,).
+    """Calls by rising time of arrival; every array has shape = (calls,).
 
-    arrival_s: when the audio of the call has been spoken. tokens: its decode steps. load: index of its `Load`.
-    due_s: when the next call of the stream arrives. counted: False while the queue fills from empty. shows: whether
-    words wait for it. duration_s: for how long calls arrive, over all replicas.
+    arrival_s: when the audio of the call has been spoken. due_s: when the next call of its stream arrives.
+    tokens: decode steps. load: index of the `Load` it belongs to.
+    counted: whether it counts; False while the queue fills from empty.
+    shows: whether words wait for it.
+    duration_s: seconds in which calls arrive, over all replicas.
     """
 
     arrival_s: Array
@@ -98,22 +104,23 @@ class Calls:
 
 
 def longest_step_s(loads: tuple[Load, ...]) -> float:
-    """The seconds between two calls of a stream, of the load whose streams call most seldom."""
+    """Return the seconds between two calls of a stream, of the load whose streams call least often."""
     return max(load.step_s for load in loads)
 
 
 def replica_period_s(duration_s: float, longest_step_s: float) -> float:
-    """From the start of one replica to that of the next: its duration, and a while in which nothing arrives."""
+    """Return the seconds from the start of one replica to the next: its duration, and a while without arrivals."""
     return duration_s + 2 * longest_step_s
 
 
 def calls_of(
     loads: tuple[Load, ...], duration_s: float, *, replicas: int = 1, seed: int = 0, most_tokens: int = 224
 ) -> Calls:
-    """The calls of all loads, for `duration_s` in each of `replicas` runs with other phases, one after another.
+    """Return the calls of all loads for `duration_s` seconds in each of `replicas` runs, which differ in phases.
 
     Between two replicas nothing arrives for a while, so that each begins with an empty queue unless the server is
     overloaded. The first fifth of each, and never less than two steps, is not counted.
+    seed: equal seeds give equal calls. most_tokens: limit of a call's decode steps.
     """
     if not (loads and duration_s > 0 and replicas >= 1):
         raise InputError(f"{len(loads)} loads, {duration_s} s and {replicas} replicas given; expected at least one")
@@ -135,7 +142,7 @@ def calls_of(
 def _of_load(
     load: Load, index: int, duration_s: float, replicas: int, longest_s: float, rng: np.random.Generator
 ) -> tuple[NDArray, ...]:
-    """Arrivals, dues, counted, shows and load of one load, unsorted unless there is one replica."""
+    """Return arrival_s, due_s, counted, shows and load of the calls of one load, not yet sorted."""
     steps = max(1, round(duration_s / load.step_s))
     phases = np.sort(rng.uniform(0, load.step_s, (replicas, load.streams)), axis=1) * (not load.synchronised)
     offsets = np.arange(replicas) * replica_period_s(duration_s, longest_s)
@@ -162,7 +169,7 @@ def _of_load(
 
 
 def _speech(load: Load, steps: int, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Whether anything is said in each step; shape = (steps, *shape).
+    """Return whether anything is said in each step; shape = (steps, *shape).
 
     Talk spurts and pauses take turns, both of exponential length, as in Brady's model of conversation (1968).
     """

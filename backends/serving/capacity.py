@@ -1,4 +1,4 @@
-"""How many streams a server carries, and how long a window it sustains for a number of them: both by simulation."""
+"""How many streams a server carries, and how long a window it sustains for a given number: both by simulation."""
 
 import math
 from collections.abc import Callable
@@ -17,22 +17,25 @@ from .arrivals import Load, longest_step_s, replica_period_s
 from .server import MAX_BATCH, Server, server_of
 from .simulate import LATE_ALLOWED, QUANTILES, Outcome, Verdict, simulate, verdict
 
-STEPS = 24  # of each stream in a replica; the first fifth is not counted
-_LONGER = 10  # times as many, where calls come in time but ever later
-_GROWTH = 0.01  # of a step, from one half of a replica to the next
-_CALLS = 3000  # of each load in all replicas, at least
-_TICKS = 1500  # at which synchronised streams call together, at least: their calls are late together
-# The search ends when it knows the number of streams to within this part.
-_RESOLUTION = 0.01
+STEPS = 24  # steps of each stream in a replica; the first fifth is not counted
+_LONGER = 10  # how many times longer a run is where calls come in time but ever later
+_GROWTH = 0.01  # part of a step by which response times may grow from one half of a replica to the next
+_CALLS = 3000  # the least number of calls of each load, over all replicas
+_TICKS = 1500  # the least number of times that synchronised streams call: all their calls are late together
+_RESOLUTION = 0.01  # the search ends when it knows the number of streams to within this part
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """The most streams a server carries, and how it fares with them.
+    """The most streams that a server carries, and how it does with them.
 
-    load: with that many streams, or with one if it carries none. streams: 0 if not even one. limited_by: what fails
-    with more, in a word; reason: in a sentence. word_latency_s: by quantile (0.5, 0.95, 0.99, 0.999). batch: mean size
-    at the first station. busy: part of the time of the busiest station.
+    load: with that many streams, or with one if it carries none.
+    streams: how many; 0 if not even one.
+    limited_by, reason: what fails with more streams, in a word and in a sentence.
+    word_latency_s: latency of words in seconds, by quantile (see `simulate.QUANTILES`).
+    batch: mean size of a batch at the first station.
+    busy: part of the time in which the busiest station is busy.
+    late: part of the calls that end after the next of their stream is due.
     """
 
     load: Load
@@ -46,7 +49,7 @@ class Capacity:
 
 
 def trial(server: Server, loads: tuple[Load, ...], seed: int = 0) -> Outcome:
-    """The server under the loads, for long enough, and with enough draws of phases, to judge by.
+    """Return what becomes of the loads on the server, over enough time and draws of phases to judge by.
 
     A server that is a little too slow falls behind a little with each step, so it is watched for longer.
     """
@@ -67,7 +70,7 @@ def _trial(server: Server, loads: tuple[Load, ...], steps: int, seed: int) -> Ou
 
 
 def _grows(outcome: Outcome, index: int) -> bool:
-    """Whether calls of a load take longer at the end of a first, short replica than at the end of its first half."""
+    """Return whether calls of a load take longer at the end of a short replica than at the end of its first half."""
     mine = outcome.calls.load == index
     arrival_s, longest_s = outcome.calls.arrival_s[mine], longest_step_s(outcome.loads)
     duration_s = STEPS * longest_s
@@ -79,9 +82,10 @@ def _grows(outcome: Outcome, index: int) -> bool:
 
 
 def capacity(server: Server, load: Load, *, latency_s: float | None = None, seed: int = 0) -> Capacity:
-    """The most streams like those of `load` that the server carries; how many those are in `load` does not matter.
+    """Return the most streams like those of `load` that the server carries, which are those with a valid `verdict`.
 
-    Carried are those for which `verdict` is VALID. The number is exact up to a hundred streams, beyond that to 1 %.
+    load: its number of streams does not matter. latency_s: budget for the 99th percentile of word latency; None for
+    no budget. The result is exact up to a hundred streams, and to 1 % beyond.
     """
 
     def attempt(streams: int) -> tuple[Outcome, Verdict]:
@@ -116,10 +120,11 @@ def capacity(server: Server, load: Load, *, latency_s: float | None = None, seed
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What simulating a load says. cause: "nothing" if it is carried, else what fails, in a word.
+    """Whether a backend carries a load.
 
-    timing: of one call alone, stretched to the median of a call's wait and service, with their 99th percentile; None
-    if the device cannot hold one call.
+    cause: "nothing" if it does, else what fails, in a word.
+    timing: that of one call alone, stretched to the median of a call's wait and service and with their 99th percentile;
+        None if the device cannot hold one call.
     """
 
     cause: str
@@ -129,7 +134,10 @@ class Carried:
 def streams_verdict(
     backend: Backend, call: Workload, load: Load, latency_s: float | None = None, *, batching: str | None = None
 ) -> Carried:
-    """Whether the backend carries the streams of `load`, whose calls are like `call`."""
+    """Return whether the backend carries the streams of `load`, whose calls are like `call`.
+
+    latency_s: budget for the 99th percentile of word latency. batching: as of `server_of`.
+    """
     try:
         alone, size = backend.time(call), min(MAX_BATCH, load.streams)
         if load.synchronised:
@@ -145,9 +153,10 @@ def streams_verdict(
 
 
 def _set_for_all_at_once(backend: Backend, call: Workload, streams: int) -> tuple[Backend, int]:
-    """The layout of an LPU and the largest batch with which calls that are all due at once are done first.
+    """Return the backend and the size of a batch with which calls that are all due at once are done first.
 
-    A GPU takes all. Where batches are in flight together, smaller ones keep the pipeline full.
+    A GPU takes all calls in one batch. On an LPU batches are in flight together, so smaller ones keep the pipeline
+    full, and another size of its groups may be quicker.
     """
     if isinstance(backend, Gpu):
         return backend, streams
@@ -169,11 +178,11 @@ def _set_for_all_at_once(backend: Backend, call: Workload, streams: int) -> tupl
 def simulate_span(
     backend: Backend, template: Workload, load: Load, *, latency_s: float | None = None, batching: str | None = None
 ) -> tuple[float | None, str]:
-    """The largest window (s, on the planner's grid) that the streams of `load` can have, and what limits it.
+    """Return the largest window in seconds, on the planner's grid, that the streams of `load` can have.
 
-    The dual of `capacity`: streams and step are given, the window is sought; None if no window holds. The planner of
-    the span asks the same with its policy "own phases"; for synchronised streams it has a formula, and this checks it.
-    `load.window_s` does not matter.
+    It comes with what limits it, and is None if no window holds. This is the dual of `capacity`: streams and step are
+    given, the window is sought, so `load.window_s` does not matter. The planner of the span asks the same with its
+    policy "own phases"; for synchronised streams it has a formula, which this checks.
     """
     if load.strategy == "disjoint":
         raise InputError("the simulated span is for sliding windows; type --strategy sliding")
@@ -189,7 +198,10 @@ def simulate_span(
 
 
 def search_largest(attempt: Callable[[int], str], first: int, last: int) -> tuple[int | None, str]:
-    """The largest of first..last for which `attempt` says "nothing", as up to it; and what the next fails on."""
+    """Return the largest of first..last for which `attempt` says "nothing", and what the next larger one fails on.
+
+    It is None if none does. attempt: must say "nothing" for all numbers up to some number, and for none above it.
+    """
     low, high, cause = first - 1, last, "nothing"
     while low < high:
         middle = (low + high + 1) // 2

@@ -17,10 +17,11 @@ from .station import Array, Served, factors_of
 
 @dataclass(frozen=True, slots=True)
 class Continuous:
-    """A device with continuous batching.
+    """A station with continuous batching.
 
-    before_s[n - 1]: encoding n calls and their prompts, while the decoding of others stands still. step_s[n - 1]: one
-    decode step of n calls. jitter: as in `Timing`, drawn whenever calls are taken up.
+    name: for messages. before_s[n - 1]: seconds to encode n calls and their prompts, while other calls wait.
+    step_s[n - 1]: seconds of one decode step of n calls.
+    jitter: as in `Timing`; drawn anew whenever calls are taken up. servers: always 1.
     """
 
     name: str
@@ -35,20 +36,20 @@ class Continuous:
 
     @property
     def max_batch(self) -> int:
-        """Calls in flight at most."""
+        """The most calls in flight."""
         return len(self.step_s)
 
     def calls_per_s(self, tokens: float) -> float:
-        """The most calls per second of that many decode steps, at one number in flight, taken up all at once."""
+        """Return the most calls per second with `tokens` decode steps each, if all in flight are taken up at once."""
         sizes = enumerate(zip(self.before_s, self.step_s, strict=True), 1)
         return max(size / max(before + tokens * step, 1e-12) for size, (before, step) in sizes)
 
     def alone_s(self, tokens: float) -> float:
-        """Seconds of one call of that many decode steps with nothing else there."""
+        """Return the seconds of one call with `tokens` decode steps that has the station to itself."""
         return self.before_s[0] + tokens * self.step_s[0]
 
     def scale(self, factor: float) -> "Continuous":
-        """The same device with all times `factor` times as long."""
+        """Return the same station with all times `factor` times as long."""
         before, step = (tuple(factor * one for one in times) for times in (self.before_s, self.step_s))
         return replace(self, before_s=before, step_s=step)
 
@@ -56,9 +57,10 @@ class Continuous:
 def serve_continuously(
     device: Continuous, arrival_s: Array, tokens: NDArray[np.int64], rng: np.random.Generator
 ) -> Served:
-    """Serve calls that arrive at rising times; a call begins when it is taken up and ends after its last decode step.
+    """Return when calls that arrive at rising times are served, in the order in which they were given.
 
-    batch: calls in flight once it was taken up, itself among them.
+    A call begins when it is taken up and ends after its last decode step; its `batch` is the number of calls in flight
+    once it has been taken up, itself among them.
     """
     arrivals, lengths, count = arrival_s.tolist(), tokens.tolist(), len(arrival_s)
     before, each, largest = device.before_s, device.step_s, device.max_batch

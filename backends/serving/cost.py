@@ -1,6 +1,6 @@
-"""What an hour of audio costs on a server, in dollars and joules: figures of the device files, or given by the user.
+"""What an hour of audio costs on a server, in dollars and joules, by the device files or by prices of the user.
 
-No price is made up. Where one is not known, the answer says whose to ask for, and at which price per chip the device
+No price is made up. Where one is not known, the answer says for which device, and at which price per chip that device
 would break even with another.
 """
 
@@ -20,7 +20,7 @@ from ..workload.workload import Workload
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD for one card or chip and hour, the range in which it may be, and where it is from."""
+    """Dollars for one card or chip and hour, the ends of the range in which it may lie, and where it is from."""
 
     usd_per_h: float
     low: float
@@ -30,7 +30,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Cards or chips of one device in a server. price: None if nobody named one; power_w: of each, if known."""
+    """The cards or chips of one device in a server.
+
+    device, kind: as in its device file. units: how many.
+    price: of each; None if nobody named one. power_w: design power of each in watts; None if it is not known.
+    """
 
     device: str
     kind: str
@@ -41,17 +45,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """All parts of a server."""
+    """The bill of a server: all its parts."""
 
     parts: tuple[Part, ...]
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """Devices whose price is missing."""
+        """The names of the devices without a price."""
         return tuple(part.device for part in self.parts if part.price is None)
 
     def usd_per_h(self, end: str = "usd_per_h") -> float | None:
-        """Of the whole server; None while a price is missing. end: "low" or "high" for those ends of the ranges."""
+        """Return the dollars per hour of the whole server; None if a price is missing.
+
+        end: "low" or "high" for that end of the range of every price.
+        """
         total = 0.0
         for part in self.parts:
             if part.price is None:
@@ -61,23 +68,24 @@ class Bill:
 
     @property
     def power_w(self) -> float | None:
-        """Design power of the whole server, without hosts, network and cooling; None if it is not known of a part."""
+        """Design power of the whole server in watts, without hosts, network and cooling; None if one is unknown."""
         known = [part.units * part.power_w for part in self.parts if part.power_w is not None]
         return sum(known) if len(known) == len(self.parts) else None
 
     def usd_per_audio_h(self, streams: int) -> float | None:
-        """Dollars for an hour of audio while the server carries that many streams; None if not known."""
+        """Return the dollars for an hour of audio with `streams` streams on the server; None if a price is missing."""
         total = self.usd_per_h()
         return None if total is None or not streams else total / streams
 
     def joules_per_audio_h(self, streams: int) -> float | None:
-        """Joules for an hour of audio at design power all the time, which is an upper bound; None if not known."""
+        """Return the joules for an hour of audio at design power, an upper bound; None if a power is not known."""
         return None if self.power_w is None or not streams else self.power_w * 3600 / streams
 
     def break_even_usd_per_h(self, streams: int, usd_per_audio_h: float) -> float | None:
-        """Price per unpriced card or chip and hour at which an hour of audio costs `usd_per_audio_h`.
+        """Return the price, per card or chip and hour, at which an hour of audio would cost `usd_per_audio_h` dollars.
 
-        None where all prices are known, or more than one device is without; below 0 if the others alone cost more.
+        It is the price of the one device that has none; None if all have one, or several have none. It is below 0 if
+        the other devices alone cost more.
         """
         asked = [part for part in self.parts if part.price is None]
         if len(asked) != 1:
@@ -88,7 +96,7 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What a public service asks for an hour of audio. live: whether it transcribes streams, or files."""
+    """What a public service asks for an hour of audio. live: whether it transcribes live streams rather than files."""
 
     name: str
     usd_per_audio_h: float
@@ -107,7 +115,11 @@ REFERENCES = (
 
 
 def read_price(text: str) -> tuple[str, Price]:
-    """`h100=2.5` or `groq-v1=0.4..2`, dollars for a card or chip and hour; a range stands for its geometric mean."""
+    """Return the device and the price that a text such as `h100=2.5` or `groq-v1=0.4..2` gives.
+
+    The numbers are dollars for a card or chip and hour; a range stands for its geometric mean. Raises `InputError` for
+    any other text.
+    """
     name, equals, amount = text.partition("=")
     if not equals:
         raise InputError(f"price {text!r}; expected DEVICE=USD_PER_HOUR, for example h100=2.5 or groq-v1=0.4..2")
@@ -124,7 +136,10 @@ def read_price(text: str) -> tuple[str, Price]:
 
 
 def bill_of(backend: Backend, prices: Mapping[str, Price], call: Workload) -> Bill:
-    """The parts of a backend with their prices: those given, else those of the device files. call: decides on chips."""
+    """Return the parts of a backend with their prices: those of `prices`, else those of the device files.
+
+    call: decides how many chips an LPU needs. Raises `InputError` for a backend without a device file.
+    """
     return Bill(tuple(_part(device, units, prices) for device, units in _units(backend, call)))
 
 

@@ -1,4 +1,4 @@
-"""The cheapest fleet of servers for streams of several tiers, as a mixed-integer programme, checked by simulation.
+"""The cheapest fleet of servers for streams of several tiers: a mixed-integer programme, checked by simulation.
 
 Minimise sum_j price_j x_j over servers x_j (integers) and streams y_jt of tier t on servers of kind j, with
 sum_j y_jt = demand_t, and sum_t y_jt / capacity_jt <= x_j: a server that carries half of what it could of one tier has
@@ -18,7 +18,10 @@ from ..errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Streams that are promised the same. streams: how many; latency_s: for 99 of 100 words; wer: at most, if given."""
+    """Streams with the same service-level objective (SLO).
+
+    streams: how many. latency_s: what 99 of 100 words must keep. wer: the word error rate must be at most this.
+    """
 
     name: str
     streams: int
@@ -28,7 +31,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A kind of server: what one costs an hour, and by tier how many streams it carries (0 or absent: none)."""
+    """A kind of server. usd_per_h: of one. capacity: by tier how many streams it carries; 0 or absent: none."""
 
     name: str
     usd_per_h: float
@@ -37,7 +40,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Servers of one kind in a fleet, and the streams on all of them by tier."""
+    """Servers of one kind in a fleet. streams: on all of them together, by tier."""
 
     option: Option
     servers: int
@@ -45,13 +48,13 @@ class Group:
 
     @property
     def fullest(self) -> dict[str, int]:
-        """Streams by tier on the server that has the most of each."""
+        """The streams by tier on the server that has the most of each."""
         return {tier: math.ceil(count / self.servers) for tier, count in self.streams.items() if count}
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A fleet that meets the demand. checked: whether every group was simulated; notes: what that changed."""
+    """A fleet that meets the demand. checked: whether every group was simulated. notes: what that changed."""
 
     groups: tuple[Group, ...]
     usd_per_h: float
@@ -60,18 +63,19 @@ class Fleet:
 
     @property
     def servers(self) -> int:
-        """Servers of all kinds."""
+        """The number of servers of all kinds."""
         return sum(group.servers for group in self.groups)
 
 
-Check = Callable[[str, Mapping[str, int]], bool]  # kind of server, streams by tier on one: is it carried?
+# given a kind of server and the streams by tier on one of them: whether it carries them
+Check = Callable[[str, Mapping[str, int]], bool]
 
 
 def cheapest_fleet(tiers: Sequence[Tier], options: Sequence[Option], check: Check | None = None) -> Fleet:
-    """The cheapest fleet; `InputError` names the tier that no server can serve.
+    """Return the cheapest fleet for all tiers; `InputError` names a tier that no server can serve.
 
-    check: simulates one server with a mix. A kind that fails with a mix is split into one kind for each tier; one that
-    fails with a single tier is taken to carry 2 % less, until all pass.
+    check: simulates one server with a mix of tiers. A kind that fails with a mix is split into one kind for each tier;
+    one that fails with a single tier is taken to carry 2 % less, until all pass. None leaves the check out.
     """
     for tier in tiers:
         if tier.streams < 0:
@@ -95,7 +99,7 @@ def cheapest_fleet(tiers: Sequence[Tier], options: Sequence[Option], check: Chec
 
 
 def _without(group: Group) -> tuple[list[Option], str]:
-    """What stands in for an option that failed its simulation, and the reason."""
+    """Return the options that replace the one that failed its simulation, and a note that says why."""
     option, name = group.option, group.option.name
     held = {tier: count for tier, count in option.capacity.items() if count}
     if len(held) > 1:
@@ -152,10 +156,10 @@ def _solve(tiers: Sequence[Tier], options: Sequence[Option]) -> Fleet:
 
 @dataclass(frozen=True, slots=True)
 class Elasticity:
-    """What a change of price does to demand, if demand = constant * price ** -elasticity.
+    """What a change of price does to demand, if demand = constant * price ** -elasticity; all relative to before.
 
-    audio, spend: hours of audio and dollars, relative to before. work: device hours relative to before, if the price
-    fell because a device hour does more.
+    audio, spend: hours of audio, and dollars spent on them.
+    work: hours of devices, if the price fell because a device does more in an hour.
     """
 
     audio: float
@@ -164,7 +168,7 @@ class Elasticity:
 
 
 def demand_after(price_ratio: float, elasticity: float) -> Elasticity:
-    """Demand at `price_ratio` times the price, with constant price elasticity.
+    """Return the demand at `price_ratio` times the price, with constant price elasticity.
 
     audio = r ** -e, spend = r ** (1 - e), and as an hour of audio then takes r times the device hours, work is
     r ** (1 - e) as well: below 1 for e < 1, above 1 for e > 1, which is Jevons' paradox (The Coal Question, 1865).

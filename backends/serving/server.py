@@ -1,4 +1,4 @@
-"""A backend as a server: the stations that calls pass through, timed batch by batch by the backend's own model."""
+"""A backend as a server: the stations that calls pass through, with the times that the backend predicts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,22 +17,22 @@ MAX_BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One backend, serving: stations in the order in which calls pass them. provenance: of its times."""
+    """A backend that serves calls. stations: in the order in which calls pass them. provenance: as of `Timing`."""
 
     name: str
     stations: tuple[Station | Continuous, ...]
     provenance: str = "estimate"
 
     def calls_per_s(self, tokens: float) -> float:
-        """The most calls of that many decode steps per second that every station keeps up with."""
+        """Return the most calls per second, with `tokens` decode steps each, with which every station keeps up."""
         return min(station.calls_per_s(tokens) for station in self.stations)
 
     def alone_s(self, tokens: float) -> tuple[float, ...]:
-        """Seconds of one call of that many decode steps with nothing else there, by station."""
+        """Return the seconds of one call with `tokens` decode steps that has the server to itself, by station."""
         return tuple(station.alone_s(tokens) for station in self.stations)
 
     def scale(self, *factors: float) -> "Server":
-        """The same server with the times of each station `factors` times as long; one factor is for all of them."""
+        """Return the same server with times `factors` times as long: one factor for each station, or one for all."""
         each = factors * len(self.stations) if len(factors) == 1 else factors
         return replace(self, stations=tuple(one.scale(by) for one, by in zip(self.stations, each, strict=True)))
 
@@ -45,12 +45,14 @@ def server_of(
     max_wait_s: float = 0.0,
     batching: str | None = None,
 ) -> Server:
-    """The server for calls like `call` (whose batch is 1), in batches up to `max_batch` or what the memory holds.
+    """Return the server that a backend is for calls like `call`, whose batch is 1.
 
-    A GPU is one station, or with `batching` "continuous" takes up calls between decode steps; None is as its runtime
-    does. An LPU is one station with calls in flight. A hybrid split by phase is two stations with a queue each;
-    in its other splits both devices work on one batch all the time: one station. Raises `CapacityError` if not one
-    call fits.
+    max_batch: the largest batch, unless the memory holds less. max_wait_s: how long the first call of a batch waits
+    for others. batching: one of `BATCHING`; None is as the runtime does.
+
+    A GPU is one station; with continuous batching it takes up calls between decode steps. An LPU is one station with
+    calls in flight. A hybrid split by phase is two stations with a queue each; in its other splits both devices work
+    on the same batch, so it is one station. Raises `CapacityError` if not even one call fits.
     """
     if batching is None:
         continuous = isinstance(backend, Gpu) and backend.runtime.batching == "continuous"
@@ -76,13 +78,13 @@ def server_of(
 
 
 def _lengths(call: Workload) -> tuple[int, int]:
-    """Two numbers of decode steps, the higher that of the call: times in between are on a line, nearly."""
+    """Return two numbers of decode steps, the higher that of the call: times in between are nearly on a line."""
     high = max(2, call.decode_tokens)
     return high // 2, high
 
 
 def _by_batch(time: Callable[[Workload], Timing], call: Workload, max_batch: int) -> list[tuple[Timing, Timing]]:
-    """The timings of both lengths for every size of a batch that fits."""
+    """Return the timings of both lengths for every size of a batch that fits."""
     low, high = _lengths(call)
     found = []
     for batch in range(1, max_batch + 1):
@@ -97,7 +99,7 @@ def _by_batch(time: Callable[[Workload], Timing], call: Workload, max_batch: int
 
 
 def _station(name: str, timings: list[tuple[Timing, Timing]], lengths: tuple[int, int], max_wait_s: float) -> Station:
-    # a larger batch is not always faster by the call: on an LPU it leaves room for fewer in flight
+    # a larger batch does not always take less time per call: on an LPU it leaves room for fewer in flight
     best = max(range(len(timings)), key=lambda index: (index + 1) / timings[index][1].interval_s)
     timings = timings[: best + 1]
     seconds = tuple(_line(lengths, low.seconds, high.seconds) for low, high in timings)

@@ -1,4 +1,4 @@
-"""A server under load, call by call, and the verdict whether it carries the load."""
+"""Simulates a server under load, call by call, and judges whether it carries the load."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ from .server import Server
 from .station import Array, Served, Station, serve
 
 QUANTILES = (0.5, 0.95, 0.99, 0.999)
-# A call that ends after the next one of its stream is due is late. The planner of the span keeps up by the 99th
-# percentile of service times, so one in a hundred may be.
+# The part of calls that may be late, which is to end after the next call of their stream is due. The planner of the
+# span keeps up by the 99th percentile of service times, so it is one in a hundred.
 LATE_ALLOWED = 0.01
-# With fewer, the 99th percentile rests on less than ten calls.
+# with fewer calls, the 99th percentile would rest on less than ten of them
 LEAST_CALLS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class StationUse:
-    """One station in a run. utilisation: part of the time in which it could not begin a batch; batch: mean size."""
+    """How busy a station was. utilisation: part of the time in which it could not begin a batch. batch: mean size."""
 
     name: str
     utilisation: float
@@ -30,9 +30,10 @@ class StationUse:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of every call; arrays in the order of arrival, shape = (calls,).
+    """What became of every call; arrays are in the order of arrival, shape = (calls,).
 
-    finish_s: when the text was ready. begin_s: when the first station took the call up.
+    loads, calls: what was served. begin_s: when the first station took the call up. finish_s: when its text was ready.
+    stations: how busy each was.
     """
 
     loads: tuple[Load, ...]
@@ -42,16 +43,16 @@ class Outcome:
     stations: tuple[StationUse, ...]
 
     def response_s(self, load: int | None = None) -> Array:
-        """Seconds from arrival to finish of the calls that count; shape = (counted,)."""
+        """Return the seconds from arrival to finish of the calls that count, of one load or all; shape = (counted,)."""
         return (self.finish_s - self.calls.arrival_s)[self._of(load)]
 
     def late(self, load: int | None = None) -> float:
-        """Part of the calls that ended after the next call of their stream was due."""
+        """Return the part of the calls, of one load or all, that ended after the next of their stream was due."""
         mine = self._of(load)
         return float(np.mean(self.finish_s[mine] > self.calls.due_s[mine])) if mine.any() else 0.0
 
     def word_latency_s(self, quantile: float, load: int = 0) -> float:
-        """A quantile of the latency of words: from the end of a spoken word until it is shown.
+        """Return a quantile of word latency in seconds, from the end of a spoken word until it is shown.
 
         Words end evenly over a step; they wait for their call, for the one that agrees if the strategy needs it, and
         for its text. The mixture of these even spreads, one for each call, is inverted exactly.
@@ -64,12 +65,12 @@ class Outcome:
         return kind.least_latency_s + quantile_of_spread(response, kind.step_s, quantile)
 
     def queue(self, at_s: Array) -> NDArray[np.int64]:
-        """Calls that have arrived and are not taken up yet, at each of these times; shape = (times,)."""
+        """Return how many calls have arrived and are not taken up yet, at each of these times; shape = (times,)."""
         begun = np.sort(self.begin_s)
         return np.searchsorted(self.calls.arrival_s, at_s, "right") - np.searchsorted(begun, at_s, "right")
 
     def backlog(self, at_s: Array) -> NDArray[np.int64]:
-        """Calls that have arrived and are not finished yet, at each of these times; shape = (times,)."""
+        """Return how many calls have arrived and are not finished yet, at each of these times; shape = (times,)."""
         ended = np.sort(self.finish_s)
         return np.searchsorted(self.calls.arrival_s, at_s, "right") - np.searchsorted(ended, at_s, "right")
 
@@ -80,7 +81,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a server carries a load; reason: why not, or "" if it does. cause: the reason in a word."""
+    """Whether a server carries a load. reason: why not, or "" if it does. cause: the reason in a word."""
 
     valid: bool
     reason: str = ""
@@ -93,12 +94,12 @@ class Verdict:
 def simulate(
     server: Server, loads: tuple[Load, ...], duration_s: float, *, replicas: int = 1, seed: int = 0
 ) -> Outcome:
-    """Serve the loads for `duration_s` in each of `replicas` runs; equal seeds give equal runs."""
+    """Return what becomes of the loads over `duration_s` seconds in each of `replicas` runs, by seed."""
     return run(server, loads, calls_of(loads, duration_s, replicas=replicas, seed=seed), seed)
 
 
 def run(server: Server, loads: tuple[Load, ...], calls: Calls, seed: int = 0) -> Outcome:
-    """Serve calls that are given."""
+    """Return what becomes of these calls."""
     rng = np.random.default_rng([seed, 1])
     ready, order = calls.arrival_s, np.arange(len(calls))
     begin_s: Array | None = None
@@ -130,7 +131,7 @@ def _use(station: Station | Continuous, served: Served, duration_s: float) -> St
 
 
 def verdict(outcome: Outcome, *latency_s: float | None) -> Verdict:
-    """Whether every load is carried: enough calls to say so, calls in time, and words within the latency budget.
+    """Return whether every load is carried: by enough calls to say so, calls in time, and words in time.
 
     latency_s: what the 99th percentile of word latency must keep, one for each load or one for all; None for no budget.
     """
@@ -153,9 +154,9 @@ def verdict(outcome: Outcome, *latency_s: float | None) -> Verdict:
 
 
 def quantile_of_spread(response_s: Array, step_s: float, quantile: float) -> float:
-    """A quantile of response + even spread over a step, each response (sorted) as likely; exact to 1e-9 of the range.
+    """Return a quantile of response + an even spread over a step, for sorted responses that are equally likely.
 
-    The distribution function at x is the mean of clip((x - response) / step, 0, 1).
+    The distribution function at x is the mean of clip((x - response) / step, 0, 1); inverted to 1e-9 of its range.
     """
     sums = np.concatenate(([0.0], np.cumsum(response_s)))
     count = len(response_s)

@@ -1,4 +1,4 @@
-"""A station of a server: it forms batches of waiting calls, and serves one after another or several in a pipeline.
+"""A station of a server: it forms batches of waiting calls, and serves them one after another or in a pipeline.
 
 Calls are served in the order of their arrival, which makes the whole run one pass over sorted arrivals: no event list
 is needed but a heap of the times at which servers are free.
@@ -22,27 +22,28 @@ _BLOCK = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Seconds as a straight line over decode steps: at none of them, and for each."""
+    """Seconds as a straight line over decode steps. base_s: without any. token_s: for each."""
 
     base_s: float
     token_s: float
 
     def at(self, tokens: float) -> float:
-        """Seconds at that many decode steps; never below 0, which the line of a short call may be."""
+        """Return the seconds at `tokens` decode steps; never below 0, where the line of short calls may lie."""
         return max(0.0, self.base_s + self.token_s * tokens)
 
     def scale(self, factor: float) -> "Line":
-        """The line, `factor` times as high."""
+        """Return the line, `factor` times as high."""
         return Line(self.base_s * factor, self.token_s * factor)
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """What serves calls in batches.
+    """A queue and the servers that take batches of calls from it.
 
-    seconds[n - 1]: service time of a batch of n, until its longest call ends. intervals[n - 1]: until the next batch
-    may begin, shorter where batches are in flight together. max_wait_s: how long the first call of a batch that is not
-    full waits for others while a server is free. jitter: as in `Timing`. servers: equal ones that share the queue.
+    name: for messages. seconds[n - 1]: service time of a batch of n calls, until its longest call ends.
+    intervals[n - 1]: time until the next batch may begin; shorter where batches are in flight together.
+    max_wait_s: how long the first call of a batch that is not full waits for others while a server is free.
+    jitter: as in `Timing`. servers: how many equal ones share the queue.
     """
 
     name: str
@@ -61,30 +62,30 @@ class Station:
 
     @property
     def max_batch(self) -> int:
-        """Calls that are served together at most."""
+        """The most calls that are served together."""
         return len(self.seconds)
 
     def calls_per_s(self, tokens: float) -> float:
-        """The most calls of that many decode steps that all servers together keep up with, in batches of one size."""
+        """Return the most calls per second, with `tokens` decode steps each, that all servers together keep up with."""
         sizes = enumerate(self.intervals, 1)
         return self.servers * max(size / max(line.at(tokens), 1e-12) for size, line in sizes)
 
     def alone_s(self, tokens: float) -> float:
-        """Seconds of one call of that many decode steps with nothing else there."""
+        """Return the seconds of one call with `tokens` decode steps that has the station to itself."""
         return self.seconds[0].at(tokens)
 
     def scale(self, factor: float) -> "Station":
-        """The same station with all times `factor` times as long."""
+        """Return the same station with all times `factor` times as long."""
         seconds, intervals = (tuple(line.scale(factor) for line in lines) for lines in (self.seconds, self.intervals))
         return replace(self, seconds=seconds, intervals=intervals)
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What became of calls, in the order they were given; shape = (calls,) but for `busy_s`.
+    """What became of calls at a station; arrays are in the order in which calls were given, shape = (calls,).
 
-    start_s, finish_s: of the batch each was in; batch: calls in it. busy_s: seconds in which no server could have
-    begun another batch, summed over servers.
+    start_s, finish_s: when the batch of each call began and ended. batch: calls in that batch.
+    busy_s: seconds in which no further batch could have begun, summed over servers.
     """
 
     start_s: Array
@@ -94,7 +95,7 @@ class Served:
 
 
 def serve(station: Station, arrival_s: Array, tokens: NDArray[np.int64], rng: np.random.Generator) -> Served:
-    """Serve calls that arrive at rising times, first come first served.
+    """Return when calls that arrive at rising times are served, first come first served.
 
     A free server takes what waits, up to the largest batch. If that is less, it waits until the batch is full or its
     first call has waited `max_wait_s`.
@@ -144,7 +145,7 @@ def serve(station: Station, arrival_s: Array, tokens: NDArray[np.int64], rng: np
 
 
 def factors_of(jitter: float, rng: np.random.Generator) -> Iterator[float]:
-    """What each batch's predicted time is multiplied with: median 1, 99th percentile 1 + jitter."""
+    """Yield the factor of each batch's predicted time: their median is 1, their 99th percentile 1 + jitter."""
     spread = spread_of(jitter)
     while True:
         yield from (np.exp(spread * rng.standard_normal(_BLOCK)) if spread else np.ones(_BLOCK)).tolist()

@@ -1,7 +1,7 @@
 """Published runs of Whisper on GPUs, with their settings as far as they are known.
 
-`fitted` names what was taken from a row; such a row is no test. Lengths that a source does not give are assumptions,
-the same for all rows of its kind: 3.3 text tokens for each second of speech, 110 for a full window of 30 s.
+`fitted` names the constant that was taken from a row; such a row is no test. Lengths that a source does not give are
+assumptions, the same for all rows of a kind: 3.3 text tokens for each second of speech, 110 for a full window of 30 s.
 """
 
 from dataclasses import dataclass
@@ -35,12 +35,18 @@ WHISPERX_S = 115e-3  # TensorRT-LLM's example on the host of a V100
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """One published figure, and what was run.
+    """One published run of Whisper on a GPU.
 
-    published: `unit` is "s" for the whole run, "ms" for one batch, "x" for audio seconds per second, "1/s" for calls
-    per second. batches: how many, one after another, each of `batch` calls. tokens: of the longest call of a batch;
-    mean_tokens: of all, 0 for as many. audio_s: of a call, for "x". phase: "" is the whole batch, else one phase; of
-    "decode", one step. host_s: of the harness, beside the runtime's, for each call. fitted: what is from this row.
+    cls: its class, see `validation.gpu.CLASSES`. name: what was run. backend, model: by name. source: where it is from.
+    published: the figure; `unit` is "s" for the whole run, "ms" for one batch, "x" for seconds of audio per second,
+        "1/s" for calls per second.
+    batch, batches: calls of a batch, and batches one after another.
+    tokens: of the longest call of a batch. mean_tokens: of all calls; 0 for as many.
+    audio_s: of a call, for "x".
+    beam, dtype: as of `Workload`.
+    phase: "" for the whole batch, else one phase of it; of "decode", one step.
+    host_s: seconds of the harness for each call, beside the runtime's.
+    fitted: the constant that was taken from this row.
     """
 
     cls: str

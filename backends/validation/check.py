@@ -7,8 +7,11 @@ from dataclasses import dataclass
 class Check:
     """One published figure and what a model predicts for it.
 
-    band: the ratios, predicted over published, that count as met. fitted_on: which constant was taken from the figure,
-    or "" if none. reason: why it misses, if it does.
+    name: what was measured. predicted, published: in `unit`. source: of the published figure.
+    band: least and largest ratio of predicted over published that counts as met.
+    backend: the backend that predicts, if there is one.
+    fitted_on: which constant was taken from this figure, or "" if none; with one, the row is no test.
+    reason: why the prediction is off, if it is.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Predictions against published end-to-end figures of Whisper, class by class.
+"""Predictions for GPUs against published end-to-end figures of Whisper, class by class.
 
-The rows and their settings are in `anchors`; what was fitted on one says so there and in the table.
+The published runs and their settings are in `anchors`, which also says what was fitted on which of them.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from ..workload.workload import Workload
 from .anchors import ANCHORS, Anchor
 from .check import Check
 
-# a prediction is in band if predicted / published is within it; facts for unseen GPUs ask for 15 %
+# predicted over published that counts as met
 BAND = (0.85, 1.15)
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """Runs of one kind. bar: for the median of |predicted / published - 1|; why: what the worst row is off by."""
+    """Runs of one kind. bar: for the median of |predicted / published - 1|. why: what may explain the misses."""
 
     name: str
     bar: float | None
@@ -44,7 +44,12 @@ CLASSES = (
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a class fares. n: rows, of which `fitted` gave a constant; median and worst: of |ratio - 1|; met: the bar."""
+    """How well the runs of a class are predicted.
+
+    n: rows, of which `fitted` gave a constant.
+    median, worst: of |predicted / published - 1|. worst_row: which row that is.
+    bar, why: as of `Class`.
+    """
 
     name: str
     n: int
@@ -57,12 +62,12 @@ class Score:
 
     @property
     def met(self) -> bool | None:
-        """Whether the median keeps the bar; None without one."""
+        """Whether the median keeps the bar; None where there is none."""
         return None if self.bar is None else self.median <= self.bar
 
 
 def end_to_end() -> list[Check]:
-    """All rows, each with its prediction, in the order of the table. Speeds are compared as times."""
+    """Return all published runs with their predictions, in the order of `ANCHORS`."""
     checks = []
     for row in ANCHORS:
         what = f"{row.cls}: {row.name}"
@@ -73,12 +78,12 @@ def end_to_end() -> list[Check]:
 
 
 def predict(row: Anchor) -> float:
-    """What the models say for a row, in its unit."""
+    """Return what the model predicts for a published run, in its unit."""
     gpu = get_backend(row.backend)
     if not isinstance(gpu, Gpu):
         raise TypeError(f"{row.backend} is not a GPU")
     leave = gpu.runtime.ended == "leave" and row.mean_tokens
-    # calls that leave when they end take as long as the mean, on average
+    # calls that leave when they end take as long as a call of mean length, on average
     tokens = round(row.mean_tokens) if leave else row.tokens
     alive = row.mean_tokens / row.tokens if row.mean_tokens and not leave else 1.0
     work = Workload(DIMENSIONS[row.model], row.batch, decode_tokens=tokens, beam=row.beam, dtype=row.dtype)
@@ -92,7 +97,7 @@ def predict(row: Anchor) -> float:
 
 
 def scores(checks: Sequence[Check]) -> list[Score]:
-    """The classes that have rows, in their order."""
+    """Return how well each class of runs is predicted, of those that occur in `checks`."""
     found = []
     for cls in CLASSES:
         rows = [check for check in checks if check.name.startswith(f"{cls.name}: ")]

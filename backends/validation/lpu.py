@@ -1,7 +1,7 @@
-"""The LPU model against published figures: what it predicts, what was published, and why it misses where it does.
+"""Predictions for LPUs against published figures: chip, networks on one chip, links, capacity.
 
-No constant was adjusted to meet a figure. Some figures are inputs as they stand (fitted_on names the constant);
-all others are tests. What many chips do together is in `lpu_served`.
+No constant was adjusted to meet a figure. Some figures are inputs as they stand (`fitted_on` names the constant); all
+others are tests. What many chips do together is in `served`.
 """
 
 import math
@@ -19,9 +19,9 @@ BERT22 = "Answer Fast: Accelerating BERT on the Tensor Streaming Processor, arXi
 HC38 = "Hot Chips 2026, Think Fast: LPU Accelerator for Heterogeneous Compute (secondary digest)"
 LPX = "NVIDIA developer blog, Inside NVIDIA Groq 3 LPX, 2026-03-16"
 
-# a prediction is in band if predicted / published is within it: the bar for what is not an input
+# predicted over published that counts as met, for what is not an input
 BAND = (0.75, 1.25)
-# for the median of a class
+# for the median of |predicted / published - 1| of a class
 BAR = 0.25
 # blocks of ResNet stages at 56, 28, 14 and 7 pixels a side (arXiv 1512.03385, table 1)
 RESNETS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -34,12 +34,12 @@ def _check(
 
 
 def lpu_checks() -> tuple[Check, ...]:
-    """Every published figure that the model can express."""
+    """Return the checks of every published figure that the model can express."""
     return tuple(check for checks in lpu_classes().values() for check in checks)
 
 
 def lpu_classes() -> dict[str, tuple[Check, ...]]:
-    """The checks by class: chip, networks on one chip, links, capacity, LP30, and what many chips do together."""
+    """Return the checks by class: chip, networks on one chip, links, capacity, LP30, and many chips together."""
     v1, lp30 = load_device("groq-v1"), load_device("lp30")
     found = {
         "chip": _chip(v1),
@@ -79,13 +79,13 @@ def _chip(device: Device) -> list[Check]:
 
 
 def gemm_utilisation(chip: Chip, n: int) -> float:
-    """Share of peak that [2304 x 4096] x [4096 x n] reaches, either operand in the planes."""
+    """Return the part of the peak that [2304 x 4096] x [4096 x n] reaches, with either operand in the planes."""
     plan = tile(chip, 2304, 4096, n, either=True)
     return 2304 * 4096 * n / ((plan.load + plan.cycles + chip.fill) * chip.depth * chip.width * chip.planes)
 
 
 def resnet_cycles(chip: Chip, layers: int) -> int:
-    """Cycles of one image of 224 x 224 through ResNet-50, -101 or -152 on one chip."""
+    """Return the cycles of one image of 224 x 224 through ResNet-50, -101 or -152 on one chip."""
     schedule = Schedule(chip)
     current = [schedule.given("image", 224 * 224 * 3)]
 
@@ -112,7 +112,7 @@ def resnet_cycles(chip: Chip, layers: int) -> int:
 
 
 def bert_cycles(projections: Chip, attention: Chip, rows: int) -> int:
-    """Cycles of BERT-base's 12 layers at batch 1, projections and attention in the arithmetic of these chips."""
+    """Return the cycles of BERT-base's 12 layers at batch 1, with projections and attention as on these chips."""
     schedule, width, heads = Schedule(projections), 768, 12
     current = [schedule.given("embeddings", rows * width * 2)]
 

@@ -1,7 +1,7 @@
-"""The LPU model against what many chips were published to do: one product, language models, GroqCloud's Whisper.
+"""Predictions for many LPU chips against published figures: one product, language models, GroqCloud's Whisper.
 
-One rule for all rows and no constant of a row's own. Where chips or placement are not published, the rule says which:
-a layer a stage, on as many chips as give each the weights that Llama-2 70B has on 576.
+One rule holds for all rows, and no row has a constant of its own. Where chips or placement are not published, the rule
+decides: a layer for each stage, on so many chips that each has as much weight as the 576 of Llama-2 70B.
 """
 
 import math
@@ -27,8 +27,8 @@ BAND = (0.75, 1.25)
 # Whisper (alpha.hashtagplus.com, secondary: 5 s of audio 180 ms, 15 s 210, 30 s 260, 60 s 380): network, upload and
 # queue, and the chips' time with them. Another client's slope is 8 times as steep: the range is wide.
 REQUEST_S, REQUEST_PER_AUDIO_S = 0.157, 3.7e-3
-# Length of a file: Groq's own cookbook cuts at 600 s; what Artificial Analysis sends is not published.
-# Predicted speed factors are 15 % lower at 150 s and 5 % higher at 3600 s.
+# Length of a file: Groq's own cookbook cuts at 600 s; what Artificial Analysis sends is not published. Predicted
+# speed factors are 15 % lower at 150 s and 5 % higher at 3600 s.
 FILE_S = 600.0
 WINDOW_TOKENS = 99  # of a window of 30 s
 # the most chunks of columns into which a product is cut so that one is on the links while the next is computed
@@ -40,7 +40,7 @@ def _check(name: str, predicted: float, published: float, unit: str, source: str
 
 
 def gemm_s(chip: Chip, chips: int, m: int, k: int, n: int) -> float:
-    """Seconds of one product [m x k] x [k x n]: columns over 8 chips, depth over as many groups of 8 as there are."""
+    """Return the seconds of a product [m x k] x [k x n]: columns over 8 chips, depth over the groups of 8."""
     groups = chips / 8
     found = []
     for chunks in _CHUNKS:
@@ -56,7 +56,7 @@ def gemm_s(chip: Chip, chips: int, m: int, k: int, n: int) -> float:
 
 
 def gemm_checks(device: Device) -> list[Check]:
-    """One product over more and more chips."""
+    """Return the checks of one product on more and more chips."""
     chip, shape = Chip.of(device), (800, 32576, 8192)
     unclear = "read off a chart whose other panel has 13,000 TFLOP/s there, 33 us a product: predicted is in between"
     published = ((8, 330, ""), (16, 150, ""), (100, 120, unclear))
@@ -67,7 +67,7 @@ def gemm_checks(device: Device) -> list[Check]:
 
 
 def user_tokens_per_s(device: Device, call: DecoderOnly) -> tuple[int, float]:
-    """Chips, and tokens per second of one user who has them alone, by the rule for placement."""
+    """Return the number of chips by the rule for placement, and tokens per second of one user who has them alone."""
     whole = decoder_only("llama-2-70b", 1, 0)
     held = replace(call, weight_dtype="int8").weights_bytes / replace(whole, weight_dtype="int8").weights_bytes * 576
     layers = call.dims.n_text_layer
@@ -82,7 +82,7 @@ def user_tokens_per_s(device: Device, call: DecoderOnly) -> tuple[int, float]:
 
 
 def language_checks(device: Device) -> list[Check]:
-    """Tokens per second of one user; context as published, filled but for the last 128 tokens."""
+    """Return the checks of tokens per second of one user, at the published context, filled but for 128 tokens."""
     load = "alone on the chips; served figures are under load, with sampling and the network"
     experts = "placement of experts is not published; here all chips of a stage share the two in use"
     rows = (
@@ -99,7 +99,7 @@ def language_checks(device: Device) -> list[Check]:
 
 
 def service_checks(device: Device) -> list[Check]:
-    """GroqCloud's Whisper: windows of 30 s one after another on the least chips, and a request's own time."""
+    """Return the checks of GroqCloud's Whisper: windows of 30 s on the least chips, and a request's own time."""
     reason = "network, upload and queue by another client's line; length of the file, chips and windows not published"
     large = DIMENSIONS["large-v3"]
     rows = (

@@ -1,1 +1,11 @@
-"""The operations of one Whisper call."""
+"""The operations of one call, with shapes, FLOPs and bytes.
+
+windows       from a window of audio to the workload of its call
+drafting      calls that are decoded with a draft
+whatif        calls of decoders that do not exist: mixtures of experts, diffusion
+decoder_only  calls of language models
+workload      a batch of calls of Whisper, and its operations in closed form
+builder       the operations of Whisper's modules, piece by piece
+models        the dimensions of every Whisper
+op            one operation; Whisper's constants
+"""
