@@ -1,7 +1,7 @@
 """Device models held against measurements: kernels are measured, read, fitted, written, and held out.
 
-measure.py     Whisper on this machine's GPU: phases, kernels, and what `host` adds
-host.py        the host's work for a call, and how much equal calls scatter
+measure.py     Whisper on this machine's GPU, timed
+tasks.py       what is timed: phases, kernels, the host's work, as functions
 read.py        public tables of measured kernels, as features and seconds
 fit.py         kernel constants fitted to them
 write.py       all kernels of a GPU fitted, scored on shapes held out, and written into its device file

@@ -1,30 +1,32 @@
+import argparse
 import json
 
 import pytest
 import torch
+from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
-from earspan.benchmarks import gpu_measure
+from earspan.benchmarks.calibration import measure, tasks
+from earspan.benchmarks.commands import calibrate
 
 
-def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path):
+@pytest.fixture
+def run():
+    """Run `earspan calibrate measure`; gives the exit code."""
+
+    def answer(*argv: object) -> int:
+        parser = argparse.ArgumentParser()
+        calibrate.add_calibrate_arguments(parser)
+        return calibrate.run_calibrate(parser.parse_args(["measure", "--device", "cpu", *map(str, argv)]))
+
+    return answer
+
+
+def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path, run):
     out = tmp_path / "measured.json"
-    argv = [
-        "--device",
-        "cpu",
-        "--models",
-        "tiny",
-        "--batches",
-        "1",
-        "--positions",
-        "16",
-        "--repeats",
-        "1",
-        "--calls",
-        "5",
-    ]
-    assert gpu_measure.main([*argv, "--backend", "l4", "--out", str(out)]) == 0
+    given = ["--models", "tiny", "--batches", 1, "--positions", 16, "--repeats", 1, "--calls", 5]
+    assert run(*given, "--backend", "l4", "--out", out) == 0
     record = json.loads(out.read_text())
     assert record["environment"]["torch"] == torch.__version__
     phases = {run["name"]: run for run in record["runs"] if run["kind"] == "phase"}
@@ -45,10 +47,10 @@ def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path):
     assert record["left_out"] == []
 
 
-def test_the_run_keeps_to_its_budget_and_says_what_it_left_out(tmp_path):
+def test_the_run_keeps_to_its_budget_and_says_what_it_left_out(tmp_path, run):
     out = tmp_path / "measured.json"
-    argv = ["--device", "cpu", "--models", "tiny", "base", "--batches", "1", "2", "--positions", "16", "--repeats", "1"]
-    assert gpu_measure.main([*argv, "--calls", "1", "--budget", "1e-6", "--out", str(out)]) == 0
+    given = ["--models", "tiny", "base", "--batches", 1, 2, "--positions", 16, "--repeats", 1, "--calls", 1]
+    assert run(*given, "--budget", 1e-6, "--out", out) == 0
     record = json.loads(out.read_text())
     assert [(one["model"], one["batch"]) for one in record["left_out"]] == [
         (m, b) for m in ("tiny", "base") for b in (1, 2)
@@ -58,16 +60,16 @@ def test_the_run_keeps_to_its_budget_and_says_what_it_left_out(tmp_path):
 
 def test_what_takes_long_is_run_three_times_and_what_does_not_as_often_as_asked():
     calls = []
-    gpu_measure.median_s(lambda: calls.append(0), "cpu", 20, 60.0)
+    measure.time_task(lambda: calls.append(0), "cpu", 20, 60.0)
     assert len(calls) == 20 + 3
     calls.clear()
-    gpu_measure.median_s(lambda: calls.append(0), "cpu", 20, 1e-9)
+    measure.time_task(lambda: calls.append(0), "cpu", 20, 1e-9)
     assert len(calls) == 3 + 1
 
 
 @torch.inference_mode()
 def test_the_static_cache_gives_attention_its_keys():
-    model = gpu_measure.Whisper(gpu_measure._model_dimensions(DIMENSIONS["tiny"], 16)).eval()
+    model = tasks.make_model(DIMENSIONS["tiny"], 16, "cpu")
     seen = []
     first = next(iter(model.decoder.blocks)).attn
     attention = first.qkv_attention
@@ -76,7 +78,7 @@ def test_the_static_cache_gives_attention_its_keys():
         seen.append((tuple(q.shape), tuple(k.shape), tuple(v.shape)))
         return attention(q, k, v, mask)
 
-    for name, run in gpu_measure.phases(model, 2, 16, "cpu", torch.float32):
+    for name, run in tasks.list_phases(model, 2, 16, "cpu", torch.float32):
         if name == "decode":
             first.qkv_attention = spy
             run()
@@ -86,8 +88,8 @@ def test_the_static_cache_gives_attention_its_keys():
 
 @torch.inference_mode()
 def test_the_phases_run_in_half_precision_as_on_a_gpu():
-    model = gpu_measure.halved(gpu_measure.Whisper(gpu_measure._model_dimensions(DIMENSIONS["tiny"], 16)).eval())
-    for name, run in gpu_measure.phases(model, 1, 16, "cpu", torch.float16):
+    model = tasks.halve_weights(tasks.make_model(DIMENSIONS["tiny"], 16, "cpu"))
+    for name, run in tasks.list_phases(model, 1, 16, "cpu", torch.float16):
         out = run()
         assert isinstance(out, torch.Tensor)
         assert out.shape == {"encode": (1, 16, 384), "prefill": (1, 4, 51865), "decode": (1, 1, 51865)}[name]
@@ -97,8 +99,8 @@ def test_the_phases_run_in_half_precision_as_on_a_gpu():
     "argv",
     [["--models", "huge"], ["--batches", "0"], ["--positions", "1501"], ["--backend", "h1000"], ["--budget", "0"]],
 )
-def test_bad_input_is_one_line(argv, tmp_path, capsys):
+def test_bad_input_is_refused(argv, tmp_path, run):
     out = tmp_path / "out.json"
-    assert gpu_measure.main([*argv, "--device", "cpu", "--out", str(out)]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(InputError):
+        run(*argv, "--out", out)
     assert not out.exists()

@@ -1,4 +1,4 @@
-"""The fit behind `calibrate_gpu`: robust least squares in the logarithm of time, on the shapes that are not held out.
+"""Kernel constants fitted to measured kernels: robust least squares in the logarithm of time, on shapes not held out.
 
 What physics forbids is out of reach of the fit, not only penalised: factors are at least 1, and after it each factor
 is lifted where it would make a larger shape faster.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends.devices.kernels import COLUMNS, Kernel, Surface, soft_maximum
+from ...backends.devices.kernels import COLUMNS, Kernel, Surface, soft_maximum
 
 Array = NDArray[np.float64]
 
@@ -35,7 +35,11 @@ FIT_ROWS = 6000
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Feature rows, measured seconds, which of them to fit, and the device's figures."""
+    """Measured kernels, and the device that they ran on.
+
+    rows: features, shape = (shapes, columns). fitted: which to fit. peak: FLOP/s. bandwidth: bytes/s. streamed: part of
+    it that moving data reach.
+    """
 
     kernel: str
     rows: Array
@@ -64,7 +68,7 @@ class _Block:
         return parameters[self.start : self.stop].reshape(len(self.x), len(self.y))
 
     def slopes(self, size: int) -> Array:
-        """Matrix from all parameters to the slopes of this surface along its axes."""
+        """Return the matrix from all parameters to the slopes of this surface along its axes."""
         eye = np.eye(size)[:, self.start : self.stop].reshape(size, len(self.x), len(self.y))
         along_x = np.diff(eye, axis=1) / np.diff(self.x)[None, :, None]
         along_y = np.diff(eye, axis=2) / np.diff(self.y)[None, None, :]
@@ -72,22 +76,21 @@ class _Block:
 
 
 def _hat(knots: Array, at: Array) -> Array:
-    """Weights of linear interpolation, constant outside; shape = (len(at), len(knots))."""
-    return (
-        np.stack([np.interp(at, knots, row) for row in np.eye(len(knots))], 1)
-        if len(knots) > 1
-        else at[:, None] * 0 + 1
-    )
+    """Return the weights of linear interpolation, constant outside; shape = (len(at), len(knots))."""
+    if len(knots) == 1:
+        return np.ones((len(at), 1))
+    return np.stack([np.interp(at, knots, row) for row in np.eye(len(knots))], 1)
 
 
-def fit(problem: Problem, processors: float, source: str) -> tuple[Kernel, float, float, dict[str, Surface]]:
-    """The kernel, its floor in us, its order and its surfaces. The better of two starts, by the fitted half."""
-    tries = [_Fit(problem, processors).solve(start) for start in ("tiles", "flat")]
-    _, floor_us, order, surfaces = min(tries, key=lambda found: found[0])
-    return Kernel(floor_us * 1e-6, order, "fitted", source, **surfaces), floor_us, order, surfaces
+def fit_kernel(problem: Problem, processors: float, source: str) -> Kernel:
+    """Return the better kernel of two starts, by the fitted half. processors: of the device; source: of the figures."""
+    tries = [_Fit(problem, processors).solve(start, source) for start in ("tiles", "flat")]
+    return min(tries, key=lambda found: found[0])[1]
 
 
 class _Fit:
+    """The least-squares problem of one kernel. The parameters are the logarithms of all factors, floor and order."""
+
     def __init__(self, problem: Problem, processors: float) -> None:
         index = np.flatnonzero(problem.fitted)
         # every few rows are enough for some 90 constants, and save time
@@ -111,7 +114,7 @@ class _Fit:
         self.ridge = RIDGE * np.sqrt(len(index) / self.size)
 
     def parts(self, p: Array) -> tuple[Array, Array, Array, float, float]:
-        """Compute and memory seconds, the varying part of the latter, order, floor."""
+        """Return compute and memory seconds, the varying part of the latter, order, and the floor in seconds."""
         log = np.zeros(len(self.compute))
         varying = self.stationary
         for block in self.blocks:
@@ -145,8 +148,8 @@ class _Fit:
         hit = (self.slopes @ p < STEEPEST)[:, None]
         return np.vstack([np.hstack([*rows, ends]), self.ridge * np.eye(self.size), WALL * self.slopes * hit])
 
-    def solve(self, how: str) -> tuple[float, float, float, dict[str, Surface]]:
-        """Mean absolute error of the fitted half in logarithms, floor in us, order, surfaces."""
+    def solve(self, how: str, source: str) -> tuple[float, Kernel]:
+        """Return the mean absolute error of the fitted half in logarithms, and the kernel."""
         from scipy.optimize import least_squares
 
         low, high, start = np.empty(self.size), np.empty(self.size), np.zeros(self.size)
@@ -174,14 +177,15 @@ class _Fit:
             f_scale=SCALE,
             max_nfev=MOST_STEPS,
         ).x
-        found[: self.size - 2] = np.concatenate([_lifted(block, found).ravel() for block in self.blocks])
+        found[: self.size - 2] = np.concatenate([_lift(block, found).ravel() for block in self.blocks])
         loss = float(np.abs(self.residuals(found)[: len(self.log_seconds)]).mean())
         surfaces = {b.name: Surface(np.exp(b.x), np.exp(b.y), np.exp(b.grid(found))) for b in self.blocks}
-        return loss, float(np.exp(found[-2])), float(1 + np.exp(found[-1])), surfaces
+        floor_s, order = float(np.exp(found[-2])) * 1e-6, float(1 + np.exp(found[-1]))
+        return loss, Kernel(floor_s, order, "fitted", source, **surfaces)
 
 
-def _lifted(block: _Block, parameters: Array) -> Array:
-    """Factors such that coordinate times factor never falls along either axis."""
+def _lift(block: _Block, parameters: Array) -> Array:
+    """Return factors such that coordinate times factor never falls along either axis."""
     work = block.grid(parameters) + block.x[:, None] + block.y[None, :]
     work = np.maximum.accumulate(np.maximum.accumulate(work, axis=0), axis=1)
     return work - block.x[:, None] - block.y[None, :]
