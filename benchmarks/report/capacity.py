@@ -1,4 +1,4 @@
-"""The page and the tables of a capacity study: what wins where, how sure that is, frontiers, fleets, assumptions."""
+"""The page of a capacity study: what wins where, how sure that is, frontiers, fleets, and what was assumed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields

@@ -18,17 +18,17 @@ CELLS: dict[str, Callable[[Point], str]] = {
     "streams>": lambda point: f"{point.streams:,}",
     "step>": lambda point: _show(point.step_s, ".2g", " s"),
     "batch>": lambda point: _show(point.batch if point.streams else None, ".1f"),
-    "50 %>": lambda point: _show(point.latency_p50_s if point.streams else None, ".2f", " s"),
-    "95 %>": lambda point: _show(point.latency_p95_s if point.streams else None, ".2f", " s"),
-    "99 %>": lambda point: _show(point.latency_p99_s if point.streams else None, ".2f", " s"),
-    "99.9 %>": lambda point: _show(point.latency_p999_s if point.streams else None, ".2f", " s"),
+    "p50>": lambda point: _show(point.latency_p50_s if point.streams else None, ".2f", " s"),
+    "p95>": lambda point: _show(point.latency_p95_s if point.streams else None, ".2f", " s"),
+    "p99>": lambda point: _show(point.latency_p99_s if point.streams else None, ".2f", " s"),
+    "p99.9>": lambda point: _show(point.latency_p999_s if point.streams else None, ".2f", " s"),
     "USD/audio h>": lambda point: _show(point.usd_per_audio_h, ".4f"),
     "kJ/audio h>": lambda point: _show(point.joules_per_audio_h and point.joules_per_audio_h / 1e3, ".1f"),
     "WER>": lambda point: percent(point.wer),
     "limited by": lambda point: point.limited_by,
     "times are": lambda point: point.provenance,
 }
-_BRIEF = ("streams>", "step>", "batch>", "50 %>", "99 %>", "USD/audio h>", "kJ/audio h>", "WER>", "limited by")
+_BRIEF = ("streams>", "step>", "batch>", "p50>", "p99>", "USD/audio h>", "kJ/audio h>", "WER>", "limited by")
 
 
 def print_study(study: CapacityStudy) -> None:
