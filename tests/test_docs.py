@@ -1,4 +1,4 @@
-"""The pages on adding parts of one's own: what they print as Python runs, and what they offer is found.
+"""README and docs: what they print as Python runs, parts that they offer are found, and every record is described.
 
 Weights are small and random, and nothing is fetched. A block that begins with `# FILE.py` is saved under that name.
 """
@@ -8,8 +8,15 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from earspan.benchmarks.report.schema import describe_schema
+from earspan.speech.asr import engines
 
-PAGES = sorted((Path(__file__).parents[1] / "docs").glob("adding-*.md"))
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    if "```python" in page.read_text(encoding="utf-8")
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -35,6 +42,8 @@ def test_a_page_runs_as_printed(page: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # Random weights repeat themselves, and would be tried at every temperature.
+    monkeypatch.setitem(engines.DECODINGS, "transcribe", engines.DECODINGS["greedy"])
     for pyproject in blocks(page, "toml"):
         if "entry-points" in pyproject:
             offer(tmp_path, pyproject)
@@ -47,3 +56,16 @@ def test_a_page_runs_as_printed(page: Path, tmp_path: Path, monkeypatch: pytest.
     for code in codes:
         random_weights = code.replace('"tiny.en"', repr(str(tiny_checkpoint)))
         exec(compile(random_weights, str(page), "exec"), namespace)
+
+
+def test_there_is_a_page_for_every_part_of_ones_own():
+    assert {page.stem for page in PAGES} >= {
+        "README", "api", "adding-a-strategy", "adding-a-dataset", "adding-an-engine", "adding-a-device",
+        "adding-a-backend",
+    }  # fmt: skip
+
+
+def test_every_record_that_is_stored_is_described():
+    page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    made_by = "python -m earspan.benchmarks.report.schema > docs/results.md"
+    assert page == describe_schema(), f"a record has changed: type {made_by}"

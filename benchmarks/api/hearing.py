@@ -25,8 +25,8 @@ def load_model(
     """Return a Whisper that is ready to transcribe; official weights are fetched and checked if they are not here.
 
     name: an official size, or the path of a checkpoint in openai-whisper's format.
-    engine, device, precision, decoding, language, task, cache: as for `Experiment`.
-    Raises `InputError` for a model, engine or language that cannot be had.
+    engine, device, precision, decoding, language, task, cache: as for `Experiment`. Raises `InputError` for a model,
+        engine or language that cannot be had.
     """
     experiment = Experiment(
         model=name,
@@ -47,9 +47,8 @@ def transcribe(audio: str | Path | np.ndarray, model: str | Transcriber = "tiny.
     """Return what Whisper hears in a recording of any length, as `whisper.transcribe` hears it.
 
     audio: a file, or samples at 16 kHz as float32, shape = (samples,).
-    model: a name, or what `load_model` returned.
-    Returns a `Hypothesis`: `text`, `segments` with times in seconds, `runs` with every pass that was made.
-    Raises `InputError` for audio that cannot be read.
+    model: a name, or what `load_model` returned. Returns a `Hypothesis`: `text`, `segments` with times in seconds,
+        `runs` with every pass that was made. Raises `InputError` for audio that cannot be read.
     """
     samples = audio if isinstance(audio, np.ndarray) else read_audio(Path(audio))
     engine = load_model(model) if isinstance(model, str) else model

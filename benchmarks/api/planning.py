@@ -26,12 +26,13 @@ def span(
 
     backend: a name as `earspan devices` lists them, the path of a device file, or a backend of your own.
     model: the Whisper that is timed, an official size or the path of a checkpoint.
-    streams: live recordings on the backend. step_s: seconds between two calls of a stream where windows slide.
+    streams: live recordings on the backend.
+    step_s: seconds between two calls of a stream where windows slide.
     strategy: "sliding", or "disjoint", whose step is the window.
     latency_s: how late a word may be shown, in seconds; None for any time.
-    padding: "full" for calls padded to 30 s, as Whisper pads them; "fit" for calls as long as their audio.
-    Returns a `Span`: `span_s` in seconds (None where no window is sustained), `limited_by`, `timing`.
-    Raises `InputError` for what does not exist or makes no sense. The formulas are in docs/timing.md.
+    padding: "full" for calls padded to 30 s, as Whisper pads them; "fit" for calls as long as their audio. Returns a
+        `Span`: `span_s` in seconds (None where no window is sustained), `limited_by`, `timing`. Raises `InputError` for
+        what does not exist or makes no sense. The formulas are in docs/timing.md.
     """
     own_step_s = None if strategy == "disjoint" else step_s
     return plan_span(
@@ -58,11 +59,14 @@ def time(
 ) -> Timing:
     """Return how long a backend takes for one batch of Whisper calls, by phase.
 
-    backend, model, padding: as for `span`. audio_s: seconds of audio in each call. batch: calls served together.
-    tokens: decode steps; None for 3.3 per second of audio. beam: texts of a beam search. dtype: "fp16" or "fp32".
-    Returns a `Timing`: `seconds`, `phases` in seconds by name, `ceiling_s` at peak arithmetic and nominal bandwidth,
-    `bound`, `provenance`.
-    Raises `InputError`, or its subclass `CapacityError` where the batch does not fit into the memory.
+    backend, model, padding: as for `span`.
+    audio_s: seconds of audio in each call.
+    batch: calls served together.
+    tokens: decode steps; None for 3.3 per second of audio.
+    beam: texts of a beam search.
+    dtype: "fp16" or "fp32". Returns a `Timing`: `seconds`, `phases` in seconds by name, `ceiling_s` at peak arithmetic
+        and nominal bandwidth, `bound`, `provenance`. Raises `InputError`, or its subclass `CapacityError` where the
+        batch does not fit into the memory.
     """
     steps = math.ceil(TOKENS_PER_S * audio_s) if tokens is None else tokens
     work = Workload(_dims_of(model), batch, audio_s, padding, decode_tokens=steps, dtype=dtype, beam=beam)

@@ -3,10 +3,9 @@
 import argparse
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from ...backends.errors import InputError
 from ...speech.asr.cache import Holding, TranscriptCache, clear, default_cache_path
@@ -14,7 +13,7 @@ from ...speech.weights.locate import OPENAI_CACHE, from_source, in_openai_cache,
 from ...speech.weights.sources import Official, official, officials, sources_of
 from ...speech.weights.store import find_stored, problem, weights_folder
 from ..experiment.experiment import DEFAULT_MODEL
-from ..experiment.store import check_folder
+from ..experiment.store import check_folder, encode
 from ..report.terminal import show_table
 
 WEIGHT_FORMATS = ("openai", "ct2")
@@ -55,37 +54,53 @@ def run_weights(args: argparse.Namespace) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class WeightsListing:
+    """Official weights in a list.
+
+    source, path, size_bytes: of what is here; None and 0 where nothing is. problem: what is wrong with it.
+    sources: where they can be fetched from.
+    """
+
+    model: str
+    source: str | None
+    path: str | None
+    size_bytes: int
+    problem: str | None
+    sources: tuple[str, ...]
+
+
 def _list_weights(as_json: bool) -> None:
-    rows = [row for model in officials().values() for row in _present(model) or [_row(model)]]
+    listings = [row for model in officials().values() for row in _present(model) or [_absent(model)]]
     if as_json:
-        print(json.dumps({"folder": str(weights_folder()), "models": rows}, indent=2))
+        print(encode({"folder": str(weights_folder()), "models": listings}, indent=2))
         return
-    shown = [
+    rows = [
         [
-            row["model"],
-            row["source"] or "not here",
-            f"{row['size_bytes'] / 1e6:,.1f}" if row["size_bytes"] else "",
-            row["problem"] or row["path"] or "",
-            ", ".join(row["sources"]),
+            one.model,
+            one.source or "not here",
+            f"{one.size_bytes / 1e6:,.1f}" if one.size_bytes else "",
+            one.problem or one.path or "",
+            ", ".join(one.sources),
         ]
-        for row in rows
+        for one in listings
     ]
     columns = ("model", "here, from", "MB>", "file", "can be fetched from")
-    show_table("Official Whisper models (files are not hashed here: earspan weights verify)", columns, shown)
+    show_table("Official Whisper models (files are not hashed here: earspan weights verify)", columns, rows)
 
 
-def _present(model: Official) -> list[dict[str, Any]]:
-    theirs = in_openai_cache(model)
-    rows = [_row(model, OPENAI_CACHE, theirs, theirs.stat().st_size)] if theirs.is_file() else []
+def _absent(model: Official) -> WeightsListing:
+    return WeightsListing(model.name, None, None, 0, None, tuple(known.name for known in sources_of(model.model)))
+
+
+def _present(model: Official) -> list[WeightsListing]:
+    bare, theirs, found = _absent(model), in_openai_cache(model), list[WeightsListing]()
+    if theirs.is_file():
+        found.append(replace(bare, source=OPENAI_CACHE, path=str(theirs), size_bytes=theirs.stat().st_size))
     for kept in find_stored(model.model):
-        rows.append(_row(model, kept.source, kept.checkpoint, kept.size_bytes, problem(kept, hashed=False)))
-    return rows
-
-
-def _row(model: Official, source: str | None = None, path: Any = None, size_bytes: int = 0, wrong: str | None = None):
-    sources = [known.name for known in sources_of(model.model)]
-    named = {"model": model.name, "source": source, "path": path and str(path), "size_bytes": size_bytes}
-    return {**named, "problem": wrong, "sources": sources}
+        here = {"source": kept.source, "path": str(kept.checkpoint), "size_bytes": kept.size_bytes}
+        found.append(replace(bare, **here, problem=problem(kept, hashed=False)))
+    return found
 
 
 def _verify(names: list[str], all_sources: bool, as_json: bool) -> int:

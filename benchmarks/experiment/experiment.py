@@ -22,7 +22,8 @@ PLAYS = ("span", "grid")
 class Load:
     """How many streams share a backend, and how often each of them calls.
 
-    step_s: seconds between two calls of a stream. streams: live recordings on one backend.
+    step_s: seconds between two calls of a stream.
+    streams: live recordings on one backend.
     """
 
     step_s: float
@@ -64,13 +65,18 @@ class Experiment:
     engine, device, precision, decoding, language, task: how calls are transcribed; language "auto" is detected.
     draft: whether the text of the window before is checked instead of decoded again. The text is the same.
     cache: whether transcripts of earlier runs are used and kept.
-    strategy: how backends cut live audio. step_s: seconds between calls where windows slide; by default the first
-        load's. windows_s: windows heard on infinitely fast hardware, by strategy; plain windows are of `strategy`.
-    window_s: the window of every backend; by default its span. play: "span" to play each backend in its own window,
-        "grid" to play it in every window of `windows_s`. overload: what a stream does when its calls come too fast.
-    backends: what is timed. loads: streams and steps, as "16x0.25"; the first is played, spans are planned for all.
-    latency_s: how late a word may be shown, in seconds. padding: "full" to time calls padded to 30 s, or "none".
-    normaliser: what is done to texts before words are compared. seed: of every random draw.
+    strategy: how backends cut live audio.
+    step_s: seconds between calls where windows slide; by default the first load's.
+    windows_s: windows heard on infinitely fast hardware, by strategy; plain windows are of `strategy`.
+    window_s: the window of every backend; by default its span.
+    play: "span" to play each backend in its own window, "grid" to play it in every window of `windows_s`.
+    overload: what a stream does when its calls come too fast.
+    backends: what is timed.
+    loads: streams and steps, as "16x0.25"; the first is played, spans are planned for all.
+    latency_s: how late a word may be shown, in seconds.
+    padding: "full" to time calls padded to 30 s, or "fit" to time them as long as their audio.
+    normaliser: what is done to texts before words are compared.
+    seed: of every random draw.
     """
 
     model: str = DEFAULT_MODEL

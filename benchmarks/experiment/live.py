@@ -44,7 +44,11 @@ def find_recording(given: str) -> Recording:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was played of a recording. track: its calls. captions: with the times at which they were shown."""
+    """What was played of a recording.
+
+    track: its calls.
+    captions: with the times at which they were shown.
+    """
 
     track: Track
     captions: tuple[Caption, ...]

@@ -23,10 +23,16 @@ _PACKAGES = ("earspan", "openai-whisper", "torch", "torchaudio", "jiwer", "numpy
 class Provenance:
     """Where a result comes from.
 
-    command: what was typed, or the program. model, sha256, digest, source: the Whisper that was heard, of its file, of
-    its tensors, and who packed it. engine: with its version. precision: of its weights. timed_as, timed_dtype: the
-    Whisper whose times are simulated, and its arithmetic. packages: versions. git: revision, None for a wheel.
-    date: in UTC. wall_s: how long it took. calls_computed: transcribed now, not remembered.
+    command: what was typed, or the program.
+    model, sha256, digest, source: the Whisper that was heard, of its file, of its tensors, and who packed it.
+    engine: with its version.
+    precision: of its weights.
+    timed_as, timed_dtype: the Whisper whose times are simulated, and its arithmetic.
+    packages: versions.
+    git: revision, None for a wheel.
+    date: in UTC.
+    wall_s: how long it took.
+    calls_computed: transcribed now, not remembered.
     """
 
     command: str
@@ -51,8 +57,10 @@ class Provenance:
 class Heard:
     """What was heard of one dataset.
 
-    part: which part, in words; the name where it is all. recordings, audio_s, words: that were heard.
-    of_recordings, of_audio_s: of the whole dataset. digest: over the audio files, texts and segments of the entries.
+    part: which part, in words; the name where it is all.
+    recordings, audio_s, words: that were heard.
+    of_recordings, of_audio_s: of the whole dataset.
+    digest: over the audio files, texts and segments of the entries.
     """
 
     name: str
@@ -70,7 +78,8 @@ class Heard:
 class AlignedWords:
     """How many recordings got their word times from the model that heard them, because they had none.
 
-    recordings, words: that were timed. found: words that the model heard; the others were put between those.
+    recordings, words: that were timed.
+    found: words that the model heard; the others were put between those.
     """
 
     by: str
@@ -99,12 +108,20 @@ class Failure:
 class Plan:
     """What the planner found for one backend under one load.
 
-    backend, describe: its name, and what it is. device_sha256: of its device files. load: as "16x0.25". strategy,
-    step_s: how audio is cut. span_s: the longest window it sustains, None if it sustains none. limited_by: what stops
-    it there. sustainable: whether there is a span. service_s: seconds for one call of every stream at the span, or at
-    the shortest window; None if it cannot hold them. interval_s: until it can begin the next. ceiling_s: the same at
-    peak arithmetic and nominal bandwidth. speed_factor: seconds of audio handled for each second. phases: service time
-    by phase. schedule: what an LPU's units do, for the load that is played. provenance: what the times are.
+    backend, describe: its name, and what it is.
+    device_sha256: of its device files.
+    load: as "16x0.25".
+    strategy, step_s: how audio is cut.
+    span_s: the longest window it sustains, None if it sustains none.
+    limited_by: what stops it there.
+    sustainable: whether there is a span.
+    service_s: seconds for one call of every stream at the span, or at the shortest window; None if it cannot hold them.
+    interval_s: until it can begin the next.
+    ceiling_s: the same at peak arithmetic and nominal bandwidth.
+    speed_factor: seconds of audio handled for each second.
+    phases: service time by phase.
+    schedule: what an LPU's units do, for the load that is played.
+    provenance: what the times are.
     footing: devices, weights, memory, price and power, a line each.
     """
 
@@ -135,7 +152,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What was said in a recording, without the audio. words: None where there are no word times."""
+    """What was said in a recording, without the audio.
+
+    words: None where there are no word times.
+    """
 
     id: str
     text: str
@@ -158,7 +178,11 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One recording as it was played in one setting. backend: None on infinitely fast hardware. calls: in order."""
+    """One recording as it was played in one setting.
+
+    backend: None on infinitely fast hardware.
+    calls: in order.
+    """
 
     recording: str
     strategy: str
@@ -187,8 +211,11 @@ class Track:
 class Run:
     """A run: everything that scoring needs, and nothing that follows from the rest.
 
-    experiment: what was asked for. plans: for every load and backend. references: what was said, by recording.
-    joined: of which recordings each stream was made. calls_sha256, calls: of the calls that belong to it.
+    experiment: what was asked for.
+    plans: for every load and backend.
+    references: what was said, by recording.
+    joined: of which recordings each stream was made.
+    calls_sha256, calls: of the calls that belong to it.
     """
 
     schema: int

@@ -53,7 +53,8 @@ class Setting:
 class Session:
     """An experiment that is ready to be heard: everything in it has been checked, and the model is loaded.
 
-    plans: what every backend sustains. settings: what is to be played.
+    plans: what every backend sustains.
+    settings: what is to be played.
     """
 
     experiment: Experiment
@@ -68,7 +69,8 @@ class Session:
     def open(cls, experiment: Experiment, engine: Transcriber | None = None, source: Source | None = None) -> "Session":
         """Return the session of an experiment. Raises `InputError` for whatever in it cannot be had.
 
-        engine: transcribes instead of the experiment's own engine and model. source: is heard instead of its dataset.
+        engine: transcribes instead of the experiment's own engine and model.
+        source: is heard instead of its dataset.
         """
         began_s = time.monotonic()
         get_normaliser(experiment.normaliser)
@@ -164,9 +166,10 @@ def run(
 
     Transcripts are kept, so that an interrupted run goes on where it was when it is called again.
     out: folder that `run.json` and `calls.jsonl` are written into; None for no file.
-    progress: is told what is done. engine: transcribes instead of the experiment's own.
-    after: is given what there is, whenever a setting has been heard.
-    Raises `InputError` for what cannot be run, before anything is heard as far as that can be known.
+    progress: is told what is done.
+    engine: transcribes instead of the experiment's own.
+    after: is given what there is, whenever a setting has been heard. Raises `InputError` for what cannot be run, before
+        anything is heard as far as that can be known.
     """
     if out is not None:
         store.check_folder(Path(out))

@@ -21,8 +21,11 @@ Unit = Entry | Stream  # what is heard as one recording
 class Source:
     """What an experiment listens to. Recordings are read when their portion's turn comes, and told of once.
 
-    datasets: as they were opened. units: what is heard, each as one recording. failed: what could not be read.
-    references: of all that was heard. aligned: how many words were timed by the model that hears.
+    datasets: as they were opened.
+    units: what is heard, each as one recording.
+    failed: what could not be read.
+    references: of all that was heard.
+    aligned: how many words were timed by the model that hears.
     """
 
     experiment: Experiment

@@ -16,7 +16,11 @@ from .wording import percent
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two runs. wer: pooled, as a fraction. errors: the counts behind it."""
+    """One of two runs.
+
+    wer: pooled, as a fraction.
+    errors: the counts behind it.
+    """
 
     model: str
     backend: str | None
@@ -28,8 +32,11 @@ class Side:
 class RunDifference:
     """The difference of two runs of the same data.
 
-    a, b: both sides. scoring: normaliser and aligner, with versions. resampled, units: what the bootstrap draws, and
-    how many. bootstrap: WER of B less that of A; None for fewer than two units. mapsswe: NIST's matched-pairs test.
+    a, b: both sides.
+    scoring: normaliser and aligner, with versions.
+    resampled, units: what the bootstrap draws, and how many.
+    bootstrap: WER of B less that of A; None for fewer than two units.
+    mapsswe: NIST's matched-pairs test.
     """
 
     a: Side
@@ -73,8 +80,9 @@ def _verdict(p: float) -> str:
 def compare(a: Run, b: Run, normaliser: str | None = None, seed: int = 0, replicates: int = 10_000) -> RunDifference:
     """Return the difference of two runs of one setting each, by paired bootstrap and by MAPSSWE.
 
-    normaliser: for both; by default that of the runs, which must be the same. seed, replicates: of the bootstrap.
-    Raises `InputError` for runs that are not comparable: other recordings, other references, other rules.
+    normaliser: for both; by default that of the runs, which must be the same.
+    seed, replicates: of the bootstrap. Raises `InputError` for runs that are not comparable: other recordings, other
+        references, other rules.
     """
     rules = normaliser or _same_rules(a, b)
     get_normaliser(rules)

@@ -40,10 +40,15 @@ class CurvePoint:
 class CurveSeries:
     """One model, dataset and strategy, at several windows.
 
-    model, digest, source: which Whisper, over its tensors, from where. engine: with its version. decoding: by name.
-    dataset, dataset_digest: what was listened to. audio_s: in all. head_s: how much of each recording, None for all.
+    model, digest, source: which Whisper, over its tensors, from where.
+    engine: with its version.
+    decoding: by name.
+    dataset, dataset_digest: what was listened to.
+    audio_s: in all.
+    head_s: how much of each recording, None for all.
     recordings, units: name of each recording, and of the speaker (or recording) that it is resampled with.
-    strategy, step_s: how audio was cut. points: by rising window.
+    strategy, step_s: how audio was cut.
+    points: by rising window.
     """
 
     model: str

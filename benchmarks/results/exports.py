@@ -25,8 +25,8 @@ _MARKUP = str.maketrans("(){}/;@<>*", "（）｛｝／；＠＜＞＊")
 class Utterance:
     """A recording as other tools name it.
 
-    speaker, id: as sclite's spu_id reads them: the speaker is what precedes the first hyphen of the id. said, heard:
-    the words that were compared, after normalising. end_s: of the last call.
+    speaker, id: as sclite's spu_id reads them: the speaker is what precedes the first hyphen of the id.
+    said, heard: the words that were compared, after normalising. end_s: of the last call.
     """
 
     speaker: str

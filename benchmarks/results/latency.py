@@ -32,7 +32,9 @@ _CONTINUOUS_WORDS = 4000  # half an hour of speech; longer recordings would take
 class Aligned:
     """A track beside its reference.
 
-    shown: committed words with their times. pairs: their alignment with the spoken words. errors: of the whole text.
+    shown: committed words with their times.
+    pairs: their alignment with the spoken words.
+    errors: of the whole text.
     """
 
     track: Track

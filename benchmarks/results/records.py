@@ -17,12 +17,16 @@ Interval = tuple[float, float]
 class Latency:
     """How late words came, in seconds; None where no reference has word times, or nothing was heard.
 
-    p50_s, p95_s, p99_s: from the end of a spoken word until it was shown, of `words` words. continuous_s: the mean over
-    words aligned by characters (ufal/asr_latency). first_word_p50_s, first_word_max_s: of the first right word of each
-    recording. laal_s, dal_s, stream_laal_s, long_yaal_s: against a speaker who is even over the audio, counting audio
-    only; with `_ca_`, computation too. no_queue_p50_s, summed_p50_s: what p50_s would be said to be by tools without a
-    queue, and by those that add all computation up. normalised_erasure: shown words taken back, for each final one.
-    rtf: seconds of work for each second of audio. backlog_s: the longest that a call waited.
+    p50_s, p95_s, p99_s: from the end of a spoken word until it was shown, of `words` words.
+    continuous_s: the mean over words aligned by characters (ufal/asr_latency).
+    first_word_p50_s, first_word_max_s: of the first right word of each recording.
+    laal_s, dal_s, stream_laal_s, long_yaal_s: against a speaker who is even over the audio, counting audio only; with
+        `_ca_`, computation too.
+    no_queue_p50_s, summed_p50_s: what p50_s would be said to be by tools without a queue, and by those that add all
+        computation up.
+    normalised_erasure: shown words taken back, for each final one.
+    rtf: seconds of work for each second of audio.
+    backlog_s: the longest that a call waited.
     """
 
     p50_s: float | None = None
@@ -51,9 +55,13 @@ class Latency:
 class Work:
     """What a backend did for all recordings.
 
-    calls: how many. encoder_passes, decoder_runs: of one call, on average. service_mean_s: of one call. busy: service
-    time for each second of audio; above 1 it falls behind without end. unheard_s: audio in no call, dropped or left
-    out as silence. last_wait_s: the longest that a last call waited. cut_off: calls whose text broke off.
+    calls: how many.
+    encoder_passes, decoder_runs: of one call, on average.
+    service_mean_s: of one call.
+    busy: service time for each second of audio; above 1 it falls behind without end.
+    unheard_s: audio in no call, dropped or left out as silence.
+    last_wait_s: the longest that a last call waited.
+    cut_off: calls whose text broke off.
     """
 
     calls: int
@@ -75,11 +83,17 @@ class Work:
 class Row:
     """One backend in one setting under one load, with what was heard and how late.
 
-    backend: None on infinitely fast hardware. load: as "16x0.25". strategy, step_s: how audio was cut. window_s: the
-    window that was heard; None where the backend sustains none. joined: whether the texts are those of the same window
-    on infinitely fast hardware, the span being rounded down to it, and no latency is known. plan: what the planner
-    found. recordings: that were scored. wer, wer_ci95: pooled word error rate as a fraction, with its 95 % interval.
-    errors: the counts behind it. latency, boundary_errors, work: None where the backend was not played.
+    backend: None on infinitely fast hardware.
+    load: as "16x0.25".
+    strategy, step_s: how audio was cut.
+    window_s: the window that was heard; None where the backend sustains none.
+    joined: whether the texts are those of the same window on infinitely fast hardware, the span being rounded down to
+        it, and no latency is known.
+    plan: what the planner found.
+    recordings: that were scored.
+    wer, wer_ci95: pooled word error rate as a fraction, with its 95 % interval.
+    errors: the counts behind it.
+    latency, boundary_errors, work: None where the backend was not played.
     """
 
     backend: str | None
@@ -117,7 +131,8 @@ class Row:
 class Curve:
     """Word error rate against the window on infinitely fast hardware, under one strategy.
 
-    points: by rising window. last_less_first: WER of the longest window less that of the shortest, paired.
+    points: by rising window.
+    last_less_first: WER of the longest window less that of the shortest, paired.
     """
 
     strategy: str
@@ -133,7 +148,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What one span buys over the next shorter one, on the same recordings. wer: of both."""
+    """What one span buys over the next shorter one, on the same recordings.
+
+    wer: of both.
+    """
 
     from_s: float
     to_s: float
@@ -145,8 +163,8 @@ class Gain:
 class Candidate:
     """The best window of a strategy whose words keep a latency budget on a backend.
 
-    above_best: WER less that of the best strategy in the budget. against_disjoint: less that of disjoint chunks;
-    both paired, None for the strategy itself, or without the other.
+    above_best: WER less that of the best strategy in the budget.
+    against_disjoint: less that of disjoint chunks; both paired, None for the strategy itself, or without the other.
     """
 
     backend: str
@@ -162,7 +180,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Strategies compared. fronts: by backend, (strategy, window) that no other is both earlier and better than."""
+    """Strategies compared.
+
+    fronts: by backend, (strategy, window) that no other is both earlier and better than.
+    """
 
     strategies: tuple[str, ...]
     fronts: dict[str, tuple[tuple[str, float], ...]]
@@ -171,7 +192,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Pooled errors of a dataset, a speaker, or all. cer: character error rate over `ref_characters`."""
+    """Pooled errors of a dataset, a speaker, or all.
+
+    cer: character error rate over `ref_characters`.
+    """
 
     name: str
     recordings: int
@@ -199,7 +223,8 @@ class Evaluation:
     """One setting in detail.
 
     total, by_dataset, by_speaker, by_recording: errors. silence: recordings without a reference word, and insertions
-    there. common: the most frequent substitutions, insertions and deletions, each words and count.
+        there.
+    common: the most frequent substitutions, insertions and deletions, each words and count.
     """
 
     total: Group
@@ -215,11 +240,16 @@ class Evaluation:
 class Results:
     """All results of a run.
 
-    experiment, provenance, datasets, aligned, failed: of the run. scoring: normaliser and aligner, with versions.
-    resampled, units: what intervals resample, speakers or recordings, and how many. rows: backends, by load, the
-    one that was played first. curves: on infinitely fast hardware. gains: what longer spans buy. comparison: where
-    backends played the grid. evaluation: where there is one setting. warnings: what weakens the results, said by
-    themselves. summary: the results in sentences.
+    experiment, provenance, datasets, aligned, failed: of the run.
+    scoring: normaliser and aligner, with versions.
+    resampled, units: what intervals resample, speakers or recordings, and how many.
+    rows: backends, by load, the one that was played first.
+    curves: on infinitely fast hardware.
+    gains: what longer spans buy.
+    comparison: where backends played the grid.
+    evaluation: where there is one setting.
+    warnings: what weakens the results, said by themselves.
+    summary: the results in sentences.
     """
 
     schema: int

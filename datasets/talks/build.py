@@ -4,7 +4,6 @@ Reads the texts beside this file, speaks each in a voice of its own, puts half o
 Ogg/Opus and `manifest.jsonl`. Needs `pip install 'earspan[talks]'` and npm; using the data set needs neither.
 """
 
-import argparse
 import json
 import random
 from dataclasses import dataclass
@@ -157,13 +156,10 @@ def lag(heard: np.ndarray, sent: np.ndarray) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m earspan.datasets.talks.build", description=__doc__)
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where recordings and manifest go (default: in place)")
-    parser.add_argument("--model", type=Path, default=Path("build/kokoro"), help="where model and voices are or go")
-    args = parser.parse_args()
-    fetch(args.model)
-    args.out.mkdir(parents=True, exist_ok=True)
-    build(Kokoro(args.model).speak, args.out)
+    """Fetch synthesiser and voices, and make every recording and the manifest again, in place."""
+    model = Path("build/kokoro")
+    fetch(model)
+    build(Kokoro(model).speak)
 
 
 if __name__ == "__main__":

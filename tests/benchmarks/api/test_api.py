@@ -22,7 +22,7 @@ def test_every_name_is_there_and_explained(name: str):
 
 
 def test_other_names_are_refused():
-    with pytest.raises(AttributeError, match="it has .*Experiment"):
+    with pytest.raises(AttributeError, match=r"it has .*Experiment"):
         earspan.experiment_of  # noqa: B018
 
 

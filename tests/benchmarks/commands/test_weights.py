@@ -55,7 +55,7 @@ def test_list_fetch_path(planted):
     assert planted("fetch", "tiny.en", "--source", "two")[0] == 0
     found = _rows(planted("list", "--json")[1])
     assert [(row["source"], row["problem"]) for row in found] == [("one", None), ("two", None)]
-    folder = store.stored("tiny.en")[0].folder
+    folder = store.find_stored("tiny.en")[0].folder
     files = [folder / "tiny.en.pt", folder / "ct2" / "model.bin", folder / "ct2" / "config.json"]
     assert found[0]["size_bytes"] == sum(path.stat().st_size for path in files)
     assert "not here" in planted("list")[1]
@@ -74,7 +74,7 @@ def test_verify(planted):
     verdicts = {row["source"]: row["problem"] for row in json.loads(out)}
     assert (verdicts["two"], verdicts["one"]) == (None, None)
     assert verdicts["three"] is not None
-    checkpoint = store.stored("tiny.en")[0].checkpoint
+    checkpoint = store.find_stored("tiny.en")[0].checkpoint
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
     code, out, err = planted("path", "tiny.en")
     assert (code, out, len(err.splitlines())) == (2, "", 1)
@@ -103,7 +103,7 @@ def test_what_cannot_be_done(planted, words: tuple[str, ...], expected: str):
 
 def test_list_does_not_wait_for_torch():
     script = (
-        "import sys; from earspan.benchmarks import cli; code = cli.main(['weights', 'list']);"
+        "import sys; from earspan.benchmarks.commands import cli; code = cli.main(['weights', 'list']);"
         "sys.exit(code or bool({'torch', 'whisper'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL).returncode == 0
