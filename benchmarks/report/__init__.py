@@ -9,5 +9,6 @@ comparison.py  the page of strategies compared
 evaluation.py  the page of one setting in detail
 capacity.py    the page of what demand costs; capacity_tables.py: its tables
 curve.py       the reference curve as a picture and in Markdown
+series.py      the reference curve in words
 terminal.py    results on the terminal
 """

@@ -11,16 +11,8 @@ from ...speech.metrics.boundary import Place
 from ..experiment.records import Plan
 from ..results.records import Curve, Row
 from ..results.wording import figures, percent, seconds
+from . import tables
 from .page import Chart
-from .tables import (
-    describe_errors,
-    describe_latency,
-    describe_limit,
-    describe_wer,
-    name_curve,
-    name_place,
-    name_setting,
-)
 
 _FEW_WORDS = 20  # a class of fewer words has no rate worth drawing
 _TYPICAL_S = 5.0  # of several windows of a strategy, the one next to this is drawn where there is room for one
@@ -38,7 +30,6 @@ def describe_row(row: Row) -> dict[str, Any]:
     """Return what charts place of a row, and what they say when pointed at."""
     late, plan = row.latency, row.plan
     low, high = row.wer_ci95 or (row.wer, row.wer)
-    limit = describe_limit(row)
     return {
         "backend": row.backend or "unaware",
         "strategy": row.strategy,
@@ -52,16 +43,23 @@ def describe_row(row: Row) -> dict[str, Any]:
         "p99": late and late.p99_s,
         "first": late and late.first_word_p50_s,
         "keeps_up": row.work is None or row.work.keeps_up,
-        "setting": name_setting(row),
-        "span_said": f"{seconds(row.span_s)} {limit}".strip() if row.span_s else f"keeps up with none ({limit})",
-        "wer_said": "not scored" if row.wer is None else describe_wer(row.wer, row.wer_ci95),
-        "errors": describe_errors(row.errors),
+        "setting": tables.name_setting(row),
+        "span_said": _describe_span(row),
+        "wer_said": "not scored" if row.wer is None else tables.describe_wer(row.wer, row.wer_ci95),
+        "errors": tables.describe_errors(row.errors),
         "words": row.errors.ref_words,
-        "late_said": describe_latency(late) or "-",
+        "late_said": tables.describe_latency(late) or "-",
         "first_said": seconds(late.first_word_p50_s if late else None),
         "busy": "-" if row.work is None else f"{row.work.busy:.2f}",
         "times": (plan.provenance if plan else None) or "-",
     }
+
+
+def _describe_span(row: Row) -> str:
+    limit = tables.describe_limit(row)
+    if not row.span_s:
+        return f"keeps up with none ({limit})"
+    return seconds(row.span_s) + (f", {limit}" if row.span_s < LONGEST_S else "")
 
 
 def chart_values(values: Iterable[Mapping[str, Any]]) -> alt.Chart:
@@ -117,7 +115,7 @@ def draw_spans(rows: Sequence[Row]) -> Chart:
     y = _list_backends(row.backend for row in rows)
     base = chart_values(map(describe_row, rows)).encode(
         y=y,
-        x=alt.X("span:Q", title="span, s", scale=alt.Scale(domain=[0, 1.5 * LONGEST_S]), axis=alt.Axis(
+        x=alt.X("span:Q", title="span, s", scale=alt.Scale(domain=[0, 1.4 * LONGEST_S]), axis=alt.Axis(
             values=[0, 5, 10, 15, 20, 25, 30])),
         tooltip=tell(),
     )  # fmt: skip
@@ -143,11 +141,11 @@ def draw_rates(rows: Sequence[Row]) -> Chart:
 
 def draw_windows(curves: Sequence[Curve], rows: Sequence[Row]) -> Chart:
     """Return word error rate against window, a line for each curve with its interval, and the spans of backends."""
-    values = [{**describe_row(row), "curve": name_curve(curve)} for curve in curves for row in curve.points]
+    values = [{**describe_row(row), "curve": tables.name_curve(curve)} for curve in curves for row in curve.points]
     marks = [describe_row(row) for row in rows if row.window_s is not None and row.wer is not None]
     x = place_seconds("window", "window, s (logarithmic)", [value["window"] for value in (*values, *marks)])
     picked, opacity = pick_by("curve")
-    colour, shape = style_by("curve", map(name_curve, curves))
+    colour, shape = style_by("curve", map(tables.name_curve, curves))
     base = chart_values(values).encode(x=x, opacity=opacity, color=colour)
     wer = alt.Y("wer:Q", title="WER, %")
     pale = alt.when(picked).then(alt.value(0.16)).otherwise(alt.value(0.03))
@@ -199,11 +197,11 @@ def draw_distances(rows: Sequence[Row]) -> Chart:
     """Return lines of word error rate over the classes of distance from a cut, one for each of `rows`."""
     values = [
         {
-            "setting": name_setting(row),
-            "place": name_place(place),
+            "setting": tables.name_setting(row),
+            "place": tables.name_place(place),
             "wer": 100 * (place.errors.rate or 0),
             "wer_said": percent(place.errors.rate),
-            "errors": describe_errors(place.errors),
+            "errors": tables.describe_errors(place.errors),
             "words": place.errors.ref_words,
         }
         for row in rows
@@ -212,10 +210,10 @@ def draw_distances(rows: Sequence[Row]) -> Chart:
     ]
     places = max((row.boundary_errors.places for row in rows if row.boundary_errors), key=len, default=())
     picked, opacity = pick_by("setting")
-    colour, shape = style_by("setting", map(name_setting, rows))
+    colour, shape = style_by("setting", map(tables.name_setting, rows))
     names = {"setting": "Setting", "place": "Distance", "wer_said": "WER", "errors": "S / D / I", "words": "Words"}
     base = chart_values(values).encode(
-        x=alt.X("place:N", sort=list(map(name_place, places)), title="distance of the word from the nearest cut",
+        x=alt.X("place:N", sort=list(map(tables.name_place, places)), title="distance of the word from the nearest cut",
                 axis=alt.Axis(labelAngle=0)),
         y=alt.Y("wer:Q", title="WER, %"),
         opacity=opacity,

@@ -12,7 +12,8 @@ from ...backends.errors import InputError
 from ..results.curves import CurveSeries
 from .charts import chart_values, tell
 from .page import Chart, Figure, config, render_page
-from .tables import Table, bare_percent, conclude, describe_errors, describe_wer, list_points, name_series
+from .series import bare_percent, conclude, list_points, name_series
+from .tables import Table, describe_errors, describe_wer
 
 PUBLISHED = Path(__file__).with_name("published_curves.toml")
 _FORMATS = (".png", ".svg", ".html")

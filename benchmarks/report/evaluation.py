@@ -6,10 +6,10 @@ from ...speech.metrics.align import DELETION, HIT, INSERTION, SUBSTITUTION
 from ..experiment.records import Run
 from ..results.evaluation import WordPair, worst_recordings
 from ..results.records import Results
+from . import tables
 from .charts import find_typical
 from .page import Markup, el, fold, join, render_page, show_section, show_table
 from .spans import show_boundary_errors, show_head, show_kinds, show_latency, show_origin, show_times, show_warnings
-from .tables import find_excerpts, list_common, list_footings, list_groups, list_loads, list_recordings, list_rows
 
 _WORST = 20  # recordings whose errors the page shows
 _TAGS = {SUBSTITUTION: "substituted", INSERTION: "inserted", DELETION: "deleted"}
@@ -21,8 +21,8 @@ def render_evaluation(results: Results, run: Run | None) -> str:
     if found is None:
         raise ValueError("these results are of several settings; expected an evaluation")
     heard = [*rows, *(row for curve in results.curves for row in curve.points)]
-    recordings = list_recordings(found)
-    frequent = [join(el("h3", table.title), show_table(table)) for table in list_common(found)]
+    recordings = tables.list_recordings(found)
+    frequent = [join(el("h3", table.title), show_table(table)) for table in tables.list_common(found)]
     parts = [
         show_head(
             results,
@@ -31,15 +31,15 @@ def render_evaluation(results: Results, run: Run | None) -> str:
         ),
         show_kinds(results),
         show_warnings(results),
-        show_section(list_groups(found), fold(recordings.title, show_table(recordings))),
-        show_section(list_rows(rows)),
-        show_section(list_loads(results.rows)),
+        show_section(tables.list_groups(found), fold(recordings.title, show_table(recordings))),
+        show_section(tables.list_rows(rows)),
+        show_section(tables.list_loads(results.rows)),
         show_boundary_errors(find_typical(heard), heard),
         show_latency(results, rows),
         *show_times(rows),
         el("section", el("h2", "Most frequent errors"), el("div", *frequent, class_="kinds")) if frequent else None,
         _show_words(run, results) if run else None,
-        show_section(list_footings(rows)),
+        show_section(tables.list_footings(rows)),
         show_origin(results),
     ]
     return render_page(f"Earspan: evaluation of {results.provenance.model}", parts)
@@ -56,7 +56,7 @@ def _show_words(run: Run, results: Results) -> Markup | None:
 
 def _show_excerpts(pairs: Sequence[WordPair]) -> Markup:
     """The stretches with errors: deleted words struck out, inserted and substituted ones marked."""
-    items = [el("li", *(join(_show_pair(pair), " ") for pair in stretch)) for stretch in find_excerpts(pairs)]
+    items = [el("li", *(join(_show_pair(pair), " ") for pair in stretch)) for stretch in tables.find_excerpts(pairs)]
     return el("ul", *items, class_="errors")
 
 

@@ -5,18 +5,8 @@ from dataclasses import fields
 
 from ..results.records import Results, Row
 from ..results.wording import seconds
-from .charts import (
-    draw_distances,
-    draw_latencies,
-    draw_rates,
-    draw_schedule,
-    draw_service,
-    draw_spans,
-    draw_windows,
-    find_typical,
-)
+from . import charts, tables
 from .page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
-from .tables import list_boundary_errors, list_curves, list_footings, list_latencies, list_loads, list_rows, name_load
 
 # What the provenance of a time means, in the words of `backends.timing`.
 _PROVENANCES = {
@@ -31,8 +21,8 @@ def render_spans(results: Results) -> str:
     """Return the page of the spans of backends under one load, with those under others below."""
     rows, curves = results.played, results.curves
     points = [row for curve in curves for row in curve.points]
-    numbers, footings = list_curves(curves), list_footings(rows)
-    scored = [row for row in rows if row.backend]
+    numbers, footings = tables.list_curves(curves), tables.list_footings(rows)
+    scored, load = [row for row in rows if row.backend], tables.name_load(results.experiment.load.name)
     windows = "What a longer window buys. Lines are measured, with their 95 % intervals; flags mark the span of each "
     windows += "backend, rings what it heard in the longest window that is no longer."
     parts = [
@@ -47,26 +37,26 @@ def render_spans(results: Results) -> str:
         show_warnings(results),
         Figure(
             "Span and word error rate",
-            f"At {name_load(results.experiment.load.name)}. Bars end at the longest window for which the backend keeps "
-            "up, and name what stops it there; pale ones rest on estimates, held against no measurement. Dots are the "
-            "rates of what was transcribed in windows of that length, with 95 % intervals.",
-            [draw_spans(scored), draw_rates(scored)],
+            f"At {load}. Bars end at the longest window for which the backend keeps up, at most the 30 s that Whisper "
+            "takes, and name what stops it there; pale ones rest on estimates, held against no measurement. Dots are "
+            "the rates of what was transcribed in windows of that length, with 95 % intervals.",
+            [charts.draw_spans(scored), charts.draw_rates(scored)],
         )
         if scored
         else None,
         Figure(
             "Word error rate against window",
             windows,
-            [draw_windows(curves, scored)],
+            [charts.draw_windows(curves, scored)],
             fold("The numbers behind the lines", show_table(numbers)) if numbers else None,
         )
         if points
         else None,
-        show_section(list_loads(results.rows)),
-        show_boundary_errors(find_typical(points or rows), [*points, *rows]),
+        show_section(tables.list_loads(results.rows)),
+        show_boundary_errors(charts.find_typical(points or rows), [*points, *rows]),
         show_latency(results, rows),
         *show_times(rows),
-        show_section(list_rows(rows)),
+        show_section(tables.list_rows(rows)),
         show_section(footings),
         show_origin(results),
     ]
@@ -121,7 +111,7 @@ def show_kinds(results: Results) -> Markup:
         el("p", f"Intervals are 95 %, by bootstrap over {results.units} {results.resampled}. ",
            other if origin.model != origin.timed_as else ""),
     )  # fmt: skip
-    how = f" ({origin.timed_dtype}, {experiment.padding} padding), {name_load(experiment.load.name)}{budget}:"
+    how = f" ({origin.timed_dtype}, {experiment.padding} padding), {tables.name_load(experiment.load.name)}{budget}:"
     simulated = el(
         "div",
         el("h2", "Simulated" if "measured" not in kinds else "Measured or simulated"),
@@ -134,7 +124,7 @@ def show_kinds(results: Results) -> Markup:
 
 def show_boundary_errors(drawn: Sequence[Row], rows: Sequence[Row]) -> Figure | Markup | None:
     """Return what the boundaries of calls do: a figure of some rows, a table of all; None where nobody looked."""
-    table = list_boundary_errors(rows)
+    table = tables.list_boundary_errors(rows)
     if table is None:
         return None
     if not drawn:
@@ -145,13 +135,13 @@ def show_boundary_errors(drawn: Sequence[Row], rows: Sequence[Row]) -> Figure | 
         "have cuts which other calls heard across. Classes of fewer than 20 words are left out."
     )
     below = fold(table.title, el("p", table.about, class_="about"), show_table(table))
-    return Figure("Errors by distance from a cut", about, [draw_distances(drawn)], below)
+    return Figure("Errors by distance from a cut", about, [charts.draw_distances(drawn)], below)
 
 
 def show_latency(results: Results, rows: Sequence[Row]) -> Figure | None:
     """Return how late words came; None where nothing was timed."""
     timed = [row for row in rows if row.latency_p50_s is not None]
-    table = list_latencies(timed)
+    table = tables.list_latencies(timed)
     if table is None:
         return None
     about = (
@@ -161,7 +151,7 @@ def show_latency(results: Results, rows: Sequence[Row]) -> Figure | None:
     )
     note = f" {results.aligned.note}" if results.aligned else ""
     below = fold(table.title, el("p", table.about, class_="about"), show_table(table))
-    return Figure("How late words come", about + note, [draw_latencies(timed)], below)
+    return Figure("How late words come", about + note, [charts.draw_latencies(timed)], below)
 
 
 def show_times(rows: Sequence[Row]) -> list[Figure]:
@@ -177,8 +167,8 @@ def show_times(rows: Sequence[Row]) -> list[Figure]:
         "VXM: vector unit; SXM: transposes; C2C: chip links."
     )
     busy = [row for row in rows if row.plan and row.plan.busy is not None]
-    gantts = [chart for row in rows if row.plan for chart in draw_schedule(row.plan)]
-    found = [Figure("Where the time goes", service, [draw_service(busy)])] if busy else []
+    gantts = [chart for row in rows if row.plan for chart in charts.draw_schedule(row.plan)]
+    found = [Figure("Where the time goes", service, [charts.draw_service(busy)])] if busy else []
     return [*found, *([Figure("The schedule of a call on LPUs", schedule, gantts)] if gantts else [])]
 
 

@@ -14,20 +14,9 @@ from ..results.curves import CurveSeries
 from ..results.evaluation import WordPair, worst_recordings
 from ..results.records import Results
 from ..results.wording import neutralise
-from .tables import (
-    Table,
-    conclude,
-    find_excerpts,
-    list_candidates,
-    list_curves,
-    list_footings,
-    list_groups,
-    list_loads,
-    list_points,
-    list_rows,
-    list_strategies,
-    name_load,
-)
+from . import tables
+from .series import conclude, list_points
+from .tables import Table
 
 _EXCERPTS = 12  # stretches with errors that are shown of one recording
 _STYLES = {SUBSTITUTION: "yellow", INSERTION: "red", DELETION: "cyan"}
@@ -80,23 +69,24 @@ def _title(results: Results) -> str:
     said = f"{origin.model} heard {results.data}, scored under {results.scoring}"
     if not experiment.backends:
         return said
-    return f"{said}; {origin.timed_as} timed, {name_load(experiment.load.name)}, overload policy {experiment.overload}"
+    load = tables.name_load(experiment.load.name)
+    return f"{said}; {origin.timed_as} timed, {load}, overload policy {experiment.overload}"
 
 
 def _choose_tables(results: Results) -> list[Table | None]:
     if results.comparison:
-        return [list_strategies(results.rows), list_candidates(results.comparison.within)]
-    rows = [list_rows(results.played), list_loads(results.rows), list_footings(results.played)]
+        return [tables.list_strategies(results.rows), tables.list_candidates(results.comparison.within)]
+    rows = [tables.list_rows(results.played), tables.list_loads(results.rows), tables.list_footings(results.played)]
     if results.evaluation:
-        return [list_groups(results.evaluation), *rows]
-    return [*rows, list_curves(results.curves)]
+        return [tables.list_groups(results.evaluation), *rows]
+    return [*rows, tables.list_curves(results.curves)]
 
 
 def _print_words(title: str, pairs: Sequence[WordPair]) -> None:
     """Print stretches with errors in three lines each, as jiwer lays them out; in colour on a terminal."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(neutralise(title), style="bold"))
-    stretches = find_excerpts(pairs)
+    stretches = tables.find_excerpts(pairs)
     for stretch in stretches[:_EXCERPTS]:
         lines = [Text("  REF: "), Text("  HYP: "), Text("       ")]
         for pair in stretch:
