@@ -78,14 +78,14 @@ class Engine(Transcriber):
         beside = (BRANCHES - 1) * SIDE if any(one.drafts for one in beginnings) else 0
         rows = self._decoder.begin(features, min(dims.n_text_ctx, most) + beside)
 
-        def referee(row: int, tokens: list[int]) -> Tensor:
+        def alone(row: int, tokens: list[int]) -> Tensor:
             fed = torch.tensor([tokens], device=features[row].device)
             return self.recogniser.whisper.decoder(fed, features[row][None])[0, -1].float()
 
         if timestamps not in self._rules:
             suppression = self.options.suppress_tokens, self.options.suppress_blank
             self._rules[timestamps] = Rules(self._tokenizer, timestamps, *suppression)
-        return decode(self._decoder, rows, beginnings, self.options.max_tokens, self._rules[timestamps], referee)
+        return decode(self._decoder, rows, beginnings, self.options.max_tokens, self._rules[timestamps], alone)
 
     def _outcome(self, text: Text) -> Outcome:
         ended = text.produced[-1] == self._tokenizer.eot

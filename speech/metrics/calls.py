@@ -1,5 +1,6 @@
 """What a run keeps of every call: its times on the clock, the work that it was, and the text that it showed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -36,3 +37,12 @@ class CallRecord:
     text: str
     committed: tuple[str, ...]
     interim: tuple[str, ...]
+
+
+def find_unheard_s(calls: Iterable[tuple[float, float]], duration_s: float) -> float:
+    """Return the seconds of a recording that none of `calls`, given by start and end in seconds, holds."""
+    heard_to_s, missing_s = 0.0, 0.0
+    for start_s, end_s in sorted(calls):
+        missing_s += max(0.0, start_s - heard_to_s)
+        heard_to_s = max(heard_to_s, end_s)
+    return missing_s + max(0.0, duration_s - heard_to_s)

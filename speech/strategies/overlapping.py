@@ -1,4 +1,4 @@
-"""Overlapping chunks, merged in their text: what long-form pipelines do to keep the seams from cutting words.
+"""Overlapping chunks, merged in their text: what long-form pipelines do to keep cuts from harming words.
 
 Hugging Face's pipeline gives each chunk a stride of a sixth of it at either side, slides the texts over each other and
 cuts both in the middle of their best match; where nothing matches it concatenates, which doubles the overlap. Here

@@ -17,7 +17,7 @@ from ..asr.attention import AttendedWord, Attention, stop_at_margin
 from ..asr.decoding.draft import REMEMBERED, add_proposals
 from ..asr.hypothesis import SECONDS_PER_TICK, Clip, DraftText, Hypothesis
 from ..asr.transcriber import Progress, Transcriber
-from ..metrics.calls import CallRecord
+from ..metrics.calls import CallRecord, find_unheard_s
 from ..strategies import Call, Heard, Strategy
 
 ServiceTime = Callable[[Call, Hypothesis], float]  # seconds
@@ -112,18 +112,9 @@ class Job:
     @property
     def unheard_s(self) -> float:
         """Return the seconds of audio that are in no call: dropped, or left out as silence."""
-        return unheard_s(
+        return find_unheard_s(
             [(played.call.start_s, played.call.end_s) for played in self.played], self.recording.duration_s
         )
-
-
-def unheard_s(calls: Iterable[tuple[float, float]], duration_s: float) -> float:
-    """Return the seconds of a recording that none of `calls`, given by start and end in seconds, holds."""
-    heard_to_s, missing_s = 0.0, 0.0
-    for start_s, end_s in sorted(calls):
-        missing_s += max(0.0, start_s - heard_to_s)
-        heard_to_s = max(heard_to_s, end_s)
-    return missing_s + max(0.0, duration_s - heard_to_s)
 
 
 def play(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from earspan.backends.errors import InputError
@@ -68,7 +69,7 @@ def test_what_a_package_offers_is_found_by_name(offer: Offer, tmp_path: Path, ti
     assert "mine" in engine_names()
     assert type(make_engine("mine", tiny_recogniser())).__name__ == "Mine"
     assert format_names()[0] == "one"
-    soundfile.write(tmp_path / "a.wav", [0.1] * 16_000, 16_000)
+    soundfile.write(tmp_path / "a.wav", np.full(16_000, 0.1), 16_000)
     (tmp_path / "x.one").write_text("good morning")
     [entry] = open_dataset(tmp_path / "x.one")
     assert (entry.text, entry.duration_s) == ("good morning", 1.0)

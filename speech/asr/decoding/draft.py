@@ -5,7 +5,7 @@ As long as the two are equal, the pass has decoded; its first difference is itse
 on from where one of its texts fits again. Where it may fit in several ways, a pass checks several continuations, side
 by side. So the text is that of greedy decoding whatever the draft, which only saves passes. The idea is that of Yang
 et al. 2023, "Inference with Reference" (arXiv 2304.04487), with a tree of drafts as in SpecInfer (arXiv 2305.09781);
-for sliding windows the references are what the windows before were heard as. A recogniser in doubt wavers between the
+for sliding windows the references are what the windows before were heard as. An unsure recogniser wavers between the
 same few readings from window to window: what differs from the last text is often in one of those before it.
 """
 

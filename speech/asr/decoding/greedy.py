@@ -19,7 +19,7 @@ from .rules import Choice, Draw, Rules, Written, gumbel
 # scaled by their precision, an assumption.
 _CLOSE = {torch.float32: 2e-3, torch.float16: 0.25, torch.bfloat16: 1.0}
 
-Referee = Callable[[int, list[int]], Tensor]  # the logits of row `i` after these tokens, decoded alone
+DecodeAlone = Callable[[int, list[int]], Tensor]  # the logits of row `i` after these tokens, decoded by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def decode(
     beginnings: Sequence[Beginning],
     max_tokens: int,
     rules: Rules,
-    referee: Referee,
+    alone: DecodeAlone,
 ) -> list[Text]:
     """Decode all `rows` to their end; finished ones leave. Returns their texts, in the order of `beginnings`."""
     # The last token needs no position of its own, as nothing is decoded after it.
@@ -103,7 +103,7 @@ def decode(
             places = next(found), [[next(found) for _ in branch] for branch in branches]
 
             def decide(text: Text = text, draw: Draw | None = drawn[index]) -> Choice:
-                logits = referee(text.row, text.beginning.prompt + text.produced)
+                logits = alone(text.row, text.beginning.prompt + text.produced)
                 return rules.decide(logits[None].clone(), [text.written], [draw])[0]
 
             branch, accepted = _take(text, branches, places, rules, close, decide)

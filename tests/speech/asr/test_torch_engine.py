@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -209,7 +210,7 @@ def test_tiny_en_hears_a_talk_as_whisper_does(tiny_en: Recogniser):
     clips = [Clip(audio[start : start + 80_000]) for start in range(0, 320_000, 80_000)]
     found = Engine(tiny_en, DecodeOptions(temperatures=(0.0,))).transcribe(clips)
     for clip, hypothesis in zip(clips, found, strict=True):
-        result = whisper.transcribe(tiny_en.whisper, clip.audio, language="en", temperature=0.0, fp16=False)
+        result: Any = whisper.transcribe(tiny_en.whisper, clip.audio, language="en", temperature=0.0, fp16=False)
         assert hypothesis.text == result["text"].strip()
         assert [(segment.start_s, segment.end_s) for segment in hypothesis.segments] == [
             (round(segment["start"], 2), round(segment["end"], 2)) for segment in result["segments"] if segment["text"]

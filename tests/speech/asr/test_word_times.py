@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_words_end_where_whisper_says(tiny_en: Recogniser):
     engine, compared = Engine(tiny_en, DecodeOptions(temperatures=(0.0,))), 0
     for entry in list(open_dataset("talks"))[:1]:
         clip = Clip(entry.load().audio[: 7 * 16_000])
-        result = whisper.transcribe(
+        result: Any = whisper.transcribe(
             tiny_en.whisper, clip.audio, language="en", temperature=0.0, fp16=False, word_timestamps=True
         )
         theirs = [word for segment in result["segments"] for word in segment["words"]]

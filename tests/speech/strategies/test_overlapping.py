@@ -1,4 +1,4 @@
-"""Overlapping chunks: nothing is lost at their seams, and planted merges."""
+"""Overlapping chunks: nothing is lost where they are cut, and planted merges."""
 
 import pytest
 from earspan.backends.errors import InputError
@@ -26,7 +26,7 @@ def test_overlapping_chunks_give_the_text_back(seed: int, step_ms: int, overlap_
     [
         ("", "a b c", 0, ("", "a b c")),
         ("x a b c d", "a b c d e", 4, ("x a b", "c d e")),
-        ("a b c gar", "bage b c d", 3, ("a b", "c d")),  # cut words at both seams
+        ("a b c gar", "bage b c d", 3, ("a b", "c d")),  # cut words at both sides
         ("a b c d", "a b X d e", 4, ("a b", "X d e")),
         ("A, b.", "a b c", 2, ("A,", "b c")),
         ("p q r s", "t u v w x", 4, ("p q", "u v w x")),  # nothing in common: of three whole words two and one

@@ -1,13 +1,14 @@
 """Beam search and best-of-n against openai-whisper's own, and its loop over the parts of a clip, by hand."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import whisper
 from earspan.backends.errors import InputError
-from earspan.speech.asr.decoding.transcribe import Listening, Outcome
+from earspan.speech.asr.decoding.transcribe import Attempt, Listening, Outcome
 from earspan.speech.asr.engines import DECODINGS, engine_names, make_engine
 from earspan.speech.asr.hypothesis import Clip, DecodeOptions, Segment
 from earspan.speech.asr.torch_engine import Engine
@@ -40,7 +41,7 @@ def test_beams_are_openai_whispers(tiny_recogniser, tones, options: DecodeOption
     clips = [Clip(tones(2.0, 1)), Clip(tones(32.0, 2), "as was said")]
     options = replace(options, temperatures=(0.0,), max_tokens=8)
     for clip, hypothesis in zip(clips, Engine(recogniser, options).transcribe(clips), strict=True):
-        result = whisper.transcribe(
+        result: Any = whisper.transcribe(
             recogniser.whisper, clip.audio, **{"language": "en", **theirs}, initial_prompt=clip.prompt or None,
             temperature=0.0, sample_len=8, fp16=False,
         )  # fmt: skip
@@ -89,6 +90,12 @@ def test_nothing_said_is_an_empty_text(tiny_recogniser, tones, options: DecodeOp
 # ---- the loop, with planted outcomes ----------------------------------------------------------------------------
 
 
+def asked(one: Listening) -> Attempt:
+    """Return what is to be decoded next."""
+    assert one.attempt
+    return one.attempt
+
+
 def listening(seconds: float = 40.0, mode: str = "window", **options) -> Listening:
     dims = whisper.model.ModelDimensions(80, 1500, 64, 2, 2, 51_864, 448, 64, 2, 2)
     audio = np.zeros(round(seconds * 16_000), np.float32)
@@ -126,15 +133,15 @@ def test_the_rules_of_trying_again_and_of_silence(tokens, mean: float, silence: 
     again = one.attempt is not None and not one.attempt.new
     assert again == expected[0]
     if again:
-        assert one.attempt.beginning.temperature == 0.2
-        assert one.attempt.part.seek == 0
+        assert asked(one).beginning.temperature == 0.2
+        assert asked(one).part.seek == 0
     else:
-        assert one.attempt.part.seek == 3000
+        assert asked(one).part.seek == 3000
         assert (one.hypothesis().text == "") == expected[1]
     greedy = replace(DECODINGS["greedy"], continuing=True)
     never = listening(**{name: getattr(greedy, name) for name in DecodeOptions.__slots__})
     never.take(outcome([BEGIN, *tokens, BEGIN + 100], mean, silence))
-    assert never.attempt.new
+    assert asked(never).new
     assert never.hypothesis().text
 
 
@@ -142,8 +149,8 @@ def test_whole_segments_are_kept_and_hearing_goes_on_where_the_last_ended():
     tokens = [BEGIN, *text("one two"), BEGIN + 50, BEGIN + 60, *text("three"), BEGIN + 99, BEGIN + 99, *text("rest")]
     one = listening()
     one.take(outcome(tokens))
-    assert one.attempt.part.seek == 198
-    assert one.attempt.beginning.prompt[:-1] == [TOKENIZER.sot_prev, *tokens[:-2]]
+    assert asked(one).part.seek == 198
+    assert asked(one).beginning.prompt[:-1] == [TOKENIZER.sot_prev, *tokens[:-2]]
     one.take(outcome([BEGIN, *text("four"), BEGIN + 10]))
     one.take(outcome([BEGIN + 5, *text("five")]))
     assert one.attempt is None
@@ -183,7 +190,7 @@ def test_segments_without_text_or_length_are_dropped():
 def test_a_hot_text_is_no_prompt(temperature: float, prompted: bool):
     one = listening(temperatures=(temperature,))
     one.take(outcome([BEGIN, *text("one"), BEGIN + 50, BEGIN + 50]))
-    assert (TOKENIZER.sot_prev in one.attempt.beginning.prompt) == prompted
+    assert (TOKENIZER.sot_prev in asked(one).beginning.prompt) == prompted
     assert one.hypothesis().temperature == temperature
 
 

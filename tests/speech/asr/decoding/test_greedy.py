@@ -1,4 +1,4 @@
-"""What a batch may not change: rounding differences between batches are far below what is left to the referee."""
+"""What a batch may not change: rounding differences between batches are far below where rows are decoded alone."""
 
 import copy
 import functools
@@ -20,7 +20,7 @@ CLOSE = greedy._CLOSE[torch.float32]
 
 
 def assert_whispers_own(model: Whisper, state: torch.Tensor, text: list[int], audio: torch.Tensor) -> None:
-    """`state` gives the logits of whisper's decoder in float64, to an eighth of what is left to the referee.
+    """`state` gives the logits of whisper's decoder in float64, to an eighth of where rows are decoded alone.
 
     Random weights that look hard at single frames magnify rounding, on some processors beyond that in whisper's own
     float32 decoder: then no more than there.
@@ -139,5 +139,5 @@ def test_the_batch_moves_logits_by_far_less_than_a_near_tie(weights: str, tiny_r
     together = engine._decoder.begin(features, 20).advance([prompt] * 9) @ table.T
     alone = torch.cat([engine._decoder.begin([one], 20).advance([prompt]) @ table.T for one in features])
     moved = float((together - alone).abs().max())
-    assert moved < CLOSE / 8  # the referee's limit has to be well above what is seen
+    assert moved < CLOSE / 8  # the limit has to be well above what is seen
     assert np.isfinite(moved)

@@ -270,7 +270,8 @@ def test_a_text_is_one_pass_without_timestamps(tiny_recogniser, clips):
             language="en", fp16=False, without_timestamps=True, sample_len=12, temperature=0.0,
             prompt=clip.prompt.strip() or None, prefix=clip.prefix or None,
         )  # fmt: skip
-        result = whisper.decode(recogniser.whisper, whisper.pad_or_trim(mel, 3000), options_there)
+        padded: Any = whisper.pad_or_trim(mel, 3000)
+        result = whisper.decode(recogniser.whisper, padded, options_there)
         assert isinstance(result, DecodingResult)
         [run] = hypothesis.runs
         assert list(run.tokens) == result.tokens
