@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from ...backends.errors import InputError, unknown
 from ...backends.registry import get_backend
 from ...backends.workload.models import DIMENSIONS
 from ...backends.workload.workload import Workload
+from ..experiment.records import describe_machine
 from .tasks import PROMPT, Task, capture_graph, list_host_work, list_kernels, list_phases, make_model, run_call
 
 # beyond, a graph of the encoder saves nothing and takes memory
@@ -154,14 +154,8 @@ def measure(plan: Plan, keep: Callable[[Measurements], None]) -> Measurements:
 
 
 def describe_device(device: str) -> dict[str, Any]:
-    """Return date, versions, host, and the device with its driver."""
-    found: dict[str, Any] = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "host": platform.platform(),
-        "device": platform.processor() or platform.machine(),
-    }
+    """Return what numbers are measured on and with: machine, versions, date, and the device with its driver."""
+    found = describe_machine() | {"device": platform.processor() or platform.machine()}
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         found |= {"device": properties.name, "processors": properties.multi_processor_count}

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from ...backends.devices.device import Device
 from ...backends.devices.files import load_device
 from ...backends.validation import lpu as lpu_validation
 from ...backends.validation.check import Check
@@ -45,7 +44,13 @@ class KernelError:
 
 def validation_rows(names: Sequence[str]) -> list[KernelError]:
     """Return the errors on kernels held out, as the device files have them. Raises `InputError` for unknown devices."""
-    return [error for name in names for error in _kernel_errors(load_device(name))]
+    return [
+        KernelError(
+            device.name, row["kernel"], row["class"], row["held_out"], row["median"], row["p90"], row.get("bar")
+        )
+        for device in map(load_device, names)
+        for row in device.validation
+    ]
 
 
 def show_validation(names: Sequence[str], *, as_json: bool) -> int:
@@ -91,15 +96,6 @@ def show_validation(names: Sequence[str], *, as_json: bool) -> int:
 def _show_next(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     print()
     show_table(title, columns, rows)
-
-
-def _kernel_errors(device: Device) -> list[KernelError]:
-    return [
-        KernelError(
-            device.name, row["kernel"], row["class"], row["held_out"], row["median"], row["p90"], row.get("bar")
-        )
-        for row in device.validation
-    ]
 
 
 def _kernel_record(error: KernelError) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """The commands that hear an experiment: bench, strategies, study, evaluate, curve. Each is a preset with options."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...backends.errors import InputError
 from ...backends.gpu.runtimes import NOTE
@@ -10,14 +10,9 @@ from ...speech.strategies import OVERLOADS, step_of, strategy_names
 from ..experiment import presets, store
 from ..experiment.experiment import Experiment
 from ..experiment.records import Run, write_run
-from ..experiment.run import Session, is_installed
-from ..experiment.run import run as run_experiment
-from ..report.render import write_report
-from ..report.terminal import print_results, show_table
+from ..report.terminal import show_table
 from ..results.curves import merge_series, read_curve, series_of, write_curve
-from ..results.exports import EXPORTS, check_exports, export
-from ..results.records import write_results
-from ..results.score import score
+from ..results.exports import EXPORTS, check_exports
 from .options import (
     add_experiment_arguments,
     add_load_arguments,
@@ -29,6 +24,10 @@ from .options import (
     seconds_list,
 )
 from .progress import Terminal
+from .runs import publish
+
+if TYPE_CHECKING:
+    from ..experiment.run import Session
 
 _SCORED = ("normaliser", "seed")
 _TIMED = ("backends", "latency_s", "padding")
@@ -78,6 +77,8 @@ def run_strategies(args: argparse.Namespace, preset: Experiment = presets.STRATE
         show_table("strategies (--strategies, --strategy)", ("name", "what it does"), strategy_names().items())
         show_table("overload policies (--overload)", ("name", "what it does"), OVERLOADS.items())
         return 0
+    from ..experiment.run import is_installed  # torch takes seconds
+
     names = args.strategies or [name for name in preset.windows_s if is_installed(name)]
     windows = {name: [*args.windows, *(args.chunks if name == "disjoint" else ())] for name in names}
     return _hear(args, experiment_of(args, preset, windows_s=windows))
@@ -115,6 +116,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
 
 def _hear(args: argparse.Namespace, experiment: Experiment) -> int:
+    from ..experiment.run import Session  # torch takes seconds
+
     store.check_folder(args.out)
     session = Session.open(experiment)
     progress = Terminal()
@@ -129,7 +132,7 @@ def _hear(args: argparse.Namespace, experiment: Experiment) -> int:
     return publish(run, args.out, args.json, errors=getattr(args, "errors", 3), exports=getattr(args, "export", ()))
 
 
-def _introduce(session: Session) -> str:
+def _introduce(session: "Session") -> str:
     experiment, source = session.experiment, session.source
     names = ", ".join(dataset.name for dataset in source.datasets)
     told = (
@@ -139,31 +142,6 @@ def _introduce(session: Session) -> str:
     if not experiment.backends:
         return told
     return f"{told}\nsimulated: times of {experiment.timed_model} on {', '.join(experiment.backends)}; {NOTE}"
-
-
-def publish(
-    run: Run,
-    folder: Path,
-    as_json: bool,
-    normaliser: str | None = None,
-    errors: int = 3,
-    exports: Sequence[str] = (),
-) -> int:
-    """Score a run, write results.json and report.html beside it, and print what they say.
-
-    Returns the exit code: 1 if recordings had failed.
-    """
-    check_exports(exports, run)
-    results = score(run, normaliser)
-    write_results(folder, results)
-    write_report(folder, results, run)
-    if exports:
-        export(exports, run, results, folder / "export")
-    if as_json:
-        print(store.encode(results, indent=1))
-    else:
-        print_results(results, folder, run, errors)
-    return 1 if results.failed else 0
 
 
 def add_curve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -182,6 +160,7 @@ def add_curve_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_curve(args: argparse.Namespace) -> int:
     """Word error rate against the window. It is written after each window; run it again to go on."""
+    from ..experiment.run import run  # torch takes seconds
     from ..report.curve import draw_curve, write_curve_page  # charts take a second
     from ..report.terminal import print_series
 
@@ -195,14 +174,14 @@ def run_curve(args: argparse.Namespace) -> int:
         experiment = experiment_of(args, presets.CURVE, windows_s=windows, step_s=step_s)
         before = read_curve(path) if path.exists() else ()
 
-        def keep(run: Run) -> None:
+        def keep(so_far: Run) -> None:
             series = before
-            for one in series_of(run):
+            for one in series_of(so_far):
                 series = merge_series(series, one)
             write_curve(path, series)
 
         store.check_folder(args.out)
-        failed = len(run_experiment(experiment, progress=Terminal(), after=keep).failed)
+        failed = len(run(experiment, progress=Terminal(), after=keep).failed)
     series = read_curve(path)
     for one in series:
         print_series(one)

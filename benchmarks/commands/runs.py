@@ -1,15 +1,17 @@
 """The commands that read stored runs: score, compare, report."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..experiment import store
-from ..experiment.records import read_run
+from ..experiment.records import Run, read_run
 from ..report.render import write_report
+from ..report.terminal import print_results
 from ..results.compare import compare
-from ..results.exports import EXPORTS
+from ..results.exports import EXPORTS, check_exports, export
+from ..results.records import write_results
 from ..results.score import score
-from .experiments import publish
 from .options import comma_list, positive_count, seed
 
 
@@ -66,3 +68,28 @@ def run_compare(args: argparse.Namespace) -> int:
         print(f"A: {args.a}: {found.a.model}   B: {args.b}: {found.b.model}")
         print("\n".join(found.summary))
     return 0
+
+
+def publish(
+    run: Run,
+    folder: Path,
+    as_json: bool,
+    normaliser: str | None = None,
+    errors: int = 3,
+    exports: Sequence[str] = (),
+) -> int:
+    """Score a run, write results.json and report.html beside it, and print what they say.
+
+    Returns the exit code: 1 if recordings had failed.
+    """
+    check_exports(exports, run)
+    results = score(run, normaliser)
+    write_results(folder, results)
+    write_report(folder, results, run)
+    if exports:
+        export(exports, run, results, folder / "export")
+    if as_json:
+        print(store.encode(results, indent=1))
+    else:
+        print_results(results, folder, run, errors)
+    return 1 if results.failed else 0

@@ -10,8 +10,9 @@ import vl_convert
 
 from ...backends.errors import InputError
 from ..results.curves import CurveSeries
+from ..results.wording import neutralise
 from .charts import chart_values, tell
-from .page import Chart, Figure, config, render_page
+from .page import Chart, Figure, config, render_page, specify
 from .series import bare_percent, conclude, list_points, name_series
 from .tables import Table, describe_errors, describe_wer
 
@@ -47,7 +48,7 @@ def draw_curve(series: Sequence[CurveSeries], path: Path) -> None:
         about = "Bands: 95 %, recordings resampled; dotted: the whole recording heard at once."
         content = render_page("Earspan: the reference curve", [Figure("The reference curve", about, [chart])])
     else:
-        spec = chart.to_dict() | {"config": config("light")}
+        spec = specify(chart) | {"config": config("light")}
         as_png = path.suffix == ".png"
         content = vl_convert.vegalite_to_png(spec, scale=2) if as_png else vl_convert.vegalite_to_svg(spec)
     try:
@@ -61,7 +62,7 @@ def write_curve_page(series: Sequence[CurveSeries]) -> str:
     """Return the text of the page in Markdown."""
     ordered = sorted(series, key=lambda one: (one.dataset, one.model, one.strategy != "offline", one.strategy))
     sections = [
-        f"### {name_series(one)}\n\n{_markdown(list_points(one))}\n\n" + "\n".join(conclude(one))
+        f"### {neutralise(name_series(one))}\n\n{_markdown(list_points(one))}\n\n" + "\n".join(conclude(one))
         for one in ordered
         if len(one.points) > 1
     ]
@@ -69,13 +70,14 @@ def write_curve_page(series: Sequence[CurveSeries]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    """A table in Markdown."""
+    """A table in Markdown, whose cells hold no end of a cell or line."""
     lines = [
         [column.rstrip(">") for column in table.columns],
         ["---:" if column.endswith(">") else "---" for column in table.columns],
         *table.rows,
     ]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    escaped = [[neutralise(cell).replace("|", "\\|") for cell in cells] for cells in lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
 
 
 def _overview(series: Sequence[CurveSeries]) -> str:

@@ -96,7 +96,7 @@ def render_page(title: str, parts: Iterable[Markup | Figure | None]) -> str:
     for part in parts:
         if isinstance(part, Figure):
             names = [f"chart-{len(specs) + number}" for number in range(len(part.charts))]
-            specs |= {name: _spec(chart) for name, chart in zip(names, part.charts, strict=True)}
+            specs |= {name: specify(chart) for name, chart in zip(names, part.charts, strict=True)}
             body.append(_place(part, names))
         elif part is not None:
             body.append(part)
@@ -198,7 +198,8 @@ def _place(figure: Figure, names: Iterable[str]) -> Markup:
     return el("section", el("figure", el("h2", figure.heading), caption, places, missing), figure.below)
 
 
-def _spec(chart: Chart) -> Any:
+def specify(chart: Chart) -> Any:
+    """Return a chart as Vega-Lite without colours, its texts such that no program obeys them."""
     spec = chart.to_dict()
     spec.pop("config", None)
     return _short(spec)

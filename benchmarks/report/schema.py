@@ -19,14 +19,14 @@ A run is a folder. Texts and times are stored as they were; everything else foll
 
 | file | what | record |
 | --- | --- | --- |
-| `run.json` | what was asked for, planned and said; written last, with the digest of the calls that belong to it | `Run` |
+| `run.json` | what was asked for, planned and said; written last, with the digest of its calls | `Run` |
 | `calls.jsonl` | a line for each call, with `track`, the number of its track in `run.json` | `CallRecord` |
 | `results.json` | what follows: rows, curves, comparisons, sentences | `Results` |
 | `report.html` | the same as a page | |
 | `export/` | the same for other tools, where asked for | |
 
-Schema {SCHEMA}: `schema` in each file. A field that is wrong is named, with its place, when a file is read. In Python the records are
-what `earspan.load_run` and `earspan.score` return. Times are seconds, rates are fractions, `null` is not known.
+Schema {SCHEMA}: `schema` in each file. A field that is wrong is named, with its place, when a file is read. In Python the
+records are what `earspan.load_run` and `earspan.score` return. Times are seconds, rates are fractions, `null` is not known.
 """
 
 

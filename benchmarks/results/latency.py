@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 
 from ...speech.metrics.boundary import BoundaryErrors, boundary_errors
-from ...speech.metrics.calls import CallRecord
+from ...speech.metrics.calls import CallRecord, find_unheard_s
 from ...speech.metrics.continuous import Timed, continuous_latencies
 from ...speech.metrics.lagging import Utterance, aware, dal, laal, long_yaal, stream_laal, unaware, utterances
 from ...speech.metrics.latency import (
@@ -21,7 +21,6 @@ from ...speech.metrics.latency import (
 )
 from ...speech.metrics.pairing import Pair, pair_texts
 from ...speech.metrics.wer import ErrorRate, score_texts
-from ...speech.streaming.clock import unheard_s
 from ..experiment.records import Reference, Run, Track
 from .records import Latency, Work
 
@@ -175,7 +174,8 @@ def measure_work(items: Sequence[Aligned]) -> Work:
     service_s = sum(call.finish_at_s - call.start_at_s for call in calls)
     audio_s = sum(one.reference.duration_s for one in items)
     dropped_s = sum(
-        unheard_s([(call.start_s, call.end_s) for call in one.track.calls], one.reference.duration_s) for one in items
+        find_unheard_s([(call.start_s, call.end_s) for call in one.track.calls], one.reference.duration_s)
+        for one in items
     )
     return Work(
         calls=len(calls),

@@ -9,8 +9,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from whisper.audio import SAMPLE_RATE
 
+from ...backends.workload.op import SAMPLE_RATE
 from .base import Call, Heard, Strategy, check_step
 from .steps import Steps
 

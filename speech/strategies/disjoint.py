@@ -4,9 +4,9 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from whisper.audio import SAMPLE_RATE
 
 from ...backends.errors import InputError
+from ...backends.workload.op import SAMPLE_RATE
 from .base import Call, Heard, Strategy, check_window
 from .steps import Steps, step_pieces
 

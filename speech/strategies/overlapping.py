@@ -13,9 +13,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from whisper.audio import SAMPLE_RATE
 
-from ...backends.workload.op import LONGEST_S
+from ...backends.workload.op import LONGEST_S, SAMPLE_RATE
 from .alignment import keys, overlap
 from .base import Call, Heard, Strategy, check_step, check_window
 from .steps import Piece, Steps, step_pieces

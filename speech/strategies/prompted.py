@@ -8,9 +8,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
-from whisper.audio import SAMPLE_RATE
-from whisper.utils import compression_ratio
 
+from ...backends.workload.op import SAMPLE_RATE
 from .base import Call, Heard, Strategy
 from .disjoint import check_whole_window
 from .steps import Steps
@@ -45,6 +44,8 @@ class Prompted(Strategy):
 
 def loops(text: str) -> bool:
     """Return whether a text repeats itself so much that Whisper's own long-form would hear it again."""
+    from whisper.utils import compression_ratio  # torch takes seconds
+
     return bool(text) and compression_ratio(text) > LOOP_COMPRESSION
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
-from whisper.audio import SAMPLE_RATE
 
+from ...backends.workload.op import SAMPLE_RATE
 from .alignment import breaks_off, key, keys, overlap
 from .base import Call, Heard, Strategy, check_step
 from .steps import HALF_SAMPLE_S, Steps, step_pieces

@@ -8,10 +8,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from whisper.audio import SAMPLE_RATE
-
 from ...backends.errors import unknown
-from ...backends.workload.op import LONGEST_S
+from ...backends.workload.op import LONGEST_S, SAMPLE_RATE
 
 OVERLOADS = {
     "lag": "make every call, however late",

@@ -13,9 +13,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from whisper.audio import SAMPLE_RATE
 
 from ...backends.errors import InputError
+from ...backends.workload.op import SAMPLE_RATE
 from .base import Call, Heard, Strategy, check_window
 from .steps import check_overload
 

@@ -28,7 +28,7 @@ def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path, run)
     given = ["--models", "tiny", "--batches", 1, "--positions", 16, "--repeats", 1, "--calls", 5]
     assert run(*given, "--backend", "l4", "--out", out) == 0
     record = json.loads(out.read_text())
-    assert record["environment"]["torch"] == torch.__version__
+    assert record["environment"]["packages"]["torch"] == torch.__version__
     phases = {run["name"]: run for run in record["runs"] if run["kind"] == "phase"}
     assert phases.keys() == {"encode", "prefill", "decode"}
     work = Workload(DIMENSIONS["tiny"], 1, 0.32, "fit", 4, 1)
@@ -78,12 +78,12 @@ def test_the_static_cache_gives_attention_its_keys():
         seen.append((tuple(q.shape), tuple(k.shape), tuple(v.shape)))
         return attention(q, k, v, mask)
 
-    for name, run in tasks.list_phases(model, 2, 16, "cpu", torch.float32):
-        if name == "decode":
-            first.qkv_attention = spy
-            run()
-    # one query of each of two calls, against the prompt's keys
-    assert seen == [((2, 1, 384), (2, 4, 384), (2, 4, 384))]
+    first.qkv_attention = spy
+    plan = measure.Plan("cpu", None, ("tiny",), (2,), 16, 1, 0.1, 1.0, 1)
+    timed = measure._time_size(plan, "tiny", model, 2, set())
+    assert [one.name for one in timed if one.kind == "phase"] == ["encode", "prefill", "decode"]
+    # one query of each of two calls, against the prompt's keys; prefill comes before
+    assert seen[-1] == ((2, 1, 384), (2, 4, 384), (2, 4, 384))
 
 
 @torch.inference_mode()

@@ -39,6 +39,13 @@ def test_the_page_of_the_curve_has_every_rate_with_its_counts():
     assert any("Radford et al. 2022" in line and "| 5.66 |" in line for line in lines)
 
 
+def test_a_name_ends_no_cell_of_the_page():
+    hostile = tuple(replace(one, model="a|b\n| c\x1b") for one in planted.series())
+    lines = write_curve_page(hostile).splitlines()
+    (row,) = [line for line in lines if line.startswith("| talks-clean, first 40 s |") and "30.0" in line]
+    assert "| a\\|b \\| c\ufffd | disjoint |" in row
+
+
 def test_what_follows_from_a_series():
     tiny, _, offline = planted.series()
     assert conclude(offline) == []
