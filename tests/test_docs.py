@@ -1,6 +1,7 @@
 """README and docs: what they print as Python runs, parts that they offer are found, and every record is described.
 
-Weights are small and random, and nothing is fetched. A block that begins with `# FILE.py` is saved under that name.
+Weights are small and random, and nothing is fetched. A block that begins with `# FILE.py` or `# FILE.toml`
+is saved under that name.
 """
 
 import re
@@ -50,8 +51,8 @@ def test_a_page_runs_as_printed(page: Path, tmp_path: Path, monkeypatch: pytest.
     namespace: dict[str, object] = {"__name__": "page"}
     codes = blocks(page, "python")
     assert codes
-    for code in codes:
-        if saved := re.match(r"# (\w+\.py)\n", code):
+    for code in [*codes, *blocks(page, "toml")]:
+        if saved := re.match(r"# ([\w-]+\.(?:py|toml))\n", code):
             (tmp_path / saved[1]).write_text(code)
     for code in codes:
         random_weights = code.replace('"tiny.en"', repr(str(tiny_checkpoint)))

@@ -25,8 +25,9 @@ A run is a folder. Texts and times are stored as they were; everything else foll
 | `report.html` | the same as a page | |
 | `export/` | the same for other tools, where asked for | |
 
-Schema {SCHEMA}: `schema` in each file. A field that is wrong is named, with its place, when a file is read. In Python the
-records are what `earspan.load_run` and `earspan.score` return. Times are seconds, rates are fractions, `null` is not known.
+Schema {SCHEMA}: `schema` in each file. A field that is wrong is named, with its place, when a file is read. In Python
+the records are what `earspan.load_run` and `earspan.score` return. Times are seconds, rates are fractions, `null` is
+not known.
 """
 
 
