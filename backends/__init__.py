@@ -1,4 +1,4 @@
-"""Backends say how long a workload takes: GPUs, LPUs and hybrids by model, a TPU by its bounds, and backends of your own.
+"""Backends say how long a workload takes: GPUs, LPUs and hybrids as models, other devices by bounds, or your own.
 
 A backend answers two questions, `time(batch)` and `serve(call, streams)`; the planner makes a span of the answers:
 

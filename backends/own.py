@@ -49,18 +49,19 @@ def _entry_points() -> dict[str, Any]:
 
 def _make(name: str, load: Callable[[], Any]) -> Backend:
     try:
-        found = load()
-        if isinstance(found, type) or (callable(found) and _missing(found)):
-            found = found()
+        given: Any = load()
+        made: Any = given() if isinstance(given, type) or (callable(given) and _missing(given)) else given
     except Exception as error:  # what runs here is not ours and may fail in any way
         problem = f"{type(error).__name__}: {error}"
         raise InputError(
             f"backend {name!r} cannot be loaded: {problem}; is its folder on PYTHONPATH or its package installed?"
         ) from error
-    if missing := _missing(found):
-        given = f"{type(found).__name__} without {', '.join(missing)} given"
-        raise InputError(f"backend {name!r}: {given}; expected {', '.join(_MEMBERS)}, see docs/adding-a-backend.md")
-    return found
+    if missing := _missing(made):
+        kind = f"{type(made).__name__} without {', '.join(missing)}"
+        raise InputError(
+            f"backend {name!r}: {kind} given; expected {', '.join(_MEMBERS)}, see docs/adding-a-backend.md"
+        )
+    return made
 
 
 def _missing(found: object) -> list[str]:

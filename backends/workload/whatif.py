@@ -7,7 +7,7 @@ once and goes over them several times, as diffusion does. `Decoder` makes either
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any
 
 from ..errors import InputError, unknown
 from .workload import ITEM_BYTES, Op, Workload
@@ -35,8 +35,6 @@ class MixtureWorkload(Workload):
     skew: float = 0.0
     booked: bool = False
 
-    affine: ClassVar[bool] = False  # the more tokens, the fewer experts are new
-
     def __post_init__(self) -> None:
         # super() is of the class before slots were added
         Workload.__post_init__(self)
@@ -44,6 +42,11 @@ class MixtureWorkload(Workload):
             raise InputError(f"{self.active} of {self.experts} experts given; expected at least 1 and at most all")
         if not 0 <= self.skew <= 4:
             raise InputError(f"skew is {self.skew}; expected 0 (all experts alike) to 4")
+
+    @property
+    def affine(self) -> bool:
+        """False: the more tokens, the fewer of the experts that they pick are new."""
+        return False
 
     def for_schedule(self) -> "MixtureWorkload":
         """Return the same calls as a static schedule books them: for whatever the router picks."""
@@ -155,8 +158,6 @@ class RefinedWorkload(Workload):
     key_tokens: int = 0
     kept_tokens: int = 0
 
-    affine: ClassVar[bool] = False  # steps and passes differ
-
     def __post_init__(self) -> None:
         Workload.__post_init__(self)
         if not 1 <= self.text_tokens <= self.dims.n_text_ctx:
@@ -164,6 +165,11 @@ class RefinedWorkload(Workload):
         total = self.text_tokens + self.kept_tokens
         if min(self.key_tokens, self.kept_tokens) < 0 or total > self.dims.n_text_ctx:
             raise InputError(f"{total} tokens of text given; expected 1 to {self.dims.n_text_ctx}")
+
+    @property
+    def affine(self) -> bool:
+        """False: steps and passes differ."""
+        return False
 
     @property
     def kv_bytes(self) -> int:
@@ -269,7 +275,7 @@ def read_decoder(text: str) -> Decoder:
     kind, _, rest = text.partition(":")
     if kind not in _OPTIONS:
         raise unknown("decoder", kind, _OPTIONS)
-    given: dict[str, float] = {}
+    given: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         name, _, value = part.partition("=")
         if name not in _OPTIONS[kind]:

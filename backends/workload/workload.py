@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
-from typing import ClassVar
 
 from ..errors import InputError
 from .builder import OpBuilder, mel_ops
@@ -54,9 +53,6 @@ class Workload:
     decoder_weights: str = ""
     beam: int = 1
 
-    # whether the sizes of every operation are affine in the number of calls of the batch, and in that of steps
-    affine: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         object.__setattr__(self, "dims", Dimensions.of(self.dims))
         object.__setattr__(self, "prompt_tokens", self.prompt_tokens or self.dims.prompt_tokens)
@@ -80,6 +76,11 @@ class Workload:
         checked = self.pass_tokens - 1 if self.decode_tokens else 0
         total, context = self.prompt_tokens + self.decode_tokens + checked, self.dims.n_text_ctx
         _expect(total <= context, "prompt and decode tokens", total, f"at most {context} together")
+
+    @property
+    def affine(self) -> bool:
+        """Whether the sizes of every operation are affine in the number of calls of the batch, and in that of steps."""
+        return True
 
     @property
     def decoder_weight_dtype(self) -> str:

@@ -78,6 +78,8 @@ def test_a_packing_is_part_of_an_lpus_name_only():
     packed = get_backend("groq-v1x64-fp16-groqflow")
     assert isinstance(packed, Lpu)
     assert (packed.chips, packed.weights, packed.packing) == (64, "fp16", "groqflow")
-    assert get_backend("lp30x16").weights == "fp8"
+    narrow = get_backend("lp30x16")
+    assert isinstance(narrow, Lpu)
+    assert narrow.weights == "fp8"
     with pytest.raises(InputError, match="for LPUs"):
         get_backend("h100-groqflow")

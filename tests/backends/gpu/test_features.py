@@ -5,7 +5,6 @@ from earspan.backends.devices.files import load_device
 from earspan.backends.gpu import features
 from earspan.backends.gpu.gpu import gpu_backend, sweep
 from earspan.backends.gpu.runtimes import RUNTIMES
-from earspan.backends.registry import get_backend
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
 from hypothesis import given, settings
@@ -29,7 +28,7 @@ def test_sizes_are_affine_in_batch_and_steps(work, mode):
 
 def test_a_sweep_gives_the_times_of_single_calls():
     gpus = [gpu_backend(name, load_device(name), mode) for name in ("t4", "h100") for mode in ("graph", "hf", "ct2")]
-    gpus.append(get_backend("h100-trtllm-int8dec"))
+    gpus.append(gpu_backend("half", load_device("h100"), "trtllm", decoder_weights="int8"))
     works = [
         Workload(DIMENSIONS[name], batch, audio_s, padding, decode_tokens=tokens)
         for name, batch, audio_s, padding, tokens in (

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from earspan.backends.gpu.gpu import Gpu
 from earspan.backends.registry import get_backend
 from earspan.backends.validation.anchors import ANCHORS, MLPERF_LONGEST, MLPERF_TOKENS, SETS_S
 from earspan.backends.validation.check import Check
@@ -36,6 +37,7 @@ def test_an_mlperf_row_by_hand():
     # a batch goes on until its longest answer ends; the attention of those that have ended is spared
     anchor = row("MLPerf", "h200, Google")
     gpu = get_backend("h200-trtllm")
+    assert isinstance(gpu, Gpu)
     work = Workload(DIMENSIONS["large-v3"], 256, decode_tokens=MLPERF_LONGEST[256])
     assert predict(anchor) == pytest.approx(256 / gpu.time_unequal(work, MLPERF_TOKENS / MLPERF_LONGEST[256]).seconds)
     assert 256 / gpu.time(work).seconds < predict(anchor) < 256 / gpu.time(replace(work, decode_tokens=75)).seconds

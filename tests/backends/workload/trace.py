@@ -141,8 +141,8 @@ class _Recorder(TorchDispatchMode):
             raise NotImplementedError(f"the trace does not know {func}, dispatched in {self.phase}")
 
     def add(self, kind: str, shape: Any, dtype: Any, reads: Any, weights: Any, writes: Any, flops: int = 0) -> None:
-        sizes = [sum(map(_bytes, tensors)) for tensors in (weights, reads, writes)]
-        self.ops.append(Op(kind, self.phase, tuple(shape), _DTYPES[dtype], flops, *sizes))
+        weight, read, write = (sum(map(_bytes, tensors)) for tensors in (weights, reads, writes))
+        self.ops.append(Op(kind, self.phase, tuple(shape), _DTYPES[dtype], flops, weight, read, write))
 
 
 def _bytes(tensor: Tensor) -> int:
