@@ -41,7 +41,7 @@ def load_offered(name: str) -> Backend:
 
 
 def _entry_points() -> dict[str, Any]:
-    # a tenth of the time in which `earspan span` starts, and only for names that Earspan does not know
+    # a tenth of the time in which planning starts, and only for names that Earspan does not know
     from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group=GROUP)}
