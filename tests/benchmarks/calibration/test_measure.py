@@ -28,7 +28,7 @@ def test_on_the_cpu_every_phase_and_kernel_is_timed_and_predicted(tmp_path, run)
     given = ["--models", "tiny", "--batches", 1, "--positions", 16, "--repeats", 1, "--calls", 5]
     assert run(*given, "--backend", "l4", "--out", out) == 0
     record = json.loads(out.read_text())
-    assert record["environment"]["packages"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(record["environment"]["packages"]["torch"])
     phases = {run["name"]: run for run in record["runs"] if run["kind"] == "phase"}
     assert phases.keys() == {"encode", "prefill", "decode"}
     work = Workload(DIMENSIONS["tiny"], 1, 0.32, "fit", 4, 1)
