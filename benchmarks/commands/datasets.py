@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ...backends.errors import InputError
 from ...datasets import Dataset, dataset_names, open_dataset
 from ...datasets.catalogue import CATALOGUE, data_folder, fetch, how_to_get
-from ...datasets.formats import FORMATS
+from ...datasets.formats import find_format, format_names
 from ..experiment.store import encode
 from ..report.terminal import show_table
 from ..results.wording import neutralise
@@ -104,8 +104,8 @@ def _list_known(as_json: bool) -> None:
         f"Public sets are looked for in {data_folder()}; EARSPAN_DATA names another folder. None is fetched unasked."
     )
     print(f"\n{folder}\nYour own: earspan datasets PATH, or FORMAT:PATH where the format is not recognised.")
-    for name, known in FORMATS.items():
-        print(f"  {name:12} {known.looks_like}")
+    for name in format_names():
+        print(f"  {name:12} {find_format(name).looks_like}")
 
 
 def _known(name: str) -> Listing:
