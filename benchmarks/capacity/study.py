@@ -18,15 +18,7 @@ from ..experiment.progress import Progress, Silence
 from ..experiment.records import describe_machine
 from ..results.records import read_results
 from .claims import VARIATIONS, find_claims
-from .records import (
-    BreakEven,
-    CapacityStudy,
-    DemandChange,
-    SpanPair,
-    StudyProvenance,
-    WerPoint,
-    WerSource,
-)
+from .records import BreakEven, CapacityStudy, DemandChange, SpanPair, StudyProvenance, WerPoint, WerSource
 from .scenario import Scenario
 from .settings import CapacitySettings, Slo, TierShare
 from .words import write_summary
