@@ -12,8 +12,8 @@ from ..capacity.other_users import study_agent, study_synthesis
 from ..capacity.records import write_study
 from ..capacity.settings import CapacitySettings
 from ..capacity.study import study_capacity
+from ..capacity.tables import list_other_use, print_study
 from ..experiment import store
-from ..report.capacity_tables import list_other_use, print_study
 from ..report.terminal import show_table
 from .options import comma_list, positive_count, positive_seconds, seconds_list, seed
 from .progress import Terminal
@@ -68,7 +68,7 @@ def run_capacity(args: argparse.Namespace) -> int:
     if args.workload != "captions":
         _print_other_use(args)
         return 0
-    from ..report.capacity import write_capacity_page  # charts take a second
+    from ..capacity.page import write_capacity_page  # charts take a second
 
     progress = Terminal()
     if args.wer_run is None and (_RUN / "results.json").exists():

@@ -41,7 +41,7 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
         parser, preset, (*_HEARD, *_TIMED, "strategy", "recordings", "head_s", "word_times", *_SCORED)
     )
     add_load_arguments(parser, preset)
-    parser.add_argument("--windows", type=seconds_list, default=list(preset.windows_s["disjoint"]), metavar="S,S,...",
+    parser.add_argument("--windows", type=seconds_list, default=list(preset.grid["disjoint"]), metavar="S,S,...",
                         help="windows of the disjoint curve (default: 2,5,10,30)")  # fmt: skip
     parser.add_argument("--live-windows", type=seconds_list, metavar="S,S,...",
                         help="windows of the live curve, besides every span (default: 2,30)")  # fmt: skip
@@ -50,7 +50,7 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_bench(args: argparse.Namespace) -> int:
     """Spans of several backends, and the WER that follows. Exit code 1: some recordings failed."""
-    live = args.live_windows or [w for w in presets.BENCH.windows_s["sliding"] if w >= args.step]
+    live = args.live_windows or [w for w in presets.BENCH.grid["sliding"] if w >= args.step]
     windows = {"disjoint": args.windows, "sliding": live}
     return _hear(args, experiment_of(args, presets.BENCH, windows_s=windows))
 
@@ -64,7 +64,7 @@ def add_strategies_arguments(parser: argparse.ArgumentParser, preset: Experiment
     add_load_arguments(parser, preset)
     parser.add_argument("--strategies", type=comma_list, metavar="A,B,...",
                         help="names, or package.module:Class (default: all that are installed)")  # fmt: skip
-    parser.add_argument("--windows", type=seconds_list, default=list(preset.windows_s["disjoint"]), metavar="S,S,...",
+    parser.add_argument("--windows", type=seconds_list, default=list(preset.grid["disjoint"]), metavar="S,S,...",
                         help="default: 2,5,10,20,30")  # fmt: skip
     parser.add_argument("--chunks", type=seconds_list, default=[], metavar="S,S,...",
                         help="more windows for disjoint chunks (default: none)")  # fmt: skip
@@ -79,7 +79,7 @@ def run_strategies(args: argparse.Namespace, preset: Experiment = presets.STRATE
         return 0
     from ..experiment.run import is_installed  # torch takes seconds
 
-    names = args.strategies or [name for name in preset.windows_s if is_installed(name)]
+    names = args.strategies or [name for name in preset.grid if is_installed(name)]
     windows = {name: [*args.windows, *(args.chunks if name == "disjoint" else ())] for name in names}
     return _hear(args, experiment_of(args, preset, windows_s=windows))
 
@@ -148,10 +148,10 @@ def add_curve_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan curve`."""
     preset, add = presets.CURVE, parser.add_argument
     add_experiment_arguments(parser, preset, ("model", "dataset", "recordings", "head_s", "longest_s", "normaliser"))
-    add("--strategies", type=comma_list, default=list(preset.windows_s), metavar="A,B",
+    add("--strategies", type=comma_list, default=list(preset.grid), metavar="A,B",
         help="default: offline,disjoint,sliding")  # fmt: skip
     add("--windows", type=seconds_list, default=list(presets.GRID_S), metavar="S,S,...", help="default: 1,2,3 ... 30")
-    add("--step", type=positive_seconds, default=1.0, metavar="S", help="of sliding windows (default: 1)")
+    add("--step", type=positive_seconds, default=1.0, dest="step_s", metavar="S", help="of sliding ones (default: 1)")
     add("--out", type=Path, default=Path("runs/curve"), metavar="FOLDER", help="default: runs/curve")
     add("--picture", type=Path, metavar="FILE", help="draw all that is in the folder's curve.json: .png, .svg or .html")
     add("--page", type=Path, metavar="FILE.md", help="write all of it as tables, beside what others published")
@@ -164,13 +164,11 @@ def run_curve(args: argparse.Namespace) -> int:
     from ..report.curve import draw_curve, write_curve_page  # charts take a second
     from ..report.terminal import print_series
 
-    path, failed = args.out / "curve.json", 0
+    path, failed, step_s = args.out / "curve.json", 0, args.step_s
     if not args.only_print:
-        step_s = args.step
         windows = {name: [w for w in args.windows if w >= (step_of(name, step_s) or 0)] for name in args.strategies}
         if empty := next((name for name, own in windows.items() if not own), None):
             raise InputError(f"{empty}: every window is shorter than --step {step_s:g}; give a longer one")
-        del args.step
         experiment = experiment_of(args, presets.CURVE, windows_s=windows, step_s=step_s)
         before = read_curve(path) if path.exists() else ()
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ...backends.registry import get_backend
 from ...backends.schedules import write_trace
 from ...backends.span import TOKENS_PER_S
 from ...backends.timing import Timing
+from ...backends.validation.sensitivity import Sensitivity, measure_sensitivity
 from ...backends.workload.models import resolve_dims
 from ...backends.workload.whatif import read_decoder
 from ...backends.workload.workload import PADDINGS, Workload
@@ -49,13 +51,15 @@ def add_time_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT-IF",
         help="a decoder that does not exist: moe:experts=8,active=2,skew=1 or diffusion:steps=8,block=32,first=0.1",
     )
+    parser.add_argument("--sensitivity", action="store_true", help="how much the time depends on assumed figures")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run_time(args: argparse.Namespace) -> int:
     """Print the prediction for one batch of calls."""
     dims = resolve_dims(args.model, _checkpoint_dims)
-    backend = get_backend("-".join(part for part in (args.backend, args.runtime, args.weights) if part))
+    name_of_backend = "-".join(part for part in (args.backend, args.runtime, args.weights) if part)
+    backend = get_backend(name_of_backend)
     tokens = math.ceil(TOKENS_PER_S * args.audio) if args.tokens is None else args.tokens
     work = Workload(dims, args.batch, args.audio, args.padding, decode_tokens=tokens, dtype=args.dtype, beam=args.beam)
     decoder = read_decoder(args.decoder) if args.decoder else None
@@ -77,14 +81,24 @@ def run_time(args: argparse.Namespace) -> int:
     print()
     for one in footing:
         print(f"stands on   {one.line}")
+    if args.sensitivity:
+        _print_sensitivity(measure_sensitivity(name_of_backend, work))
     return 0
 
 
+def _print_sensitivity(found: Sequence[Sensitivity]) -> None:
+    rows = [
+        [one.device, one.figure, f"{one.value:g}", f"{one.least:g} to {one.largest:g}", one.unit,
+         f"{one.at_least_s * 1e3:.3f}", f"{one.at_largest_s * 1e3:.3f}", f"{one.spread:.1%}"]
+        for one in found
+    ]  # fmt: skip
+    columns = ("device", "figure", "value>", "range>", "unit", "ms at least>", "ms at largest>", "spread>")
+    print()
+    show_table("How much the time depends on assumed figures", columns, rows)
+
+
 def _checkpoint_dims(name: str) -> Any:
-    from ...speech.asr.model import (  # torch and whisper take seconds that official sizes need not
-        checkpoint_dims,
-        model_names,
-    )
+    from ...speech.asr.model import checkpoint_dims, model_names
 
     dims = checkpoint_dims(name)
     if dims is None:

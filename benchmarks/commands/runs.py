@@ -37,8 +37,8 @@ def add_report_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_report(args: argparse.Namespace) -> int:
     """Write the page of a stored run again, and print its path."""
+    from ..capacity.page import write_capacity_page
     from ..capacity.records import is_study, read_study
-    from ..report.capacity import write_capacity_page
 
     if is_study(args.folder):
         print(write_capacity_page(args.folder, read_study(args.folder)))

@@ -3,7 +3,7 @@
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class Experiment:
 
     model: str = DEFAULT_MODEL
     timed_as: str | None = None
-    dataset: tuple[str, ...] = ("talks-clean",)
+    dataset: str | tuple[str, ...] = ("talks-clean",)
     recordings: int | None = None
     head_s: float | None = None
     longest_s: float | None = None
@@ -99,7 +99,7 @@ class Experiment:
     cache: bool = True
     strategy: str = "sliding"
     step_s: float | None = None
-    windows_s: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    windows_s: tuple[float, ...] | dict[str, tuple[float, ...]] = ()
     window_s: float | None = None
     play: str = "span"
     overload: str = "lag"
@@ -117,9 +117,9 @@ class Experiment:
         put("loads", tuple(dict.fromkeys(Load.parse(load).name for load in _names(self.loads))))
         if not self.loads:
             raise InputError("no load; give one, for example loads=('8x1',)")
-        windows = self.windows_s
+        windows: Any = self.windows_s
         if not isinstance(windows, Mapping):
-            windows = {self.strategy: windows}
+            windows = {self.strategy: windows} if windows else {}
         put("windows_s", {name: tuple(sorted({float(w) for w in own})) for name, own in windows.items()})
         self._check()
 
@@ -135,7 +135,7 @@ class Experiment:
             raise unknown("join", self.join, STREAM_KEYS)
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; expected 0 or more")
-        for window_s in (*(w for own in self.windows_s.values() for w in own), self.window_s or 1.0):
+        for window_s in (*(w for own in self.grid.values() for w in own), self.window_s or 1.0):
             if not 0 < window_s <= LONGEST_S:
                 raise InputError(
                     f"window is {window_s:g} s; expected more than 0 and at most {LONGEST_S:g} s, which is all Whisper "
@@ -158,12 +158,20 @@ class Experiment:
         for name in ("dataset", "backends", "loads"):
             if isinstance(given.get(name), str):
                 given[name] = [given[name]]
-        if isinstance(given.get("windows_s"), list):
-            given["windows_s"] = {given.get("strategy", "sliding"): given["windows_s"]}
         try:
             return convert(given, cls)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """What is listened to, by name or path."""
+        return (self.dataset,) if isinstance(self.dataset, str) else self.dataset
+
+    @property
+    def grid(self) -> dict[str, tuple[float, ...]]:
+        """Windows that are heard on infinitely fast hardware, ascending, by strategy."""
+        return self.windows_s if isinstance(self.windows_s, dict) else {self.strategy: self.windows_s}
 
     @property
     def load(self) -> Load:

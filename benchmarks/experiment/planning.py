@@ -106,8 +106,8 @@ def warn_of_overload(experiment: Experiment, plans: Sequence[Plan]) -> list[str]
     """Return a warning for each backend whose window, asked for, is longer than it sustains."""
     window_s = experiment.window_s
     warnings = []
-    for plan in plans if window_s else ():
-        if plan.span_s is None or window_s > plan.span_s:
+    for plan in plans:
+        if window_s is not None and (plan.span_s is None or window_s > plan.span_s):
             sustained = "no window" if plan.span_s is None else f"windows of at most {plan.span_s:g} s"
             warnings.append(
                 f"{plan.backend} sustains {sustained} here, limited by {plan.limited_by}; heard in windows of "

@@ -212,7 +212,7 @@ def _check_strategies(experiment: Experiment) -> None:
     """Raise `InputError` for a strategy or a window that cannot be."""
     if experiment.overload not in OVERLOADS:
         raise unknown("overload policy", experiment.overload, OVERLOADS)
-    for name, windows in {experiment.strategy: (), **experiment.windows_s}.items():
+    for name, windows in {experiment.strategy: (), **experiment.grid}.items():
         if not is_installed(name):
             raise InputError("vad: Silero VAD is not installed; type pip install 'earspan[vad]'")
         step_s = step_of(name, experiment.heard_step_s)
@@ -229,7 +229,7 @@ def _check_strategies(experiment: Experiment) -> None:
 def _windows(experiment: Experiment, strategy: str) -> list[float]:
     """The windows of the grid, those left out that are shorter than the step; the longest first, see `spread`."""
     step_s = step_of(strategy, experiment.heard_step_s)
-    windows = [w for w in experiment.windows_s.get(strategy, ()) if step_s is None or w >= step_s]
+    windows = [w for w in experiment.grid.get(strategy, ()) if step_s is None or w >= step_s]
     if strategy == OFFLINE:  # it hears all at once, whatever the window
         windows = [LONGEST_S]
     return spread(windows)
@@ -271,7 +271,7 @@ def _settings(
     }
     bare, found = Clock(None, no_time), dict[tuple[str, float, float | None], tuple[Clock, ...]]()
     in_grid = tuple(clocks[b.name] for b in backends if experiment.play == "grid" and fits(experiment, b, timed))
-    for name in experiment.windows_s:
+    for name in experiment.grid:
         for window_s in _windows(experiment, name):
             found[name, window_s, step_of(name, experiment.heard_step_s)] = (*in_grid, bare)
     strategy, step_s = experiment.strategy, step_of(experiment.strategy, experiment.load.step_s)
@@ -282,7 +282,7 @@ def _settings(
         found[strategy, experiment.window_s or LONGEST_S, step_s] = (bare,)
     for plan, window_s in own if experiment.play == "span" else ():
         if window_s is not None:
-            in_curve = strategy in experiment.windows_s and step_s == step_of(strategy, experiment.heard_step_s)
+            in_curve = strategy in experiment.grid and step_s == step_of(strategy, experiment.heard_step_s)
             before = found.get((strategy, window_s, step_s), (bare,) if in_curve else ())
             found[strategy, window_s, step_s] = (*before, clocks[plan.backend])
     for (name, window_s, own_step_s), own_clocks in found.items():

@@ -41,7 +41,7 @@ class Source:
     def open(cls, experiment: Experiment) -> "Source":
         """Return the source of an experiment. Raises `InputError` for a dataset that cannot be opened."""
         defects: list[str] = []
-        datasets = tuple(open_dataset(name, defects) for name in experiment.dataset)
+        datasets = tuple(open_dataset(name, defects) for name in experiment.datasets)
         if not datasets:
             raise InputError("no dataset; give one, for example dataset='talks-clean'")
         names = [dataset.name for dataset in datasets]

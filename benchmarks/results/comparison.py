@@ -31,7 +31,7 @@ def compare_strategies(experiment: Experiment, rows: Sequence[Row], groups: Grou
         for budget_s in budgets_s
         for candidate in _within(live_rows(rows, name), groups, budget_s)
     )
-    return Comparison(tuple(experiment.windows_s), fronts, within)
+    return Comparison(tuple(experiment.grid), fronts, within)
 
 
 def live_rows(rows: Sequence[Row], backend: str) -> list[Row]:

@@ -107,7 +107,7 @@ def _grid_rows(
     experiment: Experiment, groups: Mapping[tuple, Sequence[Aligned]], plans: Mapping[str, Plan]
 ) -> list[Row]:
     """Every setting that a backend played, by backend, then in the order of strategies and windows."""
-    names = list(experiment.windows_s)
+    names = list(experiment.grid)
     played = [(backend, items) for (backend, *_), items in groups.items() if backend is not None]
     brief = {name: replace(plan, schedule=(), footing=()) for name, plan in plans.items()}
     rows = [_row(experiment, items, brief[backend]) for backend, items in played]

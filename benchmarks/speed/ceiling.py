@@ -11,7 +11,7 @@ import torch
 
 from ...backends.workload.models import Dimensions
 from ...backends.workload.workload import Workload
-from ...speech.asr.decoding.encoder import Encoder, product_for
+from ...speech.asr.encoder import Encoder, product_for
 from ...speech.asr.model import Recogniser
 from .case import Case, Clock, least_seconds
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, SAMPLE_RATE, mel_filters
 
-from .decoding.encoder import Encoder
+from .encoder import Encoder
 from .hypothesis import Clip
 from .model import Recogniser
 

@@ -12,9 +12,9 @@ from ...backends.errors import InputError, unknown
 from ...backends.workload.models import DIMENSIONS, Dimensions
 from ..weights.checkpoint import read_checkpoint, tensor_digest
 from ..weights.locate import Located, locate
+from ..weights.precision import choose_dtype, hold, precision_name
 from ..weights.sources import official_by_content, officials
 from ..weights.store import file_sha256
-from .precision import choose_dtype, hold, precision_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

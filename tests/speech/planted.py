@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
+from earspan.backends.workload.models import DIMENSIONS
 from earspan.datasets.recording import Recording, Word
 from earspan.speech.asr.attention import AttendedWord
 from earspan.speech.asr.hypothesis import Clip, DecoderRun, Hypothesis
@@ -12,6 +14,10 @@ from earspan.speech.strategies.vad import FRAME
 from earspan.speech.streaming.clock import Job, no_time, play
 
 RATE = 16_000
+# What a run says of the model that heard: none did.
+RECOGNISER = SimpleNamespace(
+    name="planted", sha256="0" * 64, digest="0" * 64, source="planted", precision="fp32", dims=DIMENSIONS["tiny.en"]
+)
 
 
 def heard_as(
@@ -72,6 +78,9 @@ class PerfectEngine:
     recordings: list[Recording]
     asked: list[Clip] = field(default_factory=list)
     timestamp_begin: int = 1_000_000
+    version: str = "planted"
+    computed: int = 0
+    recogniser: SimpleNamespace = field(default_factory=lambda: RECOGNISER)
 
     def place(self, clip: Clip) -> tuple[Recording, float, float]:
         """The recording that a clip is of, and where it starts and ends in it: clips are views of its audio."""

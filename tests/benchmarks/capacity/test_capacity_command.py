@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from earspan.benchmarks.capacity.page import COST, LATENCY, find_beaten, render_capacity
 from earspan.benchmarks.capacity.records import CapacityStudy, is_study, read_study
 from earspan.benchmarks.capacity.words import describe_winners, write_summary
 from earspan.benchmarks.commands import cli
-from earspan.benchmarks.report.capacity import COST, LATENCY, find_beaten, render_capacity
 from earspan.benchmarks.results.records import write_results
 from hypothesis import given
 from hypothesis import strategies as st

@@ -39,7 +39,7 @@ def test_what_is_printed_stored_and_shown_is_one_thing(bench, small_folder, tmp_
     assert "measured" in results.summary[-1]
     assert "large-v3" in results.summary[-1]
     # What longer spans buy is the difference of the rows that have them.
-    by_span = {row.span_s: row.wer for row in results.played}
+    by_span = {row.span_s or 0.0: row.wer for row in results.played}
     assert [(gain.from_s, gain.to_s) for gain in results.gains] == list(itertools.pairwise(sorted(by_span)))
     for gain in results.gains:
         assert gain.difference.difference == pytest.approx(by_span[gain.to_s] - by_span[gain.from_s])

@@ -2,12 +2,10 @@
 
 import io
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
-from earspan.backends.workload.models import DIMENSIONS
 from earspan.benchmarks.commands import live
 from earspan.benchmarks.commands.live import screen
 from earspan.benchmarks.experiment import run as pipeline
@@ -40,7 +38,6 @@ def play(earspan, monkeypatch):
     """Plays 9 s of planted words, heard without errors where a window holds them; gives (exit code, stdout, stderr)."""
     recording = planted_speech(3, 9.0)
     engine = PerfectEngine([recording])
-    engine.recogniser = SimpleNamespace(name="planted", dims=DIMENSIONS["tiny.en"])
     monkeypatch.setattr(live, "find_recording", lambda given: recording)
     monkeypatch.setattr(pipeline, "load_recogniser", lambda *asked: engine.recogniser)
     monkeypatch.setattr(pipeline, "make_engine_of", lambda experiment, recogniser: engine)

@@ -5,6 +5,7 @@ import json
 import pytest
 from earspan.backends.devices.files import FOLDER, device_names
 from earspan.backends.registry import get_backend
+from earspan.backends.validation.sensitivity import measure_sensitivity
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
 
@@ -50,6 +51,18 @@ def test_time_refuses_bad_input_in_one_line(earspan, argv, expected):
     code, out, err = earspan("time", *argv)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert expected in err
+
+
+def test_sensitivity_names_the_assumptions_behind_a_time(earspan):
+    code, out, _ = earspan("time", "--model", "tiny", "--backend", "groq-v1x16", "--sensitivity")
+    table = out.split("How much the time depends")[1]
+    rows = {
+        row.figure: row for row in measure_sensitivity("groq-v1x16", Workload(DIMENSIONS["tiny"], decode_tokens=99))
+    }
+    assert code == 0
+    assert rows
+    for name, row in rows.items():
+        assert f"{row.at_least_s * 1e3:.3f}" in next(line for line in table.splitlines() if f" {name} " in line)
 
 
 def test_devices_lists_all_of_them(earspan):

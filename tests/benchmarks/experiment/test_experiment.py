@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 
 def test_plain_keywords_are_enough():
-    experiment = Experiment(dataset="talks", backends="h100", windows_s=(5, 2, 5), loads="16x0.25")
+    experiment = Experiment(dataset="talks", backends=("h100",), windows_s=(5, 2, 5), loads=("16x0.25",))
     assert experiment.dataset == ("talks",)
     assert experiment.backends == ("h100",)
-    assert experiment.windows_s == {"sliding": (2.0, 5.0)}
+    assert experiment.grid == {"sliding": (2.0, 5.0)}
     assert experiment.load == Load(0.25, 16)
     assert experiment.heard_step_s == 0.25
     assert experiment.timed_model == "large-v3"
@@ -57,10 +57,10 @@ def test_a_file_says_the_same_as_keywords(tmp_path: Path):
         'model = "base"\ndataset = "talks"\nbackends = ["t4", "h100"]\nloads = "16x0.25"\nseed = 3\n'
         "[windows_s]\ndisjoint = [2, 5.5]\nsliding = [10]\n"
     )
-    keywords = {"model": "base", "dataset": "talks", "backends": ("t4", "h100"), "loads": "16x0.25", "seed": 3}
+    keywords = {"model": "base", "dataset": "talks", "backends": ("t4", "h100"), "loads": ("16x0.25",), "seed": 3}
     assert Experiment.from_toml(path) == Experiment(**keywords, windows_s={"disjoint": (2, 5.5), "sliding": (10,)})
     path.write_text("windows_s = [2]\nstrategy = 'disjoint'\n")
-    assert Experiment.from_toml(path).windows_s == {"disjoint": (2.0,)}
+    assert Experiment.from_toml(path).grid == {"disjoint": (2.0,)}
 
 
 @pytest.mark.parametrize(

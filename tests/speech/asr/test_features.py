@@ -8,7 +8,7 @@ import torch
 import whisper
 from earspan.speech.asr import features as module
 from earspan.speech.asr.attention import Attention
-from earspan.speech.asr.decoding.encoder import Encoder
+from earspan.speech.asr.encoder import Encoder
 from earspan.speech.asr.features import AudioFeatures, Part, frames_of, heard_positions, log_mel
 from earspan.speech.asr.hypothesis import Clip, DecodeOptions
 from earspan.speech.asr.torch_engine import Engine

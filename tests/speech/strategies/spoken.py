@@ -6,11 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from earspan.datasets.recording import Word
-from earspan.speech.strategies import (
-    Call,
-    Heard,
-    Strategy,
-)
+from earspan.speech.strategies import Call, Heard, Strategy
 from hypothesis import strategies as st
 
 RATE = 16_000

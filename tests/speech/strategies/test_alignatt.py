@@ -2,9 +2,7 @@
 
 from earspan.datasets.recording import Word
 from earspan.speech.asr.hypothesis import DraftText
-from earspan.speech.strategies import (
-    AlignAtt,
-)
+from earspan.speech.strategies import AlignAtt
 from earspan.speech.strategies.alignatt import words_before
 from earspan.speech.streaming.clock import Job, no_time, play
 from hypothesis import example, given, settings

@@ -2,9 +2,7 @@
 
 import itertools
 
-from earspan.speech.strategies import (
-    Disjoint,
-)
+from earspan.speech.strategies import Disjoint
 from hypothesis import given
 from hypothesis import strategies as st
 

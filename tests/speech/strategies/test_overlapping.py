@@ -2,10 +2,7 @@
 
 import pytest
 from earspan.backends.errors import InputError
-from earspan.speech.strategies import (
-    Overlapping,
-    make_strategy,
-)
+from earspan.speech.strategies import Overlapping, make_strategy
 from earspan.speech.strategies.overlapping import merge
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,9 +1,7 @@
 """Chunks prompted with the text before, and what a loop costs."""
 
 from earspan.speech.asr.hypothesis import Clip, Hypothesis
-from earspan.speech.strategies import (
-    Prompted,
-)
+from earspan.speech.strategies import Prompted
 from earspan.speech.strategies.prompted import last_words, loops
 from earspan.speech.streaming.clock import Job, no_time, play
 from hypothesis import given

@@ -5,14 +5,7 @@ import types
 
 import pytest
 from earspan.backends.errors import InputError
-from earspan.speech.strategies import (
-    Call,
-    Disjoint,
-    Sliding,
-    make_strategy,
-    step_of,
-    strategy_names,
-)
+from earspan.speech.strategies import Call, Disjoint, Sliding, make_strategy, step_of, strategy_names
 
 
 @pytest.mark.parametrize(

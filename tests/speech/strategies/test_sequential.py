@@ -3,10 +3,7 @@
 import pytest
 from earspan.datasets.recording import Word
 from earspan.speech.asr.hypothesis import Hypothesis
-from earspan.speech.strategies import (
-    Offline,
-    Sequential,
-)
+from earspan.speech.strategies import Offline, Sequential
 from earspan.speech.streaming.clock import Job, no_time, play
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -6,12 +6,7 @@ import random
 import pytest
 from earspan.datasets.recording import Word
 from earspan.speech.metrics.wer import score_text
-from earspan.speech.strategies import (
-    Call,
-    Disjoint,
-    Sliding,
-    Strategy,
-)
+from earspan.speech.strategies import Call, Disjoint, Sliding, Strategy
 from earspan.speech.strategies.sliding import agree
 from hypothesis import given, settings
 from hypothesis import strategies as st

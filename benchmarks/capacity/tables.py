@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from ...backends.gpu.runtimes import NOTE
-from ..capacity.other_users import OtherUse, Voices
-from ..capacity.records import CapacityStudy, Point
-from ..capacity.words import UNITS, describe_verdict
+from ..report.tables import Table
+from ..report.terminal import show_table
 from ..results.wording import figures, neutralise, percent
-from .tables import Table
-from .terminal import show_table
+from .other_users import OtherUse, Voices
+from .records import CapacityStudy, Point
+from .words import UNITS, describe_verdict
 
 # A point as cells of a table.
 CELLS: dict[str, Callable[[Point], str]] = {

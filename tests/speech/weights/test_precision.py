@@ -8,14 +8,14 @@ import pytest
 import torch
 from earspan.backends.errors import InputError
 from earspan.datasets import open_dataset
-from earspan.speech.asr import precision
 from earspan.speech.asr.attention import Attention
 from earspan.speech.asr.cache import TranscriptCache
 from earspan.speech.asr.engines import make_engine
 from earspan.speech.asr.hypothesis import Clip, DecodeOptions
 from earspan.speech.asr.model import Recogniser
-from earspan.speech.asr.precision import choose_dtype, hold
 from earspan.speech.asr.torch_engine import Engine
+from earspan.speech.weights import precision
+from earspan.speech.weights.precision import choose_dtype, hold
 
 OPTIONS = DecodeOptions(max_tokens=12)
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from earspan.speech.asr.decoding import encoder as module
-from earspan.speech.asr.decoding.encoder import Encoder
-from earspan.speech.asr.precision import hold
+from earspan.speech.asr import encoder as module
+from earspan.speech.asr.encoder import Encoder
+from earspan.speech.weights.precision import hold
 
 
 @torch.inference_mode()

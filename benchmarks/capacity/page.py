@@ -6,12 +6,24 @@ from pathlib import Path
 
 import altair as alt
 
-from ..capacity.records import BatchCurve, BatchRow, CapacityStudy, Point
-from ..capacity.words import describe_step
 from ..experiment.store import write_whole
-from .capacity_tables import CELLS, list_claims, list_demand, list_fleets, list_points
-from .charts import chart_values, layer, pick_by, scale_log, style_by, tell
-from .page import Chart, Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
+from ..report.charts import chart_values, layer, pick_by, scale_log, style_by, tell
+from ..report.page import (
+    Chart,
+    Figure,
+    Markup,
+    el,
+    fold,
+    join,
+    list_facts,
+    list_items,
+    render_page,
+    show_section,
+    show_table,
+)
+from .records import BatchCurve, BatchRow, CapacityStudy, Point
+from .tables import CELLS, list_claims, list_demand, list_fleets, list_points
+from .words import describe_step
 
 _HOLLOW = "Hollow: another backend is as good in both and better in one. Numbers beside the others are mean batches."
 _PLAIN = alt.Axis(grid=False, format="~g", labelOverlap=True)
