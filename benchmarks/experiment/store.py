@@ -8,6 +8,7 @@ last, holds the digest of the calls that belong to it: a torn run is refused and
 import hashlib
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,7 +48,9 @@ def plain(record: Any) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file of a run. Raises `InputError`."""
+    """Return the text of a file of a run. Raises `InputError`; a pipe or a device is not waited for."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: not a file; type the folder of a run, for example runs/bench")
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -85,7 +88,8 @@ def write_whole(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is no folder, there is nothing to tidy either
+            partial.unlink()
         raise InputError(f"cannot write {path}: {error.strerror}; type another --out") from error
 
 

@@ -1,6 +1,7 @@
 """A run on disk and read again: nothing that was played is lost, and a torn run is refused."""
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -96,3 +97,16 @@ def test_what_is_no_run_is_said(tmp_path: Path, content: bytes):
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(InputError, match=r"run\.json"):
         read_run(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(InputError, match="not a file"):
+        read_run(tmp_path)
+
+
+def test_a_folder_that_is_a_file_is_said(tmp_path: Path):
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(InputError, match="cannot write"):
+        write_run(tmp_path / "taken", planted_run())
+    assert (tmp_path / "taken").read_text() == "mine"
