@@ -81,16 +81,18 @@ def _grows(outcome: Outcome, index: int) -> bool:
     return bool(len(before_s) and len(after_s) and after_s.mean() - before_s.mean() > growth_s)
 
 
-def capacity(server: Server, load: Load, *, latency_s: float | None = None, seed: int = 0) -> Capacity:
+def capacity(
+    server: Server, load: Load, *, latency_s: float | None = None, seed: int = 0, quantile: float = 0.99
+) -> Capacity:
     """Return the most streams like those of `load` that the server carries, which are those with a valid `verdict`.
 
-    load: its number of streams does not matter. latency_s: budget for the 99th percentile of word latency; None for
+    load: its number of streams does not matter. latency_s: budget for that quantile of word latency; None for
     no budget. The result is exact up to a hundred streams, and to 1 % beyond.
     """
 
     def attempt(streams: int) -> tuple[Outcome, Verdict]:
         outcome = trial(server, (replace(load, streams=streams),), seed)
-        return outcome, verdict(outcome, latency_s)
+        return outcome, verdict(outcome, latency_s, quantile=quantile)
 
     # more than the calls per second that all stations keep up with cannot be carried
     too_many = math.ceil(server.calls_per_s(load.mean_tokens) * load.step_s / load.calls_per_step * 1.05) + 2

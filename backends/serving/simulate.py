@@ -130,10 +130,10 @@ def _use(station: Station | Continuous, served: Served, duration_s: float) -> St
     return StationUse(station.name, min(1.0, served.busy_s / (duration_s * station.servers)), batch)
 
 
-def verdict(outcome: Outcome, *latency_s: float | None) -> Verdict:
+def verdict(outcome: Outcome, *latency_s: float | None, quantile: float = 0.99) -> Verdict:
     """Return whether every load is carried: by enough calls to say so, calls in time, and words in time.
 
-    latency_s: what the 99th percentile of word latency must keep, one for each load or one for all; None for no budget.
+    latency_s: what that quantile of word latency must keep, one for each load or one for all; None for no budget.
     """
     budgets = latency_s if len(latency_s) == len(outcome.loads) else (latency_s or (None,)) * len(outcome.loads)
     for index, (load, budget_s) in enumerate(zip(outcome.loads, budgets, strict=True)):
@@ -147,9 +147,9 @@ def verdict(outcome: Outcome, *latency_s: float | None) -> Verdict:
             where = f"{busiest.name} is busy {busiest.utilisation:.0%} of the time"
             reason = f"{late:.1%} of calls end after the next is due ({LATE_ALLOWED:.0%} may); {where}"
             return Verdict(False, reason, "falls behind")
-        if budget_s is not None and (found_s := outcome.word_latency_s(0.99, index)) > budget_s:
+        if budget_s is not None and (found_s := outcome.word_latency_s(quantile, index)) > budget_s:
             budget = f"budget {budget_s:g} s, of which the strategy takes {load.least_latency_s + load.step_s:g} s"
-            return Verdict(False, f"99th percentile of word latency {found_s:.3g} s; {budget}", "latency budget")
+            return Verdict(False, f"{100 * quantile:g} % of words within {found_s:.3g} s; {budget}", "latency budget")
     return Verdict(True)
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from earspan.benchmarks.experiment.records import Plan, Run
     from earspan.benchmarks.experiment.records import read_run as load_run
     from earspan.benchmarks.experiment.run import run
+    from earspan.benchmarks.recommend.demand import Demand
+    from earspan.benchmarks.recommend.records import Recommendation
+    from earspan.benchmarks.recommend.search import recommend
     from earspan.benchmarks.report.render import write_report
     from earspan.benchmarks.results.compare import RunDifference, compare
     from earspan.benchmarks.results.records import Curve, Latency, Results, Row, Work
@@ -52,6 +55,9 @@ _PLACES = {
     "compare": f"{_RESULTS}.compare",
     "RunDifference": f"{_RESULTS}.compare",
     "write_report": "benchmarks.report.render",
+    "recommend": "benchmarks.recommend.search",
+    "Demand": "benchmarks.recommend.demand",
+    "Recommendation": "benchmarks.recommend.records",
     "span": "planning",
     "time": "planning",
     "devices": "planning",
@@ -68,9 +74,10 @@ _PLACES = {
 }
 
 __all__ = [
-    "Curve", "Dataset", "Experiment", "Hypothesis", "InputError", "Latency", "Load", "Plan", "Recording", "Results",
-    "Row", "Run", "RunDifference", "Span", "Timing", "Work", "compare", "devices", "get_backend", "load_model",
-    "load_run", "open_dataset", "run", "score", "span", "time", "transcribe", "write_report",
+    "Curve", "Dataset", "Demand", "Experiment", "Hypothesis", "InputError", "Latency", "Load", "Plan",
+    "Recommendation", "Recording", "Results", "Row", "Run", "RunDifference", "Span", "Timing", "Work", "compare",
+    "devices", "get_backend", "load_model", "load_run", "open_dataset", "recommend", "run", "score", "span", "time",
+    "transcribe", "write_report",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`earspan capacity`: a study of many live streams, or of who else asks."""
+"""`earspan capacity`: many live streams, or who else asks; `earspan recommend`: which hardware a demand takes."""
 
 import argparse
 from dataclasses import fields
@@ -7,6 +7,7 @@ from pathlib import Path
 from ...backends.registry import get_backend
 from ...backends.serving.cost import read_price
 from ...backends.serving.server import BATCHING
+from ...backends.serving.simulate import QUANTILES
 from ...backends.workload.workload import PADDINGS
 from ..capacity.other_users import study_agent, study_synthesis
 from ..capacity.records import write_study
@@ -14,6 +15,9 @@ from ..capacity.settings import CapacitySettings
 from ..capacity.study import study_capacity
 from ..capacity.tables import list_other_use, print_study
 from ..experiment import store
+from ..recommend.demand import MEASURES, Demand
+from ..recommend.search import recommend
+from ..recommend.words import print_recommendation
 from ..report.terminal import show_table
 from .options import comma_list, positive_count, positive_seconds, seconds_list, seed
 from .progress import Terminal
@@ -102,3 +106,42 @@ def _print_other_use(args: argparse.Namespace) -> None:
 
 def _show(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def add_recommend_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan recommend`."""
+    add, default = parser.add_argument, Demand()
+    add("--streams", type=positive_count, default=default.streams, metavar="N", help="live recordings (default: 1)")
+    add("--latency", dest="latency_s", type=positive_seconds, default=default.latency_s, metavar="S",
+        help="from the end of a word until it is shown (default: 3)")  # fmt: skip
+    add("--quantile", type=float, default=default.quantile, choices=QUANTILES,
+        help="part of the words that keep it (default: 0.99)")  # fmt: skip
+    add("--wer-within", type=float, default=100 * default.wer_within, metavar="POINTS",
+        help="word error rate at most so many points above the best measured (default: 1)")  # fmt: skip
+    add("--model", default=default.model, metavar="SIZE", help="Whisper that is served (default: large-v3)")
+    add("--backends", type=comma_list, default=default.backends, metavar="A,B,...",
+        help=f"what may be used (default: {','.join(default.backends)})")  # fmt: skip
+    add("--price", dest="prices", type=comma_list, default=(), metavar="DEVICE=USD,...",
+        help="dollars for a card or chip and hour: h100=2.5,groq-v1=0.4..2, else of device files")  # fmt: skip
+    add("--budget", dest="budget_usd_per_h", type=positive_seconds, metavar="USD", help="at most so much an hour")
+    add("--least", dest="measure", default=default.measure, choices=MEASURES, help="what is least (default: usd)")
+    add("--headroom", type=float, default=default.headroom, metavar="PART",
+        help="part of a server's capacity that stays free (default: 0.1)")  # fmt: skip
+    add("--padding", default=default.padding, choices=PADDINGS, help="pad calls to 30 s, or fit them (default: full)")
+    add(
+        "--from", dest="run", metavar="RUN", help="a run whose curves say the word error rates (default: the reference)"
+    )
+    add("--seed", type=seed, default=default.seed, help="of phases and jitter (default: 0)")
+    add("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run_recommend(args: argparse.Namespace) -> int:
+    """Say which hardware a demand takes. Exit code 1: nothing keeps it, and what is nearest is told."""
+    given = {one.name: getattr(args, one.name) for one in fields(Demand)}
+    given |= {"wer_within": args.wer_within / 100, "backends": tuple(args.backends), "prices": tuple(args.prices)}
+    found = recommend(Demand(**given))
+    if args.json:
+        print(store.encode(found, indent=1))
+    else:
+        print_recommendation(found)
+    return 0 if found.choices else 1

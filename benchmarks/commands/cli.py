@@ -24,6 +24,10 @@ COMMANDS = {
     "evaluate": ("experiments", "WER, its interval and its errors, of one model, backend and strategy over datasets"),
     "live": ("live", "captions of a recording in real time, as a backend would show them"),
     "capacity": ("capacity", "streams, latency, WER, cost and energy of GPU, LPU and hybrid servers; fleets"),
+    "recommend": (
+        "capacity",
+        "the cheapest hardware, window and step that keep an SLO and an error rate",
+    ),
     "time": ("planning", "predict the time of one Whisper call on one device"),
     "devices": ("planning", "list devices, or every figure of one with its source"),
     "datasets": ("datasets", "list the known datasets, or the recordings of one"),

@@ -1,0 +1,170 @@
+"""Recommendations: confirmed by the simulation with other draws, never dominated, and what brute force finds."""
+
+import json
+import math
+from dataclasses import replace
+
+import earspan
+import pytest
+from earspan.backends.errors import InputError
+from earspan.backends.registry import get_backend
+from earspan.backends.serving.arrivals import Load
+from earspan.backends.serving.capacity import capacity, trial
+from earspan.backends.serving.server import MAX_BATCH, server_of
+from earspan.backends.serving.simulate import verdict
+from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.windows import TOKENS_PER_S, window_call
+from earspan.backends.workload.workload import Workload
+from earspan.benchmarks.recommend.accuracy import read_accuracy
+from earspan.benchmarks.recommend.demand import Demand
+from earspan.benchmarks.recommend.records import Recommendation
+from earspan.benchmarks.recommend.search import STEPS_S, recommend
+from earspan.benchmarks.recommend.words import summarise
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+QUICK = ("l4", "h100")
+demands = st.builds(
+    Demand,
+    streams=st.integers(1, 300),
+    latency_s=st.floats(1.0, 8.0),
+    quantile=st.sampled_from([0.95, 0.99]),
+    wer_within=st.floats(0.0, 0.05),
+    measure=st.sampled_from(["usd", "joules"]),
+    backends=st.just(QUICK),
+)
+
+
+@settings(max_examples=30)
+@given(demands)
+def test_the_first_choice_keeps_its_slo_under_other_draws_and_no_other_dominates_it(demand: Demand):
+    found = recommend(demand)
+    if not found.choices:
+        assert found.refusal is not None
+        return
+    first, *others = found.choices
+    assert first.servers * first.streams_given >= demand.streams
+    assert first.streams_given <= max(1, first.streams_per_server * (1 - demand.headroom) + 1)
+    assert first.wer <= found.best_wer + demand.wer_within + 1e-9
+    call = window_call(Workload(DIMENSIONS[demand.model]), first.window_s, TOKENS_PER_S)
+    server = server_of(get_backend(first.backend), call, max_batch=min(MAX_BATCH, demand.streams))
+    load = Load(first.streams_given, first.window_s, first.step_s, first.strategy)
+    outcome = trial(server, (load,), seed=demand.seed + 1)
+    kept = verdict(outcome, demand.latency_s, quantile=demand.quantile)
+    assert kept.valid, kept.reason
+
+    def figures(choice):
+        cost = choice.usd_per_h if demand.measure == "usd" else choice.joules_per_audio_h
+        return cost, choice.wer, choice.latency_p99_s
+
+    for other in others:
+        pairs = list(zip(figures(other), figures(first), strict=True))
+        assert not (all(a <= b for a, b in pairs) and any(a < b for a, b in pairs))
+
+
+@settings(max_examples=10)
+@given(st.integers(1, 60), st.floats(1.5, 6.0), st.floats(0.0, 0.02), st.sampled_from(QUICK))
+def test_brute_force_finds_nothing_cheaper(streams: int, latency_s: float, wer_within: float, name: str):
+    demand = Demand(streams=streams, latency_s=latency_s, wer_within=wer_within, backends=(name,))
+    backend, costs = get_backend(name), []
+    for way in read_accuracy(None).within(wer_within):
+        call = window_call(Workload(DIMENSIONS["large-v3"]), way.window_s, TOKENS_PER_S)
+        server = server_of(backend, call, max_batch=min(MAX_BATCH, streams))
+        steps = [way.window_s] if way.strategy == "disjoint" else [s for s in STEPS_S if s <= way.window_s]
+        for step_s in steps:
+            found = capacity(server, Load(1, way.window_s, step_s, way.strategy), latency_s=latency_s)
+            if found.streams:
+                costs.append(math.ceil(streams / max(1, math.floor(found.streams * 0.9))))
+    choices = recommend(demand).choices
+    assert [choice.servers for choice in choices] == ([min(costs)] if costs else [])
+
+
+def answer(**keywords) -> Recommendation:
+    return recommend(Demand(**{"backends": QUICK, **keywords}))
+
+
+def test_more_streams_cost_no_less_and_more_latency_no_more():
+    few, many = answer(streams=10), answer(streams=200)
+    assert (few.choices[0].usd_per_h or 0) <= (many.choices[0].usd_per_h or 0)
+    slow = answer(streams=200, latency_s=8.0)
+    assert (slow.choices[0].usd_per_h or 0) <= (many.choices[0].usd_per_h or 0)
+
+
+def test_a_price_that_is_not_known_is_asked_for_and_then_used():
+    bare = answer(streams=40, backends=("groq-v1x16",))
+    assert (bare.choices, bare.unpriced) == ((), ("groq-v1",))
+    assert "--price groq-v1=USD" in " ".join(summarise(bare))
+    [priced] = answer(streams=40, backends=("groq-v1x16",), prices=("groq-v1=0.5",)).choices
+    assert priced.usd_per_h == pytest.approx(0.5 * priced.units * priced.servers)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "fails"),
+    [
+        ({"streams": 40, "budget_usd_per_h": 0.5}, "budget"),
+        ({"latency_s": 0.3}, "latency"),
+        ({"streams": 8, "latency_s": 1.2, "wer_within": 0.0, "backends": ("l4",)}, "word error rate"),
+    ],
+)
+def test_what_cannot_be_kept_is_named_with_the_nearest_that_works(keywords, fails: str):
+    found = answer(**keywords)
+    assert found.choices == ()
+    assert found.refusal is not None
+    assert found.refusal.demand == fails
+    assert found.refusal.nearest is not None
+    assert found.refusal.nearest.backend in " ".join(summarise(found))
+
+
+def test_ones_own_run_says_the_error_rates(tmp_path):
+    from earspan.benchmarks.results.records import write_results
+    from earspan.benchmarks.results.score import score
+
+    from ..results.test_score import spans_run
+
+    write_results(tmp_path, score(spans_run()))
+    accuracy = read_accuracy(str(tmp_path))
+    assert [(way.strategy, way.window_s, way.wer) for way in accuracy.ways] == [
+        ("sliding", 2.0, 0.5), ("sliding", 10.0, 0.0),
+    ]  # fmt: skip
+    [choice] = recommend(Demand(run=str(tmp_path), backends=("h100",), wer_within=0.1)).choices
+    assert (choice.window_s, choice.wer) == (10.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ({"streams": 0}, "at least 1"),
+        ({"latency_s": float("nan")}, "latency_s is nan"),
+        ({"quantile": 0.9}, "expected one of"),
+        ({"headroom": 1.0}, "less than 1"),
+        ({"measure": "dollars"}, "unknown measure"),
+        ({"backends": ()}, "no backend"),
+        ({"prices": ("h100",)}, "DEVICE=USD_PER_HOUR"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(keywords, expected: str):
+    with pytest.raises(InputError, match=expected):
+        Demand(**keywords)
+
+
+def test_the_command_prints_what_the_api_says(earspan_command, capsys):
+    code, out, _ = earspan_command("recommend", "--streams", 40, "--backends", "l4,h100")
+    found = earspan.recommend(streams=40, backends=QUICK)
+    assert code == 0
+    for choice in found.choices:
+        assert f"{choice.streams_given} of {choice.streams_per_server}" in out
+    assert summarise(found)[0] in out
+    code, out, _ = earspan_command("recommend", "--streams", 40, "--budget", "0.5", "--backends", "l4,h100", "--json")
+    assert (code, json.loads(out)["refusal"]["demand"]) == (1, "budget")
+
+
+@pytest.fixture
+def earspan_command(request):
+    """The command, under a name that leaves that of the package free."""
+    return request.getfixturevalue("earspan")
+
+
+def test_a_demand_is_kept_with_its_answer():
+    demand = Demand(streams=3, backends=("h100",))
+    assert recommend(demand).demand == demand
+    assert recommend(replace(demand, streams=4)).choices[0].streams_given == 4
