@@ -1,9 +1,13 @@
-"""`earspan live`: a recording at the pace it was spoken, captions appearing when a backend would have them."""
+"""`earspan live` and `earspan replay`: a recording at the pace it was spoken, captions when a backend would have them.
+
+Live is on the terminal, and can be kept as a page; a replay is the page of a stored run.
+"""
 
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -15,10 +19,13 @@ from ...speech.metrics.latency import backlog, service_and_audio
 from ...speech.streaming.realtime import Caption, Show, Wall, WallClock
 from ..experiment.experiment import Experiment
 from ..experiment.live import find_recording, play_live
+from ..experiment.records import read_run
 from ..experiment.run import Session
 from ..experiment.source import Source
+from ..replay.lanes import INFINITE
+from ..replay.write import write_live, write_replay
 from ..results.wording import neutralise, percent
-from .options import add_experiment_arguments, add_load_arguments, experiment_of, positive_seconds
+from .options import add_experiment_arguments, add_load_arguments, comma_list, experiment_of, positive_seconds
 from .progress import Terminal
 
 HERE = "here"
@@ -35,6 +42,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     add_load_arguments(parser, PRESET)
     add("--backend", default="h100", metavar="NAME|here", help="whose delay; here: this machine's (default: h100)")
     add("--seconds", type=positive_seconds, metavar="S", help="stop after so much of the recording")
+    add("--replay", type=Path, metavar="FILE.html", help="keep what was played as a page with its audio")
 
 
 def run_live(args: argparse.Namespace, wall: Wall | None = None) -> int:
@@ -70,6 +78,29 @@ def run_live(args: argparse.Namespace, wall: Wall | None = None) -> int:
     print(f"\n{audio_s:.1f} s played; {'; '.join(parts)}")
     if heard.late_s > _LATE_S:
         progress.say(f"note: captions came up to {heard.late_s:.2f} s after they were due: this machine was busy")
+    if args.replay:
+        notes = f"The words are what {session.recogniser.name} wrote.", f"The times are those of {timed}."
+        write_live(args.replay, recording, heard, notes, experiment.normaliser)
+        print(f"replay: {args.replay}")
+    return 0
+
+
+def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan replay`."""
+    add = parser.add_argument
+    add("folder", type=Path, metavar="RUN", help="folder of a run, for example runs/bench")
+    add("--recording", metavar="ID", help="which recording of the run (default: the first)")
+    add("--lanes", type=comma_list, default=[], metavar="A,B,...",
+        help=f"up to four settings: BACKEND, STRATEGY, STRATEGY:WINDOW, or STRATEGY:WINDOW@BACKEND; {INFINITE}: no "
+        "time at all (default: that, the fastest backend, one between, the slowest that keeps up)")  # fmt: skip
+    add("--out", type=Path, metavar="FILE.html", help="default: replay.html in the folder of the run")
+
+
+def run_replay(args: argparse.Namespace) -> int:
+    """Write the page that plays one recording of a stored run, and print its path."""
+    path = args.out or args.folder / "replay.html"
+    write_replay(path, read_run(args.folder), args.recording, args.lanes)
+    print(path)
     return 0
 
 
