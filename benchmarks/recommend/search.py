@@ -15,6 +15,7 @@ from ...backends.serving.arrivals import Load
 from ...backends.serving.capacity import capacity, trial
 from ...backends.serving.cost import Bill, bill_of
 from ...backends.serving.server import MAX_BATCH, Server, server_of
+from ...backends.serving.simulate import verdict
 from ...backends.timing import Backend, CapacityError
 from ...backends.workload.models import Dimensions, resolve_dims
 from ...backends.workload.windows import TOKENS_PER_S, window_call
@@ -26,7 +27,10 @@ from .demand import Demand
 from .records import Choice, Recommendation, Refusal
 
 STEPS_S = (0.25, 0.5, 1.0, 2.0, 4.0)  # between two calls where windows slide
-_VARIED = 3  # choices that are held against each other with the models off
+_BATCHES = (1, 2, 4, 8, 16, 32, MAX_BATCH)  # whose throughput bounds that of all others, nearly
+_SLACK = 1.06  # for batches between those, and draws of shorter calls
+_VARIED = 2  # choices that are held against each other with the models off
+_FAR = 3.0  # a backend that costs at least so many times the best is not searched, nor listed
 _SLOWER = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)  # times the latency, to find the nearest that works
 VARIATIONS = {
     f"GPUs {GPU_ERROR:.0%} slower, LPUs {LPU_ERROR:.0%} faster": (1 + GPU_ERROR, 1 - LPU_ERROR),
@@ -36,11 +40,22 @@ VARIATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way of cutting audio on one backend, with the least that it can cost."""
+    """One way of cutting audio on one backend, with more streams than a server can carry, and so the least it can cost."""
 
     heard: Heard
     step_s: float
+    most_streams: int
     least_cost: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Candidate:
+    """A backend with its bill, the cost of one server in the measure of the demand, and its ways of cutting."""
+
+    backend: Backend
+    bill: Bill
+    cost: float
+    ways: tuple[Way, ...]
 
 
 @dataclass(eq=False, slots=True)
@@ -51,20 +66,26 @@ class Search:
     accuracy: Accuracy
     template: Workload
     factors: tuple[float, float] = (1.0, 1.0)
-    servers: dict[tuple[str, float], Server | None] = field(default_factory=dict)  # with times as they are
+    servers: dict[tuple[str, float, int], Server | None] = field(default_factory=dict)  # with times as they are
 
-    def find_best(self, name: str) -> Choice | None:
-        """Return the best choice of one backend; None if it cannot keep the demand, or its cost is not known."""
+    def open(self, name: str) -> Candidate | None:
+        """Return a backend with its ways, cheapest bound first; None if it has none, or its cost is not known."""
         backend = get_backend(name)
         bill = bill_of(backend, self.demand.read_prices(), window_call(self.template, 10.0, TOKENS_PER_S))
         cost = self.cost_of(bill)
-        if cost is None:
-            return None
+        ways = [] if cost is None else list(self.list_ways(backend, cost))
+        ways.sort(key=lambda way: (way.least_cost, way.heard.wer))
+        return Candidate(backend, bill, cost or 0.0, tuple(ways)) if ways else None
+
+    def find_best(self, candidate: Candidate) -> Choice | None:
+        """Return the best choice of one backend; None if it cannot keep the demand."""
+        backend, bill, cost = candidate.backend, candidate.bill, candidate.cost
         best: tuple[tuple[float, float, float], Choice] | None = None
-        for way in sorted(self.list_ways(backend, cost), key=lambda way: (way.least_cost, way.heard.wer)):
+        for way in candidate.ways:
             if best is not None and (way.least_cost, way.heard.wer) > best[0][:2]:
                 break  # neither cheaper nor with fewer errors, and so are all that follow
-            choice = self.simulate(backend, bill, way)
+            enough = 1 if best is None else self.needed_for(best[1].servers - (way.heard.wer >= best[1].wer))
+            choice = self.simulate(backend, bill, way, enough)
             if choice is not None:
                 rank = (choice.servers * cost, choice.wer, choice.latency_p99_s)
                 best = min(best or (rank, choice), (rank, choice), key=lambda found: found[0])
@@ -75,22 +96,27 @@ class Search:
         return bill.usd_per_h() if self.demand.measure == "usd" else bill.power_w
 
     def list_ways(self, backend: Backend, cost: float) -> Iterator[Way]:
-        """Yield the ways of cutting that keep the error rate, and can keep the latency as far as cutting goes.
-
-        A longer window never lets a server make more calls, so the shortest one bounds them all.
-        """
-        ways = self.accuracy.within(self.demand.wer_within)
-        server = self.build_server(backend, min(way.window_s for way in ways))
-        for heard in ways if server else ():
+        """Yield the ways of cutting that keep the error rate, and can keep the latency as far as cutting goes."""
+        for heard in self.accuracy.within(self.demand.wer_within):
+            calls_per_s = self.bound_calls_per_s(backend, heard.window_s)
             steps = [heard.window_s] if heard.strategy == "disjoint" else [s for s in STEPS_S if s <= heard.window_s]
-            for step_s in steps:
+            for step_s in steps if calls_per_s else ():
                 load = Load(1, heard.window_s, step_s, heard.strategy)
                 # a word that ends just after its last call has begun waits for a step, and for calls to agree
-                if load.least_latency_s + self.demand.quantile * step_s > self.demand.latency_s:
-                    continue
-                shortest = Load(1, max(step_s, min(way.window_s for way in ways)), step_s)
-                most = math.floor(server.calls_per_s(shortest.mean_tokens) * step_s * 1.05) + 2  # pyright: ignore
-                yield Way(heard, step_s, self.count_servers(most) * cost)
+                if load.least_latency_s + self.demand.quantile * step_s <= self.demand.latency_s:
+                    most = math.floor(calls_per_s * step_s) + 1
+                    yield Way(heard, step_s, most, self.count_servers(most) * cost)
+
+    def bound_calls_per_s(self, backend: Backend, window_s: float) -> float:
+        """Return more calls a second than the backend can serve, whatever the batch; 0 if it cannot hold one."""
+        call, best = window_call(self.template, window_s, TOKENS_PER_S), 0.0
+        for batch in _BATCHES:
+            try:
+                timing = backend.time(replace(call, batch=batch))
+            except CapacityError:
+                break
+            best = max(best, batch / timing.interval_s)
+        return _SLACK * best / min(self.factors)
 
     def count_servers(self, streams_per_server: int) -> int:
         """Return how many servers carry all streams, with the headroom that is asked for."""
@@ -100,13 +126,22 @@ class Search:
         """Return how many streams a server is given at most; a server of one stream is given one."""
         return max(1, math.floor(streams_per_server * (1 - self.demand.headroom)))
 
-    def build_server(self, backend: Backend, window_s: float) -> Server | None:
-        """Return the backend as a server for windows of this length; None if it cannot hold one call."""
-        key = backend.name, window_s
+    def needed_for(self, servers: int) -> float:
+        """Return how many streams a server must carry for so many servers to be enough; inf for none."""
+        given = math.ceil(self.demand.streams / servers) if servers else math.inf
+        return given if given in (1, math.inf) else math.ceil(given / (1 - self.demand.headroom) - 1e-9)
+
+    def build_server(self, backend: Backend, window_s: float, most_streams: int) -> Server | None:
+        """Return the backend as a server for windows of this length; None if it cannot hold one call.
+
+        most_streams: more than it can carry; no batch is larger.
+        """
+        most = min(MAX_BATCH, self.demand.streams, 2 ** math.ceil(math.log2(most_streams)))
+        key = backend.name, window_s, most
         if key not in self.servers:
             try:
                 call = window_call(self.template, window_s, TOKENS_PER_S)
-                self.servers[key] = server_of(backend, call, max_batch=min(MAX_BATCH, self.demand.streams))
+                self.servers[key] = server_of(backend, call, max_batch=most)
             except CapacityError:
                 self.servers[key] = None
         server = self.servers[key]
@@ -119,13 +154,16 @@ class Search:
             return (of_gpu, of_lpu) if backend.mode == "phase" else (max(of_gpu, of_lpu),)
         return (of_lpu,) if isinstance(backend, Lpu) else (of_gpu,)
 
-    def simulate(self, backend: Backend, bill: Bill, way: Way) -> Choice | None:
-        """Return the choice with the most streams that the simulation lets a server carry; None if it carries none."""
+    def simulate(self, backend: Backend, bill: Bill, way: Way, enough: float) -> Choice | None:
+        """Return the choice with the most streams that the simulation lets a server carry; None for less than `enough`."""
         demand, heard = self.demand, way.heard
-        server = self.build_server(backend, heard.window_s)
+        server = self.build_server(backend, heard.window_s, way.most_streams) if enough <= way.most_streams else None
         if server is None:
             return None
         load = Load(1, heard.window_s, way.step_s, heard.strategy)
+        first = trial(server, (replace(load, streams=int(enough)),), demand.seed)
+        if not verdict(first, demand.latency_s, quantile=demand.quantile).valid:
+            return None
         found = capacity(server, load, latency_s=demand.latency_s, seed=demand.seed, quantile=demand.quantile)
         if not found.streams:
             return None
@@ -187,7 +225,17 @@ def recommend(demand: Demand | None = None, **keywords: object) -> Recommendatio
 
 
 def _rank(search: Search, backends: tuple[str, ...]) -> list[Choice]:
-    found = [choice for name in dict.fromkeys(backends) if (choice := search.find_best(name)) is not None]
+    """The best choice of each backend, best first, those left out that cost far more than the first."""
+    opened = [one for name in dict.fromkeys(backends) if (one := search.open(name)) is not None]
+    found: list[Choice] = []
+    least = math.inf
+    for candidate in sorted(opened, key=lambda one: one.ways[0].least_cost):
+        if candidate.ways[0].least_cost > _FAR * least:
+            break
+        choice = search.find_best(candidate)
+        if choice is not None:
+            found.append(choice)
+            least = min(least, choice.servers * candidate.cost)
     return sorted(found, key=_rank_of(search.demand))
 
 
