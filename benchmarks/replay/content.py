@@ -116,7 +116,7 @@ def _lane(reference: Reference, track: Track, normaliser: str, until_s: float) -
         captions.append(Caption(call, words))
     if captions:
         captions[-1] = Caption(captions[-1].call, captions[-1].words, tuple(missed[-1]))
-    every = "" if track.step_s is None else f", a call every {track.step_s:g} s"
+    every = "" if track.step_s is None else f" every {track.step_s:g} s"
     return Lane(
         name=track.backend or "infinitely fast",
         about=f"{track.strategy}, windows of {track.window_s:g} s{every}",

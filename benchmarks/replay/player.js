@@ -36,6 +36,10 @@ function showCaptions(lane, at_s) {
   });
   lane.interim.forEach((words, number) => { words.hidden = number !== count - 1; });
   lane.shown = count;
+  scroll(lane);
+}
+
+function scroll(lane) {
   if (lane.box) lane.box.scrollTop = lane.box.scrollHeight;
 }
 
@@ -145,7 +149,10 @@ find("#play").addEventListener("click", play);
 find("#back").addEventListener("click", () => seek(audio.currentTime - STEP_S));
 find("#on").addEventListener("click", () => seek(audio.currentTime + STEP_S));
 find("#next").addEventListener("click", () => seekCaption(1));
-find("#errors")?.addEventListener("change", (event) => document.body.classList.toggle("marked", event.target.checked));
+find("#errors")?.addEventListener("change", (event) => {
+  document.body.classList.toggle("marked", event.target.checked);
+  lanes.forEach(scroll);
+});
 all("input[name=speed]").forEach((input) => input.addEventListener("change", () => {
   audio.playbackRate = Number(input.value);
 }));

@@ -2,6 +2,7 @@
 
 import io
 from base64 import b64encode
+from dataclasses import replace
 
 import numpy as np
 import soundfile
@@ -26,22 +27,22 @@ def find_audio(run: Run, reference: Reference) -> np.ndarray:
     """
     head_s = run.experiment.head_s
     try:
-        units = {unit.id: unit for unit in Source.open(run.experiment).units}
+        source = Source.open(run.experiment)
+        units = {unit.id: unit for unit in source.units}
         unit = units.get(reference.id)
         if unit is None and head_s:
             unit = units.get(reference.id.removesuffix(f" 0-{head_s:g} s"))
         if unit is None:
-            raise InputError(f"no such recording in {', '.join(run.experiment.datasets)}")
+            why = "; ".join(failure.reason for failure in source.failed[:1]) or "no such recording"
+            raise InputError(f"{', '.join(run.experiment.datasets)}: {why}")
         recording = unit.load()
     except InputError as error:
         raise InputError(f"no audio of {reference.id!r}, which a run does not store: {error}") from error
     if recording.words is not None and head_s:
         recording = head(recording, head_s)
-    elif reference.words is not None and reference.id != unit.id:  # it was shortened by the word times of the model
-        said = " ".join(recording.text.split()[: len(reference.words)])
-        same = said == " ".join(reference.text.split()) and reference.duration_s <= recording.duration_s
-        if same:
-            return recording.audio[: round(reference.duration_s * SAMPLE_RATE)]
+    elif reference.id != unit.id:  # shortened by the word times of the model that heard it
+        text = " ".join(recording.text.split()[: len(reference.said)])
+        recording = replace(recording, text=text, audio=recording.audio[: round(reference.duration_s * SAMPLE_RATE)])
     if recording.text != reference.text or abs(recording.duration_s - reference.duration_s) > _TOLERANCE_S:
         raise InputError(f"{reference.id!r} is not what the run heard: text or length have changed since; run it again")
     return recording.audio
