@@ -1,50 +1,21 @@
-"""The page of a capacity study: what wins where, how sure that is, frontiers, fleets, and what was assumed."""
+"""The page of a capacity study: any two measures against each other, what is sure of that, fleets, and assumptions."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import altair as alt
 
 from ..experiment.store import write_whole
-from ..report.charts import chart_values, layer, pick_by, scale_log, style_by, tell
-from ..report.page import (
-    Chart,
-    Figure,
-    Markup,
-    el,
-    fold,
-    join,
-    list_facts,
-    list_items,
-    render_page,
-    show_section,
-    show_table,
-)
-from .records import BatchCurve, BatchRow, CapacityStudy, Point
+from ..report.charts.marks import Chart, Series, chart_values, dim_others, layer, list_series, tell
+from ..report.explorer import draw_explorer
+from ..report.page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
+from ..report.tables import write_csv
+from .records import BatchCurve, BatchRow, CapacityStudy
 from .tables import CELLS, list_claims, list_demand, list_fleets, list_points
 from .words import describe_step
 
-_HOLLOW = "Hollow: another backend is as good in both and better in one. Numbers beside the others are mean batches."
 _PLAIN = alt.Axis(grid=False, format="~g", labelOverlap=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """What an axis shows of a point, and whether more of it is better."""
-
-    title: str
-    value: Callable[[Point], float | None]
-    more_is_better: bool = False
-
-
-LATENCY = Axis("latency that 99 of 100 words keep, s (logarithmic)", lambda point: point.slo.latency_s)
-WINDOW = Axis("window that every call hears, s (logarithmic)", lambda point: point.slo.window_s, more_is_better=True)
-WER = Axis("WER, % (logarithmic)", lambda point: point.wer and 100 * point.wer)
-COST = Axis("USD per hour of audio (logarithmic)", lambda point: point.usd_per_audio_h)
-ENERGY = Axis(
-    "kJ per hour of audio (logarithmic)", lambda point: point.joules_per_audio_h and point.joules_per_audio_h / 1e3
-)
 
 
 def write_capacity_page(folder: Path, study: CapacityStudy) -> Path:
@@ -56,121 +27,63 @@ def write_capacity_page(folder: Path, study: CapacityStudy) -> Path:
 
 def render_capacity(study: CapacityStudy) -> str:
     """Return the page of a study: one HTML file that asks for nothing from outside."""
-    window_s, latency_s = f"{study.settings.window_s:g} s", f"{study.settings.latency_s:g} s"
-    by_latency, by_window = study.by_latency, study.by_window
-    prices = {reference.name: reference.usd_per_audio_h for reference in study.references}
+    backends = list_series("backend", (point.backend for point in study.points))
     every = "The most streams of each backend at each SLO, and how they fare; latency is of words."
-    points = list_points("All points", study.points, tuple(CELLS))
+    points = list_points("All points", study.points, tuple(CELLS), write_csv(study.points))
     parts = [
         _show_head(study),
-        _show_kinds(study),
-        _frame(
-            "Cost against latency",
-            f"Windows of {window_s}. Each point: the most streams that keep the latency, at the best step. Dashed "
-            "across: what public services ask for an hour of audio; theirs holds much more than a device.",
-            draw_frontier(by_latency, LATENCY, COST, prices),
-        ),
-        _frame(
-            "Energy against latency",
-            f"Windows of {window_s}; devices at design power all the time, without host, network or cooling.",
-            draw_frontier(by_latency, LATENCY, ENERGY),
-        ),
-        _frame(
-            "Cost against span",
-            f"{latency_s} of latency for 99 of 100 words; the longer a call hears, the more it decodes.",
-            draw_frontier(by_window, WINDOW, COST),
-        ),
-        _show_wer(study, by_window),
+        _explore(study),
+        show_section(list_fleets(study)),
+        el("div", el("b", "No larger fleet. " if study.fleets else "No fleet. "), study.no_fleet, class_="notice")
+        if study.no_fleet
+        else None,
         Figure(
             "What a batch buys",
             "Calls per second as a part of the most that each device reaches, against the size of its batch; beside "
             "it, decode steps alone. The encoder, whose 30 s fill a GPU by themselves, is why the lines of whole calls "
             "bend early.",
             [
-                draw_batches(study.batches, "whole call", lambda row: row.calls_per_s),
-                draw_batches(study.batches, "decode steps alone", lambda row: row.decoded_per_s),
+                draw_batches(study.batches, backends, "whole call", lambda row: row.calls_per_s),
+                draw_batches(study.batches, backends, "decode steps alone", lambda row: row.decoded_per_s),
             ],
+            series=[backends],
         ),
         show_section(list_claims(study)),
-        fold(points.title, el("p", every, class_="about"), show_table(points)),
-        show_section(list_fleets(study)),
-        el("div", el("b", "No larger fleet. " if study.fleets else "No fleet. "), study.no_fleet, class_="notice")
-        if study.no_fleet
-        else None,
+        el("section", el("h2", points.title), el("p", every, class_="about"), show_table(points)),
         show_section(list_demand(study)),
         _show_origin(study),
     ]
     return render_page(f"Earspan: capacity of {study.settings.timed_as}", parts)
 
 
-def find_beaten(points: Sequence[Point], x: Axis, y: Axis) -> list[tuple[Point, float, float, bool]]:
-    """Return the points that have a place on both logarithmic axes, with it, and whether another point beats each.
-
-    One beats another that is as good in both and better in one.
-    """
-    sign = -1 if x.more_is_better else 1
-    known = [(p, at, up) for p in points if p.streams and (at := x.value(p)) and (up := y.value(p))]
-
-    def is_beaten(at: float, up: float) -> bool:
-        return any(sign * a <= sign * at and u <= up and (a != at or u < up) for _, a, u in known)
-
-    return [(point, at, up, is_beaten(at, up)) for point, at, up in known]
-
-
-def draw_frontier(
-    points: Sequence[Point], x: Axis, y: Axis, references: Mapping[str, float] | None = None
-) -> Chart | None:
-    """Return a line for each backend over two logarithmic axes; None where no point has a place.
-
-    references: names and heights of lines across.
-    """
-    placed, across = find_beaten(points, x, y), references or {}
-    if not placed:
-        return None
-    tips = {f"cell{number}": column.rstrip(">") for number, column in enumerate(CELLS)}
-    values = [
+def _explore(study: CapacityStudy) -> Figure:
+    """The points that hold streams, by any two measures."""
+    rows = [
         {
-            "at": at,
-            "up": up,
-            "turn": turn,
-            "beaten": beaten,
-            "backend": point.backend,
-            "label": f"{point.batch:.0f}",
-            **{name: cell(point) for name, cell in zip(tips, CELLS.values(), strict=True)},
+            "backend": point.backend, "streams": point.streams, "window_s": point.slo.window_s, "step_s": point.step_s,
+            "batch": point.batch, "latency_p50_s": point.latency_p50_s, "latency_p99_s": point.latency_p99_s,
+            "usd_per_audio_h": point.usd_per_audio_h, "joules_per_audio_h": point.joules_per_audio_h, "wer": point.wer,
+            "limited_by": point.limited_by, "times_are": point.provenance,
         }
-        for turn, (point, at, up, beaten) in enumerate(placed)
-    ]
-    picked, opacity = pick_by("backend")
-    color, shape = style_by("backend", (point.backend for point in points))
-    heights = [up for _, _, up, _ in placed]
-    # below the lowest point there is room for its label
-    up = alt.Y("up:Q", title=y.title, axis=_PLAIN, scale=scale_log([0.7 * min(heights), *heights, *across.values()]))
-    base = chart_values(values).encode(
-        x=alt.X("at:Q", title=x.title, axis=_PLAIN, scale=scale_log(at for _, at, _, _ in placed)),
-        y=up,
-        color=color,
-        opacity=opacity,
+        for point in study.points
+        if point.streams
+    ]  # fmt: skip
+    about = (
+        "The most streams of each backend at each SLO, at the best step. Dashed across: what public services ask for "
+        "an hour of audio; theirs holds much more than a device. Energy is of devices at design power all the time."
     )
-    dots, beaten = base.transform_filter("!datum.beaten"), base.transform_filter("datum.beaten")
-    shown = {"shape": shape, "tooltip": tell(names=tips)}
-    marks = (
-        beaten.mark_point(filled=False, strokeWidth=1.6).encode(**shown),
-        dots.mark_point().encode(**shown).add_params(picked).properties(name="points"),
-        dots.mark_text(dy=13).encode(text="label:N", color=alt.Undefined),
-    )
-    lines = []
-    for number, name in enumerate(sorted(across, key=across.__getitem__)):
-        rule = chart_values([{"up": across[name], "name": name}]).encode(y=up)
-        # names of lines that are close stand at different ends
-        end = rule.mark_text(align="right", dx=-4, dy=-7) if number % 2 else rule.mark_text(align="left", dx=4, dy=-7)
-        lines += [
-            rule.mark_rule(style="guide"),
-            end.encode(text="name:N", x=alt.value("width" if number % 2 else 0)),
-        ]
-    return layer(*lines, base.mark_line(strokeWidth=1.3).encode(order="turn:Q"), *marks, height=400)
+    if source := study.wer_source:
+        about += f" WER is {source.model}'s on {source.dataset}, measured {describe_step(source.step_s)}."
+    prices = {reference.name: reference.usd_per_audio_h for reference in study.references}
+    equal = {"window_s": study.settings.window_s}
+    names = [point.backend for point in study.points]
+    across = {"usd_per_audio_h": prices}
+    return draw_explorer(rows, "What streams cost", about, names=names, equal=equal, across=across)
 
 
-def draw_batches(curves: Sequence[BatchCurve], title: str, value: Callable[[BatchRow], float | None]) -> Chart:
+def draw_batches(
+    curves: Sequence[BatchCurve], backends: Series, title: str, value: Callable[[BatchRow], float | None]
+) -> Chart:
     """Return calls or tokens per second against the batch, as a part of the most that each backend reaches."""
     values = []
     for curve in curves:
@@ -184,16 +97,14 @@ def draw_batches(curves: Sequence[BatchCurve], title: str, value: Callable[[Batc
             }
             for batch, speed in speeds.items()
         ]
-    picked, opacity = pick_by("backend")
-    color, shape = style_by("backend", (curve.backend for curve in curves))
     base = chart_values(values).encode(
         x=alt.X("batch:Q", title="batch (logarithmic)", scale=alt.Scale(type="log", base=2), axis=_PLAIN),
         y=alt.Y("part:Q", title="% of the most"),
-        color=color,
-        opacity=opacity,
+        color=backends.colour,
+        opacity=dim_others("backend"),
     )
     tips = tell(names={"backend": "Backend", "batch": "Batch", "speed": "Speed"})
-    dots = base.mark_point().encode(shape=shape, tooltip=tips).add_params(picked).properties(name="points")
+    dots = base.mark_point().encode(shape=backends.shape, tooltip=tips)
     return layer(base.mark_line(), dots, title=title)
 
 
@@ -234,26 +145,6 @@ def _show_kinds(study: CapacityStudy) -> Markup:
     )
 
 
-def _show_wer(study: CapacityStudy, points: Sequence[Point]) -> Figure | None:
-    source = study.wer_source
-    if not source or all(point.wer is None for point in points):
-        return None
-    about = (
-        f"{study.settings.latency_s:g} s of latency. WER is {source.model}'s on {source.dataset} in windows of each "
-        f"length, measured {describe_step(source.step_s)}; time and cost are {study.settings.timed_as}'s."
-    )
-    if without := sorted({point.slo.window_s for point in points if point.wer == 0}):
-        windows = ", ".join(f"{window_s:g}" for window_s in without)
-        about += f" Windows of {windows} s have no error, and no place on a logarithmic axis."
-    return _frame("Cost against word error rate", about, draw_frontier(points, WER, COST))
-
-
-def _frame(heading: str, about: str, chart: Chart | None) -> Figure:
-    if chart is None:
-        return Figure(heading, about, [], el("p", "No backend has a place here."))
-    return Figure(heading, f"{about} {_HOLLOW}", [chart])
-
-
 def _show_origin(study: CapacityStudy) -> Markup:
     """Prices and powers with their sources, what services ask, and every setting."""
     prices: dict[str, str] = {}
@@ -272,4 +163,5 @@ def _show_origin(study: CapacityStudy) -> Markup:
     for name, record in (("Settings", study.settings), ("Provenance", study.provenance)):
         groups[name] = {one.name: str(getattr(record, one.name)) for one in fields(record)}
     shown = [fold(name, list_facts({**facts})) for name, facts in groups.items()]
-    return el("section", el("h2", "Where this comes from"), el("pre", study.provenance.command), *shown)
+    kinds = _show_kinds(study)
+    return el("section", el("h2", "Where this comes from"), el("pre", study.provenance.command), kinds, *shown)

@@ -49,9 +49,10 @@ def print_study(study: CapacityStudy) -> None:
         print(neutralise(f"- {sentence}"))
 
 
-def list_points(title: str, points: Iterable[Point], columns: Sequence[str]) -> Table:
-    """Return points as rows of these columns."""
-    return Table(title, columns, [[CELLS[column](point) for column in columns] for point in points])
+def list_points(title: str, points: Iterable[Point], columns: Sequence[str], csv: str = "") -> Table:
+    """Return points as rows of these columns; `csv` holds all that is known of them."""
+    rows = [[CELLS[column](point) for column in columns] for point in points]
+    return Table(title, columns, rows, picks="backend" if columns[0] == "backend" else "", csv=csv)
 
 
 def list_claims(study: CapacityStudy) -> Table:

@@ -11,12 +11,12 @@ import vl_convert
 from ...backends.errors import InputError
 from ..results.curves import CurveSeries
 from ..results.wording import neutralise
-from .charts import chart_values, tell
-from .page import Chart, Figure, config, render_page, specify
+from .charts.marks import Chart, chart_values, tell
+from .page import Figure, config, render_page, specify
 from .series import bare_percent, conclude, list_points, name_series
 from .tables import Table, describe_errors, describe_wer
 
-PUBLISHED = Path(__file__).with_name("published_curves.toml")
+PUBLISHED = Path(__file__).with_name("assets") / "published_curves.toml"
 _FORMATS = (".png", ".svg", ".html")
 _INTRODUCTION = """\
 # The reference curve

@@ -7,9 +7,18 @@ from ..experiment.records import Run
 from ..results.evaluation import WordPair, worst_recordings
 from ..results.records import Results
 from . import tables
-from .charts import find_typical
+from .charts.marks import list_series
+from .charts.spans import find_typical
 from .page import Markup, el, fold, join, render_page, show_section, show_table
-from .spans import show_boundary_errors, show_head, show_kinds, show_latency, show_origin, show_times, show_warnings
+from .spans import (
+    show_boundary_errors,
+    show_head,
+    show_latency,
+    show_loads,
+    show_origin,
+    show_times,
+    show_warnings,
+)
 
 _WORST = 20  # recordings whose errors the page shows
 _TAGS = {SUBSTITUTION: "substituted", INSERTION: "inserted", DELETION: "deleted"}
@@ -23,23 +32,23 @@ def render_evaluation(results: Results, run: Run | None) -> str:
     heard = [*rows, *(row for curve in results.curves for row in curve.points)]
     recordings = tables.list_recordings(found)
     frequent = [join(el("h3", table.title), show_table(table)) for table in tables.list_common(found)]
+    footings = tables.list_footings(rows)
     parts = [
         show_head(
             results,
             "What was heard, and what was not",
             "One way of listening in detail: how many words were wrong, whose, which, and where.",
         ),
-        show_kinds(results),
         show_warnings(results),
         show_section(tables.list_groups(found), fold(recordings.title, show_table(recordings))),
-        show_section(tables.list_rows(rows)),
-        show_section(tables.list_loads(results.rows)),
+        *show_loads(results.rows, list_series("backend", (row.backend for row in rows if row.backend))),
         show_boundary_errors(find_typical(heard), heard),
         show_latency(results, rows),
         *show_times(rows),
         el("section", el("h2", "Most frequent errors"), el("div", *frequent, class_="kinds")) if frequent else None,
         _show_words(run, results) if run else None,
-        show_section(tables.list_footings(rows)),
+        show_section(tables.list_rows(results.rows)),
+        fold(footings.title, show_table(footings)) if footings else None,
         show_origin(results),
     ]
     return render_page(f"Earspan: evaluation of {results.provenance.model}", parts)

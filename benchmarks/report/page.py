@@ -4,45 +4,43 @@ import html
 import json
 import math
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import altair
 import vl_convert
 
 from ..results.wording import neutralise
+from .charts.marks import FIELDS, Chart, Series
 from .tables import Table
 
-Chart = altair.Chart | altair.LayerChart | altair.HConcatChart
 # The colours of series are those of Okabe & Ito 2008, which colour-blind eyes tell apart.
 THEMES = {
     "light": {
         "paper": "#ffffff", "panel": "#f4f6f9", "ink": "#15191e", "muted": "#59636f", "rule": "#d8dde4",
         "grid": "#e7eaef", "accent": "#0f5fa8", "warn": "#8a4b00", "warn-panel": "#fff4e2", "heat": "#2f7fc4",
-        "s0": "#0072b2", "s1": "#d55e00", "s2": "#009e73", "s3": "#cc79a7", "s4": "#e69f00", "s5": "#56b4e9",
-        "s6": "#7a5c00", "s7": "#59636f",
+        "warm": "#d55e00", "band": "#59636f22", "s0": "#0072b2", "s1": "#d55e00", "s2": "#009e73", "s3": "#cc79a7",
+        "s4": "#e69f00", "s5": "#56b4e9", "s6": "#7a5c00", "s7": "#59636f",
     },
     "dark": {
         "paper": "#101419", "panel": "#181e25", "ink": "#e9edf2", "muted": "#9ba6b3", "rule": "#343d48",
         "grid": "#252d36", "accent": "#63aef0", "warn": "#ffc27a", "warn-panel": "#2b2115", "heat": "#3f8fd6",
-        "s0": "#56b4e9", "s1": "#f0803c", "s2": "#2fbf92", "s3": "#d99bbd", "s4": "#f0c24a", "s5": "#3d86cc",
-        "s6": "#f0e442", "s7": "#9ba6b3",
+        "warm": "#f0803c", "band": "#9ba6b322", "s0": "#56b4e9", "s1": "#f0803c", "s2": "#2fbf92", "s3": "#d99bbd",
+        "s4": "#f0c24a", "s5": "#3d86cc", "s6": "#f0e442", "s7": "#9ba6b3",
     },
 }  # fmt: skip
-_SHAPES = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left"]
+# The shapes of series, of Vega and in text; a ninth series has the first colour again, and another shape.
+_SHAPES = {
+    "circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "triangle-down": "▼", "cross": "✚",
+    "triangle-right": "▶", "triangle-left": "◀",
+}  # fmt: skip
+_TURNED = [*_SHAPES][1:] + [*_SHAPES][:1]
 _LONGEST = 300  # characters of a text in a chart; longer ones lose their middle
-_DRAW = """
-const given = JSON.parse(document.getElementById("charts").textContent);
-for (const [id, spec] of Object.entries(given.charts)) {
-  vegaEmbed("#" + id, spec, {
-    mode: "vega-lite", ast: true, actions: false, renderer: "svg", defaultStyle: false, config: given.config,
-  });
-}
-"""
+_MANY = 14  # rows of a table; one of more scrolls in its box
+_ASSETS = Path(__file__).with_name("assets")
 
 
 class Markup(str):
@@ -56,12 +54,19 @@ Child = str | float | None
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A heading, what is to be seen, charts side by side where there is room, and what stands below them."""
+    """A heading, what is to be seen, charts side by side where there is room, and what stands below them.
+
+    series: what colours stand for; a reader chooses among the names of the first by pointing at marks too.
+    above: stands between the legend and the charts. explorer: what the page's script places in the only chart.
+    """
 
     heading: str
     about: str
     charts: Sequence[Chart]
     below: Markup | None = None
+    series: Sequence[Series] = ()
+    above: Markup | None = None
+    explorer: Mapping[str, Any] | None = None
 
 
 def escape(text: Child) -> Markup:
@@ -78,7 +83,7 @@ def el(name: str, /, *children: Child, **attributes: str | None) -> Markup:
         for key, value in attributes.items()
         if value is not None
     )
-    end = "" if name == "meta" else f"{join(*children)}</{name}>"
+    end = "" if name in ("meta", "input") else f"{join(*children)}</{name}>"
     return Markup(f"<{name}{given}>{end}")
 
 
@@ -88,24 +93,27 @@ def join(*children: Child) -> Markup:
 
 
 def render_page(title: str, parts: Iterable[Markup | Figure | None]) -> str:
-    """Return one HTML file of `parts`, which loads nothing, whatever a record holds, and runs no script but Vega.
+    """Return one HTML file of `parts`, which loads nothing, whatever a record holds.
 
-    Charts are drawn by Vega's interpreter, without `eval`; a page without charts has no script.
+    It runs no script but its own and, where there are charts, Vega, whose interpreter does without `eval`.
     """
-    specs, body = dict[str, Any](), list[Markup]()
+    specs, explorers, body = dict[str, Any](), dict[str, Any](), list[Markup]()
     for part in parts:
         if isinstance(part, Figure):
             names = [f"chart-{len(specs) + number}" for number in range(len(part.charts))]
             specs |= {name: specify(chart) for name, chart in zip(names, part.charts, strict=True)}
+            if part.explorer is not None:
+                explorers[names[0]] = _short(part.explorer)
             body.append(_place(part, names))
         elif part is not None:
             body.append(part)
-    policy = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'"
-    if specs:
-        policy += f"; script-src 'sha256-{_script()[1]}'"
-        body.append(el("script", _as_json({"config": config(None), "charts": specs}), type="application/json",
-                       id="charts"))  # fmt: skip
-        body.append(el("script", _script()[0]))
+    given = {"config": config(None), "fields": FIELDS, "charts": specs, "explorers": explorers}
+    body.append(el("script", _as_json(given), type="application/json", id="charts"))
+    scripts = [_script(), _vega()] if specs else [_script()]
+    body += [el("script", script) for script in reversed(scripts)]
+    hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
+    policy = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; "
+    policy += f"script-src {hashes}"
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -130,14 +138,22 @@ def config(theme: str | None) -> dict[str, Any]:
         "axisY": {"labelLimit": 140},
         "legend": {**text, "labelLimit": 200, "symbolStrokeWidth": 2, "symbolSize": 70, "symbolOpacity": 1},
         "title": {"color": ink, "subtitleColor": muted, "anchor": "start", "fontSize": 14},
-        "range": {"category": [colour[f"s{number}"] for number in range(8)], "symbol": _SHAPES},
+        "range": {"category": [colour[f"s{number}"] for number in range(8)], "symbol": [*_SHAPES, *_TURNED]},
         "bar": {"color": colour["s0"]},
         "line": {"strokeWidth": 2.2},
         "point": {"color": colour["s0"], "size": 55, "filled": True, "opacity": 1},
         "rule": {"color": muted},
         "tick": {"color": ink},
         "text": {"color": ink, "fontSize": 12},
-        "style": {"guide": {"color": muted, "strokeDash": [5, 4]}, "limit": {"color": ink, "strokeWidth": 1.6}},
+        "style": {
+            "guide": {"color": muted, "strokeDash": [5, 4]},
+            "limit": {"color": ink, "strokeWidth": 1.6},
+            "heat": {"color": colour["heat"]},
+            "warm": {"color": colour["warm"]},
+            "band": {"color": colour["band"]},
+            "guided": {"color": muted},
+            "own": {"color": ink},
+        },
     }
 
 
@@ -167,7 +183,8 @@ def show_section(table: Table | None, *below: Markup | None) -> Markup | None:
 def show_table(table: Table) -> Markup:
     """Return a table in a box that scrolls sideways where the page is narrow, by keyboard too.
 
-    Its first column names the row; shares of `table.heat` colour the cells.
+    Its first column names the row. The page's script lets a reader sort it, choose the names of its first column if
+    `table.picks` says what those are, and save `table.csv`.
     """
     classes = ["number" if column.endswith(">") else None for column in table.columns]
     columns = zip(table.columns, classes, strict=True)
@@ -175,46 +192,70 @@ def show_table(table: Table) -> Markup:
     rows = [
         el(
             "tr",
-            el("th", first, scope="row"),
-            *(
-                el("td", cell, class_=class_, style=_heat(table, number, column))
-                for column, (cell, class_) in enumerate(zip(rest, classes[1:], strict=True))
-            ),
+            el("th", _offer(table.picks, first) if table.picks and first else first, scope="row"),
+            *(el("td", cell, class_=class_) for cell, class_ in zip(rest, classes[1:], strict=True)),
         )
-        for number, (first, *rest) in enumerate(table.rows)
+        for first, *rest in table.rows
     ]
-    whole = el("table", el("thead", head), el("tbody", *rows), class_="heat" if table.heat else None)
-    return el("div", whole, class_="scroll", tabindex="0", role="region", aria_label=table.title)
+    whole = el("table", el("thead", head), el("tbody", *rows), class_="sortable" if len(rows) > 2 else None)
+    tall = " tall" if len(rows) > _MANY else ""
+    box = el("div", whole, class_=f"scroll{tall}", tabindex="0", role="region", aria_label=shorten(table.title))
+    if not table.csv:
+        return box
+    save = el("button", "Download as CSV", type="button", data_csv=table.title, hidden="")
+    return join(box, el("p", save, el("pre", Markup(html.escape(table.csv)), hidden="")))
 
 
-def _heat(table: Table, row: int, column: int) -> str | None:
-    return f"--heat-share:{table.heat[row][column]:.3f}" if table.heat else None
+def _offer(field: str, name: str, text: Child = None) -> Markup:
+    """A name to be chosen, in a legend or a table."""
+    return el("button", text or name, type="button", aria_pressed="false", data_field=field, data_name=shorten(name))
+
+
+def show_legend(series: Series) -> Markup:
+    """Return what colours and shapes stand for; its names can be chosen."""
+    shapes = [*_SHAPES.values()]
+    shapes += [_SHAPES[name] for name in _TURNED]
+    offers = [
+        _offer(series.field, name, join(el("i", shapes[number % 16], style=f"color:var(--s{number % 8})",
+                                           aria_hidden="true"), " ", shorten(name)))
+        for number, name in enumerate(series.names)
+    ]  # fmt: skip
+    return el("div", *offers, class_="legend", role="group", aria_label=f"Choose by {series.field}")
 
 
 def _place(figure: Figure, names: Iterable[str]) -> Markup:
     caption = el("figcaption", figure.about, class_="about")
-    places = el("div", *(el("div", id=name, class_="chart") for name in names), class_="charts")
+    legends = [show_legend(one) for one in figure.series if len(one.names) > 1]
+    field = figure.series[0].field if figure.series else None
+    said = f"Chart: {shorten(figure.heading)}. Its figures are in the tables of this page."
+    places = [el("div", id=name, class_="chart", role="img", aria_label=said, data_field=field) for name in names]
     missing = el("noscript", el("p", "The charts need a script; their figures are in the tables.", class_="about"))
-    return el("section", el("figure", el("h2", figure.heading), caption, places, missing), figure.below)
+    charts = el("div", *places, class_="charts")
+    return el("section", el("figure", el("h2", figure.heading), caption, *legends, figure.above, charts, missing),
+              figure.below)  # fmt: skip
 
 
 def specify(chart: Chart) -> Any:
     """Return a chart as Vega-Lite without colours, its texts such that no program obeys them."""
     spec = chart.to_dict()
     spec.pop("config", None)
-    return _short(spec)
+    nothing: dict[str, list[str]] = {field: [] for field in FIELDS}
+    return _short(spec | {"params": [*spec.get("params", ()), {"name": "chosen", "value": nothing}]})
+
+
+def shorten(text: str) -> str:
+    """Return a text as charts have it: nothing in it is obeyed, and a very long one loses its middle."""
+    half, text = math.ceil(_LONGEST / 2), neutralise(text)
+    return text if len(text) <= _LONGEST else f"{text[:half]}…{text[-half:]}"
 
 
 def _short(value: Any) -> Any:
-    """A specification without control characters, and without texts that no chart has room for."""
-    if isinstance(value, dict):
+    """A specification of texts that are short."""
+    if isinstance(value, Mapping):
         return {key: _short(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_short(item) for item in value]
-    if isinstance(value, str):
-        half, text = math.ceil(_LONGEST / 2), neutralise(value)
-        return text if len(text) <= _LONGEST else f"{text[:half]}…{text[-half:]}"
-    return value
+    return shorten(value) if isinstance(value, str) else value
 
 
 def _as_json(value: Any) -> Markup:
@@ -223,10 +264,15 @@ def _as_json(value: Any) -> Markup:
 
 
 @cache
-def _script() -> tuple[Markup, str]:
-    """Vega with what draws the charts, and its hash for the policy."""
-    source = vl_convert.javascript_bundle(_DRAW).replace("</script", "<\\/script")
-    return Markup(source), b64encode(sha256(source.encode()).digest()).decode()
+def _vega() -> Markup:
+    """Vega and what embeds it, with the end of a script element nowhere in it."""
+    source = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return Markup(source.replace("</script", "<\\/script"))
+
+
+@cache
+def _script() -> Markup:
+    return Markup((_ASSETS / "page.js").read_text(encoding="utf-8"))
 
 
 @cache
@@ -234,6 +280,6 @@ def _style() -> Markup:
     def variables(theme: str) -> str:
         return f":root{{color-scheme:{theme};{''.join(f'--{name}:{c};' for name, c in THEMES[theme].items())}}}"
 
-    own = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    own = (_ASSETS / "style.css").read_text(encoding="utf-8")
     dark = f"@media (prefers-color-scheme:dark){{{variables('dark')}}}"
     return Markup(f"{variables('light')}{dark}@media print{{{variables('light')}}}\n{own}")

@@ -5,7 +5,10 @@ from dataclasses import fields
 
 from ..results.records import Results, Row
 from ..results.wording import seconds
-from . import charts, tables
+from . import tables
+from .charts import spans as charts
+from .charts import times
+from .charts.marks import Series, list_series
 from .page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
 
 # What the provenance of a time means, in the words of `backends.timing`.
@@ -23,8 +26,9 @@ def render_spans(results: Results) -> str:
     points = [row for curve in curves for row in curve.points]
     numbers, footings = tables.list_curves(curves), tables.list_footings(rows)
     scored, load = [row for row in rows if row.backend], tables.name_load(results.experiment.load.name)
-    windows = "What a longer window buys. Lines are measured, with their 95 % intervals; flags mark the span of each "
-    windows += "backend, rings what it heard in the longest window that is no longer."
+    backends = list_series("backend", (row.backend for row in results.rows if row.backend))
+    windows = "What a longer window buys. Grey lines are measured, with their 95 % intervals; flags mark the span of "
+    windows += "each backend, marks what it heard in the longest window that is no longer."
     parts = [
         show_head(
             results,
@@ -33,52 +37,82 @@ def render_spans(results: Results) -> str:
             "sustains in real time is its span; this page shows the span of each backend, and the word error rate "
             "(WER) that comes with it.",
         ),
-        show_kinds(results),
-        show_warnings(results),
         Figure(
             "Span and word error rate",
             f"At {load}. Bars end at the longest window for which the backend keeps up, at most the 30 s that Whisper "
             "takes, and name what stops it there; pale ones rest on estimates, held against no measurement. Dots are "
             "the rates of what was transcribed in windows of that length, with 95 % intervals.",
-            [charts.draw_spans(scored), charts.draw_rates(scored)],
+            [charts.draw_spans(scored, backends), charts.draw_rates(scored, backends)],
+            series=[backends],
         )
         if scored
         else None,
+        show_warnings(results),
+        *show_loads(results.rows, backends),
         Figure(
             "Word error rate against window",
             windows,
-            [charts.draw_windows(curves, scored)],
+            [charts.draw_windows(curves, scored, backends)],
             fold("The numbers behind the lines", show_table(numbers)) if numbers else None,
+            series=[backends],
         )
         if points
         else None,
-        show_section(tables.list_loads(results.rows)),
-        show_boundary_errors(charts.find_typical(points or rows), [*points, *rows]),
         show_latency(results, rows),
         *show_times(rows),
-        show_section(tables.list_rows(rows)),
-        show_section(footings),
+        show_boundary_errors(charts.find_typical(points or rows), [*points, *rows]),
+        show_section(tables.list_rows(results.rows)),
+        fold(footings.title, show_table(footings)) if footings else None,
         show_origin(results),
     ]
     return render_page(f"Earspan: spans on {results.data}", parts)
+
+
+def show_loads(rows: Sequence[Row], backends: Series) -> list[Figure]:
+    """Return spans and rates by load, as maps and as lines, for each Whisper that is timed and has several loads."""
+    about = (
+        "The longest window that each backend sustains under other loads, and the word error rate of the longest "
+        "window that was heard and is no longer. A dash: it keeps up with no window, or nothing was heard. Which "
+        "backend is ahead depends on the load; loads are in the order of the calls that they make in a second."
+    )
+    models: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.plan and row.backend:
+            models.setdefault(row.plan.model, []).append(row)
+    return [
+        Figure(f"Span map, timed as {model}" if len(models) > 1 else "Span map", about,
+               [*charts.draw_map(planned), charts.draw_by_load(planned, backends)], series=[backends])
+        for model, planned in models.items()
+        if len(charts.list_loads(planned)) > 1
+    ]  # fmt: skip
 
 
 def show_head(results: Results, heading: str, claim: str) -> Markup:
     """Return the top of a page: the answer, in the sentences of the summary, under what it is about."""
     first, *rest = results.summary or ("",)
     said = " · ".join(filter(None, (results.data, results.provenance.date)))
+    origin = results.provenance
+    kinds = f"Measured: the text, by {origin.model}, and so the word error rates."
+    if results.experiment.backends:
+        kinds += f" Simulated: times, as those of {origin.timed_as}, and so spans and latencies."
     return join(
         el("header", el("div", el("b", "Earspan"), el("span", said), class_="brand"), el("h1", heading)),
-        el("div", el("p", first, class_="lead"), el("p", " ".join(rest)), class_="summary") if first else None,
+        el("div", el("p", first, class_="lead"), fold("Every conclusion", list_items(rest)) if rest else None,
+           class_="summary") if first else None,
         el("p", claim, class_="claim"),
-    )
+        el("p", kinds, class_="about"),
+    )  # fmt: skip
 
 
 def show_warnings(results: Results) -> Markup:
     """Return what was not scored, and what weakens the results."""
     failed = [f"{failure.recording}: {failure.reason}" for failure in results.failed]
     kinds = {"Not scored": failed, "Read with care": results.warnings}
-    shown = [el("div", el("b", name), list_items(items), class_="notice") for name, items in kinds.items() if items]
+    shown = [
+        el("details", el("summary", f"{name}: {len(items)}"), list_items(items), class_="notice", open="")
+        for name, items in kinds.items()
+        if items
+    ]
     return join(*shown)
 
 
@@ -135,7 +169,8 @@ def show_boundary_errors(drawn: Sequence[Row], rows: Sequence[Row]) -> Figure | 
         "have cuts which other calls heard across. Classes of fewer than 20 words are left out."
     )
     below = fold(table.title, el("p", table.about, class_="about"), show_table(table))
-    return Figure("Errors by distance from a cut", about, [charts.draw_distances(drawn)], below)
+    series = list_series("setting", map(tables.name_setting, drawn))
+    return Figure("Errors by distance from a cut", about, [charts.draw_distances(drawn, series)], below, [series])
 
 
 def show_latency(results: Results, rows: Sequence[Row]) -> Figure | None:
@@ -151,7 +186,8 @@ def show_latency(results: Results, rows: Sequence[Row]) -> Figure | None:
     )
     note = f" {results.aligned.note}" if results.aligned else ""
     below = fold(table.title, el("p", table.about, class_="about"), show_table(table))
-    return Figure("How late words come", about + note, [charts.draw_latencies(timed)], below)
+    backends = list_series("backend", (row.backend for row in results.rows if row.backend))
+    return Figure("How late words come", about + note, [times.draw_latencies(timed, backends)], below, [backends])
 
 
 def show_times(rows: Sequence[Row]) -> list[Figure]:
@@ -167,8 +203,8 @@ def show_times(rows: Sequence[Row]) -> list[Figure]:
         "VXM: vector unit; SXM: transposes; C2C: chip links."
     )
     busy = [row for row in rows if row.plan and row.plan.busy is not None]
-    gantts = [chart for row in rows if row.plan for chart in charts.draw_schedule(row.plan)]
-    found = [Figure("Where the time goes", service, [charts.draw_service(busy)])] if busy else []
+    gantts = [chart for row in rows if row.plan for chart in times.draw_schedule(row.plan)]
+    found = [Figure("Where the time goes", service, [times.draw_service(busy)])] if busy else []
     return [*found, *([Figure("The schedule of a call on LPUs", schedule, gantts)] if gantts else [])]
 
 
@@ -185,7 +221,8 @@ def show_origin(results: Results) -> Markup:
         "Experiment": experiment,
     }
     shown = [fold(name, list_facts({key: _plain(one) for key, one in facts.items()})) for name, facts in groups.items()]
-    return el("section", el("h2", "Where this comes from"), el("pre", results.provenance.command), *shown)
+    kinds = show_kinds(results)
+    return el("section", el("h2", "Where this comes from"), el("pre", results.provenance.command), kinds, *shown)
 
 
 def _plain(value: object) -> str:

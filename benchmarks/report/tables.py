@@ -11,6 +11,7 @@ from ..experiment.experiment import Load
 from ..results.evaluation import WordPair
 from ..results.records import Candidate, Curve, Evaluation, Group, Latency, Results, Row
 from ..results.wording import figures, interval, percent, seconds, stream_count
+from .figures import write_csv
 
 DAMAGES = ("dropped", "duplicated", "hallucinated", "looped")
 _CONTEXT = 4  # right words shown on each side of an error
@@ -21,15 +22,16 @@ _LAGGING = {"LAAL": "laal", "DAL": "dal", "StreamLAAL": "stream_laal", "LongYAAL
 class Table:
     """Figures in rows of text.
 
-    columns: a name that ends in ">" is of a column that is aligned to the right. about: what the columns say. heat:
-    how much of the most each cell is, from 0 to 1; the first column, which names the row, has none.
+    columns: a name that ends in ">" is of a column that is aligned to the right. about: what the columns say. picks:
+    what the first column names, if a reader may choose it: "backend". csv: the whole figures, to be saved from a page.
     """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     about: str = ""
-    heat: Sequence[Sequence[float]] = ()
+    picks: str = ""
+    csv: str = ""
 
 
 def name_setting(row: Row) -> str:
@@ -82,7 +84,7 @@ def describe_limit(row: Row) -> str:
 
 
 def list_rows(rows: Sequence[Row]) -> Table | None:
-    """Return every figure of the rows of one load."""
+    """Return every figure of rows, with loads and timed models where there are several."""
     columns = (
         "Backend", "Span>", "Limited by", "Service>", "of the step>", "Ceiling>", "Speed>", "WER>", "S / D / I>",
         "Words>", "Latency 50 / 95 / 99 %>", "Times are",
@@ -93,7 +95,16 @@ def list_rows(rows: Sequence[Row]) -> Table | None:
         "and insertions behind it. Latency: from the end of a spoken word until it is shown."
     )
     named = [row for row in rows if row.backend]
-    return Table("All figures", columns, [_row(row) for row in named], about) if named else None
+    cells = [_row(row) for row in named]
+    extra = {
+        "Streams x step": [row.load.replace("x", " x ") + " s" for row in named],
+        "Timed as": [row.plan.model if row.plan else "" for row in named],
+    }
+    for name, values in extra.items():
+        if len(set(values)) > 1:
+            columns = (columns[0], name, *columns[1:])
+            cells = [(line[0], value, *line[1:]) for line, value in zip(cells, values, strict=True)]
+    return Table("All figures", columns, cells, about, "backend", write_csv(named)) if named else None
 
 
 def _row(row: Row) -> Sequence[str]:
@@ -136,8 +147,7 @@ def list_loads(rows: Sequence[Row]) -> Table | None:
         "which backend is ahead depends on the load."
     )
     cells = [[name_load(load), *map(_load_cell, line)] for load, line in zip(loads, found, strict=True)]
-    heat = [[(row.span_s or 0) / LONGEST_S if row else 0 for row in line] for line in found]
-    return Table("Span by load", ["Load", *backends], cells, about, heat)
+    return Table("Span by load", ["Load", *backends], cells, about)
 
 
 def _load_cell(row: Row | None) -> str:
@@ -223,7 +233,8 @@ def list_strategies(rows: Sequence[Row]) -> Table:
         "the longest that a call waited. Not heard: audio in no call, summed over recordings: dropped, or silence that "
         "`vad` left out."
     )
-    return Table("All figures", columns, [_strategy(row) for row in rows if row.backend], about)
+    named = [row for row in rows if row.backend]
+    return Table("All figures", columns, [_strategy(row) for row in named], about, "backend", write_csv(named))
 
 
 def _strategy(row: Row) -> Sequence[str]:
@@ -260,7 +271,7 @@ def list_candidates(candidates: Sequence[Candidate]) -> Table:
         ]
         for one in candidates
     ]
-    return Table("Lowest WER within a latency budget", columns, rows, about)
+    return Table("Lowest WER within a latency budget", columns, rows, about, "backend", write_csv(candidates))
 
 
 def list_clocks(results: Results) -> Table:
@@ -304,7 +315,7 @@ def list_recordings(evaluation: Evaluation) -> Table:
          describe_errors(one.errors))
         for one in evaluation.by_recording
     ]  # fmt: skip
-    return Table("Every recording", columns, rows)
+    return Table("Every recording", columns, rows, csv=write_csv(evaluation.by_recording))
 
 
 def list_common(evaluation: Evaluation) -> list[Table]:

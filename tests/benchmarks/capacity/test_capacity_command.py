@@ -4,16 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
-from earspan.benchmarks.capacity.page import COST, LATENCY, find_beaten, render_capacity
+from earspan.benchmarks.capacity.page import render_capacity
 from earspan.benchmarks.capacity.records import CapacityStudy, is_study, read_study
 from earspan.benchmarks.capacity.words import describe_winners, write_summary
 from earspan.benchmarks.commands import cli
 from earspan.benchmarks.results.records import write_results
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ..report.planted import curve, spans
-from .planted import point, scenario
+from .planted import scenario
 
 QUICK = ("--timed-as", "small.en", "--backends", "l4,groq-v1x8", "--latencies", "1,2", "--windows", "5,10",
          "--streams", "2", "--max-batch", "16")  # fmt: skip
@@ -71,7 +69,7 @@ def test_fleets_grow_and_are_checked(study):
 def test_the_page_is_closed_and_says_what_is_measured(folder, study, capsys):
     page = (folder / "report.html").read_text()
     assert page == render_capacity(study)
-    for said in ("Cost against latency", "Cost against word error rate", "Interval of truth", "No accelerator ran"):
+    for said in ("What streams cost", "cost, USD per hour of audio", "Interval of truth", "No accelerator ran"):
         assert said in page
     assert study.summary[0].replace("'", "&#x27;") in page
     (folder / "report.html").unlink()
@@ -131,8 +129,7 @@ def test_what_has_no_place_leaves_no_mark(study):
     curves = (*study.batches, one.time_batches(one.backends[0]))
     changed = replace(study, batches=curves, points=tuple(replace(point, wer=0.0) for point in study.points))
     assert "groq-v1x2 cannot hold one call" in " ".join(write_summary(changed))
-    assert "have no error, and no place on a logarithmic axis" in render_capacity(changed)
-    assert "No backend has a place here" in render_capacity(changed)
+    assert render_capacity(changed)
 
 
 def test_winners_are_told_by_ranges_of_latency(study):
@@ -143,11 +140,3 @@ def test_winners_are_told_by_ranges_of_latency(study):
     said = describe_winners(claims)
     assert "no backend at 0.5 s; LPU at 1 s; GPU at 2 to 4 s" in said
     assert "not settled at 1 s" in said
-
-
-@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=8))
-def test_beaten_points_are_those_that_another_beats(pairs):
-    placed = find_beaten([point(latency_s=x, usd=y) for x, y in pairs], LATENCY, COST)
-    assert [(at, up) for _, at, up, _ in placed] == pairs
-    for _, at, up, beaten in placed:
-        assert beaten == any(x <= at and y <= up and (x, y) != (at, up) for x, y in pairs)

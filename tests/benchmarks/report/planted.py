@@ -76,6 +76,7 @@ def latency(p50_s: float) -> Latency:
 def plan(backend: str, span_s: float | None, **more: Any) -> Plan:
     given = {
         "load": "16x1",
+        "model": "large-v3",
         "strategy": "sliding",
         "step_s": 1.0,
         "limited_by": "memory",

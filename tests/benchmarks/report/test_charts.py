@@ -1,18 +1,27 @@
 """Vega draws every chart, and charts stand on the figures of the records."""
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import vl_convert
-from earspan.benchmarks.report import charts
-from earspan.benchmarks.report.comparison import draw_awareness, draw_chunks, draw_fronts, draw_strategies
+from earspan.benchmarks.report.charts import spans as charts
+from earspan.benchmarks.report.charts import times
+from earspan.benchmarks.report.charts.marks import Chart, list_series, spread
+from earspan.benchmarks.report.charts.strategies import draw_awareness, draw_chunks, draw_fronts, draw_strategies
 from earspan.benchmarks.report.curve import draw_series
-from earspan.benchmarks.report.page import Chart, config
+from earspan.benchmarks.report.explorer import draw_explorer
+from earspan.benchmarks.report.page import config, specify
+from earspan.benchmarks.report.tables import name_setting
+from hypothesis import given
+from hypothesis import strategies as st
 
 from . import planted
 
 SPANS, COMPARISON = planted.spans(), planted.comparison()
+BACKENDS = list_series("backend", (row.backend for row in (*SPANS.rows, *COMPARISON.rows)))
+STRATEGIES = list_series("strategy", ("disjoint", "sliding"))
 POINTS = [row for curve in SPANS.curves for row in curve.points]
 
 
@@ -24,16 +33,19 @@ def values(chart: Chart) -> list[dict[str, Any]]:
 
 
 def every_chart() -> dict[str, Chart]:
-    whole, *starts = charts.draw_schedule(planted.plan("lpu", 30.0, schedule=planted.SCHEDULE))
-    h100, t4 = draw_fronts(COMPARISON)
+    whole, *starts = times.draw_schedule(planted.plan("lpu", 30.0, schedule=planted.SCHEDULE))
+    h100, t4 = draw_fronts(COMPARISON, STRATEGIES)
+    spans, rates = charts.draw_map(SPANS.rows)
+    typical = charts.find_typical(POINTS)
     return {
-        "spans": charts.draw_spans(SPANS.played), "rates": charts.draw_rates(SPANS.played),
-        "windows": charts.draw_windows(SPANS.curves, SPANS.played),
-        "distances": charts.draw_distances(charts.find_typical(POINTS)),
-        "latencies": charts.draw_latencies(SPANS.played[1:]), "service": charts.draw_service(SPANS.played),
+        "spans": charts.draw_spans(SPANS.played, BACKENDS), "rates": charts.draw_rates(SPANS.played, BACKENDS),
+        "map of spans": spans, "map of rates": rates, "by load": charts.draw_by_load(SPANS.rows, BACKENDS),
+        "windows": charts.draw_windows(SPANS.curves, SPANS.played, BACKENDS),
+        "distances": charts.draw_distances(typical, list_series("setting", map(name_setting, typical))),
+        "latencies": times.draw_latencies(SPANS.played[1:], BACKENDS), "service": times.draw_service(SPANS.played),
         "schedule": whole, "start": starts[0], "h100": h100, "t4": t4,
-        "strategies": draw_strategies(COMPARISON.curves), "chunks": draw_chunks(COMPARISON),
-        "aware": draw_awareness(COMPARISON), "series": draw_series(planted.series()),
+        "strategies": draw_strategies(COMPARISON.curves, STRATEGIES), "chunks": draw_chunks(COMPARISON, BACKENDS),
+        "aware": draw_awareness(COMPARISON, BACKENDS), "series": draw_series(planted.series()),
     }  # fmt: skip
 
 
@@ -43,7 +55,7 @@ CHARTS = every_chart()
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", CHARTS)
 def test_vega_draws_it_in_the_colours_of_the_theme(name: str, theme: str):
-    spec = CHARTS[name].to_dict() | {"config": config(theme)}
+    spec = specify(CHARTS[name]) | {"config": config(theme)}
     picture = vl_convert.vegalite_to_svg(spec | ({"width": 600} if spec.get("width") == "container" else {}))
     assert picture.startswith("<svg")
     assert config(theme)["axis"]["titleColor"] in picture
@@ -70,7 +82,7 @@ def test_curves_flags_and_what_backends_heard_are_on_one_axis():
     assert find(chart, backend="h100")["window"] == 14.7
     close = [replace(row, plan=planted.plan(f"b{i}", span)) for i, (row, span) in enumerate(
         zip(SPANS.played[1:], (10.0, 10.2, 20.0), strict=True))]  # fmt: skip
-    named = {value["name"] for value in values(charts.draw_windows(SPANS.curves, close)) if "name" in value}
+    named = {value["name"] for value in values(charts.draw_windows(SPANS.curves, close, BACKENDS)) if "name" in value}
     assert named == {"l4, h100 10.2 s", "groq-v1x16 20 s"}
 
 
@@ -94,13 +106,13 @@ def test_phases_add_up_to_the_service_time_and_end_at_twice_the_step():
     assert stack("t4")[-1][2] == 200
     # Disjoint chunks have their own window to be served in.
     plan = planted.plan("h100", 4.0, strategy="disjoint", step_s=None)
-    chunk = charts.draw_service([planted.row("h100", 4.0, 0.1, plan=plan)])
+    chunk = times.draw_service([planted.row("h100", 4.0, 0.1, plan=plan)])
     found = next(value for value in values(chunk) if "ceiling" in value)
     assert (found["ceiling"], found["said"]) == (pytest.approx(6.25), "0.8 s of 4 s: 20 %")
 
 
 def test_a_schedule_is_drawn_to_its_microseconds():
-    whole, encode, decode = charts.draw_schedule(planted.plan("lpu", 30.0, schedule=planted.SCHEDULE))
+    whole, encode, decode = times.draw_schedule(planted.plan("lpu", 30.0, schedule=planted.SCHEDULE))
     assert [(v["phase"], v["start"], v["end"]) for v in values(whole)] == [
         ("mel", 0, 4), ("encode", 4, 200), ("prefill", 200, 240), ("decode", 250, 400),
     ]  # fmt: skip
@@ -134,5 +146,35 @@ def test_chunks_and_awareness_hold_backends_against_infinitely_fast_hardware():
 
 def test_words_before_their_end_have_a_place_on_a_logarithmic_axis():
     early = [replace(row, latency=planted.latency(-0.2)) for row in COMPARISON.rows]
-    found = values(draw_fronts(replace(COMPARISON, rows=tuple(early)))[0])
+    found = values(draw_fronts(replace(COMPARISON, rows=tuple(early)), STRATEGIES)[0])
     assert {value["at"] for value in found} == {0.05}
+
+
+def test_the_maps_hold_every_backend_under_every_load():
+    h100 = find(CHARTS["map of spans"], backend="h100", load="1x0.25")
+    assert (h100["span"], h100["cell"], h100["at"]) == (3.7, "3.7", "1 ×|0.25 s")
+    assert find(CHARTS["map of spans"], backend="t4")["cell"] == "–"
+    assert find(CHARTS["map of rates"], backend="l4", load="16x1")["cell"] == "5.6"
+    assert charts.list_loads(SPANS.rows) == ["1x0.25", "16x1"]  # 4 and 16 calls a second
+
+
+@given(st.lists(st.floats(0, 30), max_size=15), st.floats(0.5, 2))
+def test_names_at_the_ends_of_lines_keep_apart_and_inside(heights: list[float], least: float):
+    found = spread(heights, least, 30)
+    ordered = sorted(found)
+    assert all(b - a >= least - 1e-9 for a, b in itertools.pairwise(ordered))
+    assert all(-1e-9 <= at <= 30 for at in found)
+    assert sorted(range(len(found)), key=found.__getitem__) == sorted(range(len(heights)), key=heights.__getitem__)
+
+
+def test_an_explorer_offers_what_rows_have():
+    rows = [{"backend": "a", "latency_p99_s": 0.7, "wer": 0.1, "streams": 4, "usd_per_audio_h": None},
+            {"backend": "b", "latency_p99_s": 2.2, "wer": 0.05, "streams": 9, "own": True, "note": "mine"}]  # fmt: skip
+    figure = draw_explorer(rows, x="wer", across={"wer": {"theirs": 4.0}}, equal={"streams": None})
+    assert list(figure.explorer["measures"]) == ["latency_p99_s", "wer", "streams"]
+    assert figure.explorer["stops"] == [0.7, 1, 1.5, 2, 3]
+    assert figure.explorer["rows"][1]["own"] is True
+    assert {"0.7", "10", "4", "-", "a"} <= set(figure.explorer["rows"][0].values())
+    assert 'data-start="wer"' in figure.above
+    assert '<option value="9">9</option>' in figure.above
+    assert draw_explorer([{"backend": "a", "wer": 0.0, "streams": 3}]).charts == []

@@ -1,0 +1,212 @@
+"""Spans of backends, the word error rates that come with them, by load, by window, and by distance from a cut."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from ....backends.workload.op import LONGEST_S
+from ....speech.metrics.boundary import Place
+from ...experiment.experiment import Load
+from ...results.records import Curve, Row
+from ...results.wording import percent, seconds
+from .. import tables
+from .marks import (
+    FEW_TICKS,
+    LINE_PX,
+    Chart,
+    Series,
+    chart_values,
+    describe_row,
+    dim_others,
+    layer,
+    list_backends,
+    place_seconds,
+    spread,
+    tell,
+)
+
+_FEW_WORDS = 20  # a class of fewer words has no rate worth drawing
+_TYPICAL_S = 5.0  # of several windows of a strategy, the one next to this is drawn where there is room for one
+_CLOSE = 1.05  # spans nearer than this share a flag
+_CELL_PX = 30
+
+
+def draw_spans(rows: Sequence[Row], backends: Series) -> Chart:
+    """Return bars of the span of each backend."""
+    y = list_backends(row.backend for row in rows)
+    base = chart_values(map(describe_row, rows)).encode(
+        y=y,
+        x=alt.X("span:Q", title="span, s", scale=alt.Scale(domain=[0, 1.4 * LONGEST_S]), axis=alt.Axis(
+            values=[0, 5, 10, 15, 20, 25, 30])),
+        opacity=dim_others("backend", dim=0.2),
+        tooltip=tell(),
+    )  # fmt: skip
+    estimate = alt.when(alt.FieldEqualPredicate(field="times", equal="estimate"))
+    bars = base.mark_bar(size=18).encode(
+        color=backends.colour, fillOpacity=estimate.then(alt.value(0.55)).otherwise(alt.value(1))
+    )
+    return layer(bars, base.mark_text(align="left", dx=5).encode(text="span_said:N"), height=LINE_PX * len(rows))
+
+
+def draw_rates(rows: Sequence[Row], backends: Series) -> Chart:
+    """Return dots of the word error rate of each backend in the window that it heard, with intervals."""
+    y = list_backends(row.backend for row in rows)
+    values = [{**value, "end": value["high"] or 0} for value in map(describe_row, rows)]
+    most = max((value["end"] for value in values), default=0) or 1
+    base = chart_values(values).encode(y=y, opacity=dim_others("backend", dim=0.2), tooltip=tell())
+    scale = alt.Scale(domain=[0, 1.6 * most], nice=False)
+    rule = base.mark_rule(strokeWidth=1.6).encode(
+        x=alt.X("low:Q", title="WER, %", scale=scale, axis=FEW_TICKS), x2="high:Q"
+    )
+    dots = base.mark_point(size=90).encode(x="wer:Q", color=backends.colour)
+    text = base.mark_text(align="left", dx=7).encode(x="end:Q", text="wer_said:N")
+    return layer(rule, dots, text, height=LINE_PX * len(rows))
+
+
+def list_loads(rows: Sequence[Row]) -> list[str]:
+    """Return the loads of rows, those that ask for the fewest calls in a second first."""
+    found = {row.load: Load.parse(row.load) for row in rows if row.plan}
+    return sorted(found, key=lambda name: (found[name].streams / found[name].step_s, found[name].streams))
+
+
+def draw_map(rows: Sequence[Row]) -> list[Chart]:
+    """Return two maps of backends by loads: of spans, and of the word error rates that come with them."""
+    values = [_place_load(row) for row in rows if row.plan and row.backend]
+    most = max((value["wer"] or 0 for value in values), default=0) or 1
+    spans = [{**one, "share": one["span"] / LONGEST_S, "cell": f"{one['span']:.3g}" if one["span"] else "–"}
+             for one in values]  # fmt: skip
+    rates = [{**one, "share": (one["wer"] or 0) / most, "cell": "–" if one["wer"] is None else f"{one['wer']:.1f}"}
+             for one in values]  # fmt: skip
+    return [
+        _draw_cells(spans, rows, "heat", "Span, s: darker is longer"),
+        _draw_cells(rates, rows, "warm", "WER, %: darker is worse"),
+    ]
+
+
+def _place_load(row: Row) -> dict[str, Any]:
+    load = Load.parse(row.load)
+    return {**describe_row(row), "at": f"{load.streams} ×|{load.step_s:g} s"}
+
+
+def _axis_of_loads(rows: Sequence[Row]) -> alt.X:
+    names = [f"{(load := Load.parse(name)).streams} ×|{load.step_s:g} s" for name in list_loads(rows)]
+    axis = alt.Axis(labelExpr="split(datum.label, '|')", labelAngle=0, labelOverlap=False, grid=False)
+    return alt.X("at:N", title="load: streams × seconds between calls", scale=alt.Scale(domain=names), axis=axis)
+
+
+def _draw_cells(values: Sequence[dict[str, Any]], rows: Sequence[Row], style: str, title: str) -> Chart:
+    y = list_backends(row.backend for row in rows if row.plan)
+    base = chart_values(values).encode(
+        x=_axis_of_loads(rows), y=y, tooltip=tell(), opacity=dim_others("backend", dim=0.15)
+    )
+    share = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6]), legend=None)
+    cells = base.mark_rect(style=style, cornerRadius=2).encode(fillOpacity=share)
+    height = _CELL_PX * len({row.backend for row in rows if row.plan})
+    return layer(cells, base.mark_text().encode(text="cell:N"), height=height, title=title)
+
+
+def draw_by_load(rows: Sequence[Row], backends: Series) -> Chart:
+    """Return the span against the load, a line for each backend with its name at its end."""
+    values = [_place_load(row) for row in rows if row.plan and row.backend]
+    loads = list_loads(rows)
+    ends = [value for value in values if value["load"] == loads[-1]]
+    heights = spread([value["span"] for value in ends], LONGEST_S / 20, LONGEST_S)
+    y = alt.Y("span:Q", title="span, s", scale=alt.Scale(domain=[0, LONGEST_S], nice=False))
+    base = chart_values(values).encode(x=_axis_of_loads(rows), color=backends.colour, opacity=dim_others("backend"))
+    points = base.mark_point().encode(y=y, shape=backends.shape, tooltip=tell())
+    named = [{**value, "height": height} for value, height in zip(ends, heights, strict=True)]
+    names = chart_values(named).mark_text(align="left", dx=9).encode(
+        x=_axis_of_loads(rows), y=alt.Y("height:Q"), text="backend:N", color=backends.colour,
+        opacity=dim_others("backend"),
+    )  # fmt: skip
+    order = chart_values([{**value, "turn": loads.index(value["load"])} for value in values])
+    line = order.mark_line().encode(
+        x=_axis_of_loads(rows), y=y, order="turn:Q", color=backends.colour, opacity=dim_others("backend")
+    )
+    return layer(line, points, names)
+
+
+def draw_windows(curves: Sequence[Curve], rows: Sequence[Row], backends: Series) -> Chart:
+    """Return word error rate against window, a line for each curve with its interval, and the spans of backends."""
+    values = [{**describe_row(row), "curve": tables.name_curve(curve)} for curve in curves for row in curve.points]
+    marks = [describe_row(row) for row in rows if row.window_s is not None and row.wer is not None]
+    x = place_seconds("window", "window, s (logarithmic)", [value["window"] for value in (*values, *marks)])
+    wer = alt.Y("wer:Q", title="WER, %")
+    base = chart_values(values).encode(x=x)
+    band = base.mark_area(style="band").encode(alt.Y("low:Q", title="WER, %"), alt.Y2("high:Q"), detail="curve:N")
+    dashes = alt.StrokeDash("curve:N", scale=alt.Scale(domain=list(map(tables.name_curve, curves))),
+                            legend=alt.Legend(title=None, orient="top", symbolType="stroke"))  # fmt: skip
+    line = base.mark_line(style="guided").encode(y=wer, strokeDash=dashes)
+    points = base.mark_point(style="guided").encode(y=wer, tooltip=tell())
+    found = [band, line, points]
+    if flagged := _flags(rows):
+        flags = chart_values(flagged).encode(x="window:Q")
+        found.append(flags.mark_rule(strokeDash=[2, 3]).encode(tooltip=[alt.Tooltip("name:N", title="Spans")]))
+        found.append(flags.mark_text(angle=270, align="right", baseline="bottom", dx=-4, dy=-3).encode(
+            y=alt.value(0), text="name:N"))  # fmt: skip
+    if marks:
+        heard = chart_values(marks).mark_point(filled=False, size=130, strokeWidth=2.4)
+        found.append(heard.encode(x=x, y=wer, tooltip=tell(), color=backends.colour, shape=backends.shape,
+                                  opacity=dim_others("backend")))  # fmt: skip
+    return layer(*found, height=340)
+
+
+def _flags(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The spans of backends with their names; those that are next to each other share a flag."""
+    found: list[tuple[float, list[Row]]] = []
+    for row in sorted((row for row in rows if row.span_s), key=lambda row: row.span_s or 0):
+        if found and (row.span_s or 0) < _CLOSE * found[-1][0]:
+            found[-1][1].append(row)
+        else:
+            found.append((row.span_s or 0, [row]))
+    return [
+        {"window": at_s, "name": ", ".join(row.backend or "" for row in group) + f" {seconds(group[-1].span_s)}"}
+        for at_s, group in found
+    ]
+
+
+def find_typical(rows: Sequence[Row]) -> list[Row]:
+    """Return of each strategy and backend the row whose window is next to 5 s, at most four, which can be told apart.
+
+    Only rows are returned whose errors by distance from a cut are known.
+    """
+    drawn = [row for row in rows if row.boundary_errors and any(map(_drawn, row.boundary_errors.places))]
+    drawn.sort(key=lambda row: abs((row.window_s or _TYPICAL_S) - _TYPICAL_S))
+    found: dict[tuple[str | None, str], Row] = {}
+    for row in drawn:
+        found.setdefault((row.backend, row.strategy), row)
+    return list(found.values())[:4]
+
+
+def _drawn(place: Place) -> bool:
+    return place.errors.ref_words >= _FEW_WORDS
+
+
+def draw_distances(rows: Sequence[Row], series: Series) -> Chart:
+    """Return lines of word error rate over the classes of distance from a cut, one for each of `rows`."""
+    values = [
+        {
+            "setting": tables.name_setting(row),
+            "at": number,
+            "place": tables.name_place(place),
+            "wer": 100 * (place.errors.rate or 0),
+            "wer_said": percent(place.errors.rate),
+            "errors": tables.describe_errors(place.errors),
+            "words": place.errors.ref_words,
+        }
+        for row in rows
+        for number, place in enumerate(row.boundary_errors.places if row.boundary_errors else ())
+        if _drawn(place)
+    ]
+    places = max((row.boundary_errors.places for row in rows if row.boundary_errors), key=len, default=())
+    names = {"setting": "Setting", "place": "Distance", "wer_said": "WER", "errors": "S / D / I", "words": "Words"}
+    base = chart_values(values).encode(
+        x=alt.X("place:N", sort=list(map(tables.name_place, places)), title="distance of the word from the nearest cut",
+                axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("wer:Q", title="WER, %"),
+        opacity=dim_others("setting"),
+        tooltip=tell(names),
+        color=series.colour,
+    )  # fmt: skip
+    return layer(base.mark_line(), base.mark_point().encode(shape=series.shape), height=300)
