@@ -8,7 +8,7 @@ from ...backends.errors import InputError
 from ...backends.gpu.runtimes import NOTE
 from ...speech.strategies import OVERLOADS, step_of, strategy_names
 from ..experiment import presets, store
-from ..experiment.experiment import Experiment
+from ..experiment.experiment import Experiment, Load
 from ..experiment.records import Run, write_run
 from ..report.terminal import show_table
 from ..results.curves import merge_series, read_curve, series_of, write_curve
@@ -41,18 +41,23 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
         parser, preset, (*_HEARD, *_TIMED, "strategy", "recordings", "head_s", "word_times", *_SCORED)
     )
     add_load_arguments(parser, preset)
+    parser.add_argument("--loads", type=comma_list, metavar="STREAMSxSTEP,...",
+                        help=f"loads that are planned for; the first is played (default: {','.join(preset.loads)})",
+                        )  # fmt: skip
     parser.add_argument("--windows", type=seconds_list, default=list(preset.grid["disjoint"]), metavar="S,S,...",
                         help="windows of the disjoint curve (default: 2,5,10,30)")  # fmt: skip
     parser.add_argument("--live-windows", type=seconds_list, metavar="S,S,...",
-                        help="windows of the live curve, besides every span (default: 2,30)")  # fmt: skip
+                        help="live windows, which spans are rounded down to (default: 2,3,8,30)")  # fmt: skip
     add_output_arguments(parser, "runs/bench")
 
 
 def run_bench(args: argparse.Namespace) -> int:
     """Spans of several backends, and the WER that follows. Exit code 1: some recordings failed."""
-    live = args.live_windows or [w for w in presets.BENCH.grid["sliding"] if w >= args.step]
+    loads = {"loads": tuple(args.loads)} if args.loads else {}
+    step_s = Load.parse(args.loads[0]).step_s if args.loads else args.step
+    live = args.live_windows or [w for w in presets.BENCH.grid["sliding"] if w >= step_s]
     windows = {"disjoint": args.windows, "sliding": live}
-    return _hear(args, experiment_of(args, presets.BENCH, windows_s=windows))
+    return _hear(args, experiment_of(args, presets.BENCH, windows_s=windows, **loads))
 
 
 def add_strategies_arguments(parser: argparse.ArgumentParser, preset: Experiment = presets.STRATEGIES) -> None:

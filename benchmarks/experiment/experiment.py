@@ -68,10 +68,12 @@ class Experiment:
     strategy: how backends cut live audio.
     step_s: seconds between calls where windows slide; by default the first load's.
     windows_s: windows heard on infinitely fast hardware, by strategy; plain windows are of `strategy`.
-    window_s: the window of every backend; by default its span.
+    window_s: the window of every backend; by default the longest of its strategy's `windows_s` within its span, or the
+        span itself where there are none.
     play: "span" to play each backend in its own window, "grid" to play it in every window of `windows_s`.
     overload: what a stream does when its calls come too fast.
     backends: what is timed.
+    time_heard: whether spans are planned for the model that is heard as well, so that time and text are of one Whisper.
     loads: streams and steps, as "16x0.25"; the first is played, spans are planned for all.
     latency_s: how late a word may be shown, in seconds.
     padding: "full" to time calls padded to 30 s, or "fit" to time them as long as their audio.
@@ -104,6 +106,7 @@ class Experiment:
     play: str = "span"
     overload: str = "lag"
     backends: tuple[str, ...] = ()
+    time_heard: bool = False
     loads: tuple[str, ...] = ("8x1",)
     latency_s: float | None = None
     padding: str = "full"

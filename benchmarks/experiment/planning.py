@@ -20,10 +20,12 @@ from .experiment import Experiment, Load
 from .records import Plan
 
 
-def plan_backends(experiment: Experiment, backends: Sequence[Backend], dims: Dimensions) -> tuple[Plan, ...]:
+def plan_backends(
+    experiment: Experiment, backends: Sequence[Backend], model: str, dims: Dimensions
+) -> tuple[Plan, ...]:
     """Return what each backend sustains under each load, by load in the experiment's order.
 
-    dims: sizes of the Whisper that is timed.
+    model, dims: the Whisper that is timed, and its sizes.
     """
     loads = [Load.parse(load) for load in experiment.loads]
     if step_of(experiment.strategy, loads[0].step_s) is None:
@@ -31,7 +33,7 @@ def plan_backends(experiment: Experiment, backends: Sequence[Backend], dims: Dim
     plans = []
     for load in loads:
         for backend in backends:
-            plan = _plan(experiment, backend, dims, load)
+            plan = _plan(experiment, backend, model, dims, load)
             plans.append(plan if load == loads[0] else replace(plan, schedule=(), footing=(), device_sha256={}))
     return tuple(plans)
 
@@ -51,13 +53,14 @@ def plan_span(experiment: Experiment, backend: Backend, dims: Dimensions, load: 
     )
 
 
-def _plan(experiment: Experiment, backend: Backend, dims: Dimensions, load: Load) -> Plan:
+def _plan(experiment: Experiment, backend: Backend, model: str, dims: Dimensions, load: Load) -> Plan:
     planned = plan_span(experiment, backend, dims, load)
     timing = planned.timing
     call = window_call(Workload(dims, padding=experiment.padding), planned.window_s, TOKENS_PER_S)
     return Plan(
         backend=backend.name,
         describe=backend.describe(),
+        model=model,
         load=load.name,
         strategy=experiment.strategy,
         step_s=planned.step_s,
@@ -77,8 +80,11 @@ def _plan(experiment: Experiment, backend: Backend, dims: Dimensions, load: Load
 
 
 def window_of(experiment: Experiment, plan: Plan) -> float | None:
-    """Return the window a backend hears in: the one asked for, else its span."""
-    return experiment.window_s or plan.span_s
+    """Return the window a backend hears in: the one asked for, else its span, rounded down to what is heard anyway."""
+    if experiment.window_s or plan.span_s is None:
+        return experiment.window_s
+    within = [window_s for window_s in experiment.grid.get(plan.strategy, ()) if window_s <= plan.span_s]
+    return max(within, default=plan.span_s)
 
 
 def require_window(experiment: Experiment, plan: Plan) -> float:

@@ -110,6 +110,7 @@ class Plan:
 
     backend, describe: its name, and what it is.
     device_sha256: of its device files.
+    model: the Whisper that is timed.
     load: as "16x0.25".
     strategy, step_s: how audio is cut.
     span_s: the longest window it sustains, None if it sustains none.
@@ -127,6 +128,7 @@ class Plan:
 
     backend: str
     describe: str
+    model: str
     load: str
     strategy: str
     step_s: float | None

@@ -88,8 +88,11 @@ class Session:
         if timed is None:
             stands_for_itself = experiment.timed_model == experiment.model
             timed = heard if stands_for_itself else resolve_dims(experiment.timed_model, checkpoint_dims)
-        plans = plan_backends(experiment, backends, timed)
+        plans = plan_backends(experiment, backends, experiment.timed_model, timed)
         settings = tuple(_settings(experiment, backends, plans, timed, heard))
+        if experiment.time_heard and experiment.timed_model != experiment.model:
+            bare = plan_backends(experiment, backends, engine.recogniser.name, heard)
+            plans += tuple(replace(plan, schedule=(), footing=(), device_sha256={}) for plan in bare)
         return cls(experiment, source, engine.recogniser, engine, plans, settings, began_s)
 
     def play(self, progress: Progress, after: Callable[[Run], None] | None = None) -> Run:
@@ -119,7 +122,7 @@ class Session:
 
     def _run(self, tracks: Sequence[Track]) -> Run:
         source = self.source
-        played = [plan for plan in self.plans if plan.load == self.experiment.load.name]
+        played = self.plans[: len(self.experiment.backends)]
         return Run(
             schema=store.SCHEMA,
             experiment=self.experiment,
@@ -260,7 +263,7 @@ def _settings(
     """Every setting with its clocks: the grid on infinitely fast hardware, and every backend in its own window.
 
     Where backends play the grid, they do so beside the fast clock. The window of a backend joins the grid of its
-    strategy: its calls are made anyway.
+    strategy, if it is not of it: its calls are made anyway.
     """
     clocks = {
         backend.name: Clock(

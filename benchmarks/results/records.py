@@ -148,7 +148,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What one span buys over the next shorter one, on the same recordings.
+    """What one window of a backend buys over the next shorter one of another, on the same recordings.
 
     wer: of both.
     """
@@ -245,6 +245,7 @@ class Results:
     resampled, units: what intervals resample, speakers or recordings, and how many.
     rows: backends, by load, the one that was played first.
     curves: on infinitely fast hardware.
+    as_heard: rows of all loads with the model that is heard timed as itself, where that was asked for.
     gains: what longer spans buy.
     comparison: where backends played the grid.
     evaluation: where there is one setting.
@@ -261,6 +262,7 @@ class Results:
     units: int
     rows: tuple[Row, ...]
     curves: tuple[Curve, ...]
+    as_heard: tuple[Row, ...] = ()
     gains: tuple[Gain, ...] = ()
     comparison: Comparison | None = None
     evaluation: Evaluation | None = None

@@ -34,14 +34,15 @@ def score(run: Run, normaliser: str | None = None) -> Results:
     for item in items:
         groups.setdefault(item.track.setting, []).append(item)
     curves = _curves(experiment, groups)
-    plans = {plan.backend: plan for plan in run.plans if plan.load == experiment.load.name}
+    plans = {plan.backend: plan for plan in run.plans[: len(experiment.backends)]}
+    rest, as_heard = _other_plans(run, experiment)
     if experiment.play == "grid":
         rows = _grid_rows(experiment, groups, plans)
         gains, comparison = (), compare_strategies(experiment, rows, groups)
     else:
         rows = _played_rows(experiment, groups, plans)
         gains, comparison = _gains(experiment, rows, groups), None
-        rows += [_joined_row(plan, curves) for plan in run.plans if plan.load != experiment.load.name]
+        rows += [_joined_row(plan, curves) for plan in rest]
     everyone = next(iter(groups.values()), [])
     resampled, units = units_of(everyone)
     results = Results(
@@ -54,6 +55,7 @@ def score(run: Run, normaliser: str | None = None) -> Results:
         units=len(units),
         rows=tuple(rows),
         curves=curves,
+        as_heard=tuple(_joined_row(plan, curves) for plan in as_heard),
         gains=tuple(gains),
         comparison=comparison,
         evaluation=evaluate(run, items, experiment) if len(groups) == 1 else None,
@@ -62,6 +64,13 @@ def score(run: Run, normaliser: str | None = None) -> Results:
         warnings=(*run.warnings, *_warn(everyone, resampled, units)),
     )
     return replace(results, summary=tuple(summarise(results)))
+
+
+def _other_plans(run: Run, experiment: Experiment) -> tuple[list[Plan], list[Plan]]:
+    """The plans of loads that were not played, and those of the model that is heard."""
+    timed = run.provenance.timed_as
+    rest = [plan for plan in run.plans if plan.model == timed and plan.load != experiment.load.name]
+    return rest, [plan for plan in run.plans if plan.model != timed]
 
 
 def _row(experiment: Experiment, items: Sequence[Aligned], plan: Plan | None) -> Row:
@@ -141,8 +150,8 @@ def _joined_row(plan: Plan, curves: Sequence[Curve]) -> Row:
 
 
 def _gains(experiment: Experiment, rows: Sequence[Row], groups: Mapping[tuple, Sequence[Aligned]]) -> list[Gain]:
-    """What each span buys over the next shorter one."""
-    spans = {row.window_s: row for row in rows if row.window_s is not None and row.span_s == row.window_s}
+    """What each window buys over the next shorter one."""
+    spans = {row.window_s: row for row in rows if row.window_s is not None}
     heard = {backend: items for (backend, *_), items in groups.items()}
     return [
         Gain(

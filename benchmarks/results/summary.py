@@ -44,11 +44,12 @@ def _spans(rows: Sequence[Row]) -> list[str]:
         if not span_s:
             phrases.append(f"{names} cannot {'hold the model' if too_small else 'keep up with any window'}")
             continue
-        verb = "hears" if len(members) == 1 else "hear"
+        verb = "sustains" if len(members) == 1 else "sustain"
         limit = ", all that Whisper takes" if _reaches_all(members[0]) else ""
-        wer = members[0].wer
-        heard = "" if wer is None else f", {percent(wer)} WER {interval(members[0].wer_ci95)}".rstrip()
-        phrases.append(f"{names} {verb} {span_s:g} s{limit}{heard}")
+        wer, window_s = members[0].wer, members[0].window_s
+        rate = "" if wer is None else f", {percent(wer)} WER {interval(members[0].wer_ci95)}".rstrip()
+        heard = "" if wer is None or window_s == span_s else f", heard at {window_s:g} s"
+        phrases.append(f"{names} {verb} {span_s:g} s{limit}{heard}{rate}")
     if not phrases:
         return []
     load = Load.parse(rows[0].load)

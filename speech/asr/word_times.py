@@ -121,7 +121,7 @@ class _Aligner:
             return []
         [features] = self._engine.features.of([Part(clip)])
         encoded = _Encoded(self._engine.recogniser.whisper, features)
-        tokens, frames = self._tokenizer.encode(" " + text.strip()), max(2, frames_of(clip))
+        tokens, frames = self._tokenizer.encode(" " + text.strip(), disallowed_special=()), max(2, frames_of(clip))
         no_mel = torch.empty(0)  # it is encoded
         found = find_alignment(encoded, self._tokenizer, tokens, no_mel, frames)  # pyright: ignore[reportArgumentType]
         return [Word(text, start_s + first_s, start_s + last_s) for text, first_s, last_s in _whole_words(found)]

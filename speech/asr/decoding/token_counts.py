@@ -17,8 +17,8 @@ def recount(tokenizer: Tokenizer, heard_with: Tokenizer, hypothesis: Hypothesis)
     A run's text is as much longer as all the text is; timestamps are as many, and the start marks are the other
     model's. A draft is taken to be accepted as it was.
     """
-    own = len(heard_with.encode(" " + hypothesis.text)) if hypothesis.text else 0
-    ratio = len(tokenizer.encode(" " + hypothesis.text)) / own if own else 1.0
+    own = len(heard_with.encode(" " + hypothesis.text, disallowed_special=())) if hypothesis.text else 0
+    ratio = len(tokenizer.encode(" " + hypothesis.text, disallowed_special=())) / own if own else 1.0
 
     def recount_run(run: DecoderRun) -> DecoderRun:
         marks = run.prompt_tokens - run.prior_tokens + len(tokenizer.sot_sequence) - len(heard_with.sot_sequence)

@@ -92,7 +92,7 @@ class Listening:
         elif self.clip.mode == "segment":
             self.options = replace(self.options, continuing=False)
         prompt = self.clip.prompt.strip()
-        self._tokens = self.tokenizer.encode(" " + prompt) if prompt else []
+        self._tokens = self.tokenizer.encode(" " + prompt, disallowed_special=()) if prompt else []
         self._given = len(self._tokens)
         self._ask(new=True)
 
@@ -261,7 +261,9 @@ def prompt_of(
     """
     start, room = _start(tokenizer, timestamps), dims.n_text_ctx // 2 - 1
     before = [tokenizer.sot_prev, *list(prior)[-room:]] if prior else []
-    begun = tokenizer.encode(" " + prefix.strip())[-(room - len(start)) :] if prefix.strip() else []
+    begun = (
+        tokenizer.encode(" " + prefix.strip(), disallowed_special=())[-(room - len(start)) :] if prefix.strip() else []
+    )
     return [*before, *start, *begun], len(before)
 
 

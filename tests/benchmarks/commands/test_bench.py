@@ -11,7 +11,7 @@ from earspan.benchmarks.results.records import read_results
 
 from ...conftest import put_nan
 
-QUICK = ("--windows", "2,7", "--live-windows", "2", "--backends", "l4,h100", "--head", "5")
+QUICK = ("--windows", "2,7", "--live-windows", "2,8,30", "--backends", "l4,h100", "--head", "5")
 
 
 @pytest.fixture
@@ -39,24 +39,29 @@ def test_what_is_printed_stored_and_shown_is_one_thing(bench, small_folder, tmp_
     assert "measured" in results.summary[-1]
     assert "large-v3" in results.summary[-1]
     # What longer spans buy is the difference of the rows that have them.
-    by_span = {row.span_s or 0.0: row.wer for row in results.played}
+    by_span = {row.window_s or 0.0: row.wer for row in results.played}
     assert [(gain.from_s, gain.to_s) for gain in results.gains] == list(itertools.pairwise(sorted(by_span)))
     for gain in results.gains:
         assert gain.difference.difference == pytest.approx(by_span[gain.to_s] - by_span[gain.from_s])
 
 
-def test_without_windows_of_its_own_the_live_curve_has_a_point_at_every_span(
-    earspan, small_folder, tmp_path, tiny_options
-):
-    code, _, _ = earspan("bench", "--windows", "2", "--backends", "l4,h100", "--head", "4", "--out", "out",
-                         "--dataset", small_folder, *tiny_options)  # fmt: skip
+def test_spans_are_rounded_down_to_windows_that_are_heard(earspan, small_folder, tmp_path, tiny_options):
+    code, _, _ = earspan("bench", "--windows", "2", "--live-windows", "2,3,30", "--backends", "l4,h100", "--head", "4",
+                         "--out", "out", "--loads", "6x1,256x2", "--dataset", small_folder, *tiny_options)  # fmt: skip
     assert code == 0
     results = read_results(tmp_path / "out")
     [live] = [curve for curve in results.curves if curve.strategy == "sliding"]
-    rows = {row.span_s: row.wer for row in results.played}
-    points = {point.window_s: point.wer for point in live.points}
-    assert set(points) == {2.0, 30.0, *rows}
-    assert {span_s: points[span_s] for span_s in rows} == rows
+    assert [point.window_s for point in live.points] == [2.0, 3.0, 30.0]
+    heard = {point.window_s: point.wer for point in live.points}
+    for row in (*results.rows, *results.as_heard):
+        windows = [window_s for window_s in heard if row.span_s and window_s <= row.span_s]
+        assert row.window_s == max(windows, default=None)
+        assert row.wer == (heard[row.window_s] if windows else None)
+    assert {row.load for row in results.rows} == {"6x1", "256x2"}
+    # The model that is heard, timed as itself, takes less time than large-v3.
+    spans = {(row.load, row.backend): row.span_s or 0 for row in results.rows}
+    assert all((row.span_s or 0) >= spans[row.load, row.backend] for row in results.as_heard)
+    assert len(results.as_heard) == 4
 
 
 def test_a_second_run_computes_nothing_and_gives_the_same_results(bench, small_folder, tmp_path):
@@ -168,7 +173,7 @@ def test_bad_data_is_one_line_and_exit_2_and_nothing_is_written(bench, broken, t
         (("--timed-as", "large-v4"), "did you mean 'large-v"),
         (("--dataset", "tallks"), "did you mean 'talks'"),
         (("--dataset", "no/such/folder"), "no/such/folder"),
-        (("--step", "3"), "shorter than --step 3"),
+        (("--step", "3", "--live-windows", "2"), "shorter than --step 3"),
         (("--step", "0"), "--step"),
         (("--step", "nan"), "--step"),
         (("--streams", "0"), "at least 1"),

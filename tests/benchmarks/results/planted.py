@@ -34,7 +34,7 @@ def played(committed: tuple[tuple[str, ...], ...], service_s: float) -> tuple[Ca
 def plan_of(backend: str, span_s: float | None = None, limited_by: str = "compute") -> Plan:
     """A plan that says no more than it must."""
     return Plan(
-        backend=backend, describe=backend, load="1x2", strategy="sliding", step_s=2.0, span_s=span_s,
+        backend=backend, describe=backend, model="t", load="1x2", strategy="sliding", step_s=2.0, span_s=span_s,
         limited_by=limited_by, sustainable=span_s is not None, service_s=SERVICE_S.get(backend), interval_s=None,
         ceiling_s=None, speed_factor=None, provenance="estimate",
     )  # fmt: skip

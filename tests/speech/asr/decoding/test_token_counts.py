@@ -50,3 +50,10 @@ def test_the_same_tokenizer_and_nothing_said_change_nothing_but_marks():
     silent = DecoderRun(0.0, 1.0, True, 1, 0, (), True, 0)
     [run] = recount(MULTILINGUAL, ENGLISH, heard("", silent)).runs
     assert (run.prompt_tokens, run.decode_tokens) == (3, 0)
+
+
+def test_a_text_that_spells_a_special_token_is_text():
+    """Whoever writes transcripts may write `<|bn|>`; so may random weights."""
+    spelled = heard("so <|bn|> and <|endoftext|>", run_of("so and"))
+    [run] = recount(MULTILINGUAL, ENGLISH, spelled).runs
+    assert run.decode_tokens > 2
