@@ -15,7 +15,17 @@ from .timing import Backend, CapacityError, Timing
 from .workload.drafting import apply_draft, plan_proposals
 from .workload.models import Dimensions
 from .workload.op import LONGEST_S
-from .workload.windows import GRID_PER_S, POLICIES, STRATEGIES, TOKENS_PER_S, call_of, most_tokens, window_call
+from .workload.windows import (
+    ALIGNATT_MARGIN_S,
+    GRID_PER_S,
+    POLICIES,
+    STRATEGIES,
+    TOKENS_PER_S,
+    call_of,
+    feed_text,
+    most_tokens,
+    window_call,
+)
 from .workload.workload import Workload
 
 _LATE = 0.01  # part of the calls that may end after the next is due, as in the simulation of servers
@@ -76,11 +86,13 @@ def span(
 
     A window w with a step h is sustainable if it keeps up, T <= h, and, given a latency budget L, is on time:
     w + T <= L for disjoint chunks (where h = w), 2 h + T <= L for sliding windows, whose words LocalAgreement-2 commits
-    at the second call that agrees. T is the 99th percentile of the time to serve one call of every stream.
+    at the second call that agrees, h + 0.5 s + T <= L for AlignAtt, which holds back what is nearer to the end, and
+    decodes only what is new: the text of the window before is fed. T is the 99th percentile of the time to serve one
+    call of every stream.
 
     dims: the model's dimensions, as a `Dimensions` or whisper's `ModelDimensions`.
-    strategy: "sliding" or "disjoint".
-    step_s: seconds between calls; required for "sliding", which has no window shorter than it, and left out for
+    strategy: "sliding", "alignatt" or "disjoint".
+    step_s: seconds between calls; required where windows slide, none of which is shorter than it, and left out for
         "disjoint", where it is the window.
     latency_s: budget in seconds from the end of a spoken word to its text; None for no budget.
     padding: "full" pads every call to 30 s as Whisper does, "fit" encodes only the audio's own frames.
@@ -127,7 +139,9 @@ class _Planner:
             raise InputError(f"latency is {self.latency_s} s; expected more than 0")
         if self.strategy == "disjoint" and self.step_s is not None:
             raise InputError("disjoint chunks have no step of their own (it is the window); leave the step out")
-        if self.strategy == "sliding" and not (self.step_s is not None and 0 < self.step_s <= LONGEST_S):
+        if self.strategy == "alignatt" and self.policy == "own phases":
+            raise InputError("AlignAtt is planned for synchronised streams; leave out the policy own phases")
+        if self.strategy != "disjoint" and not (self.step_s is not None and 0 < self.step_s <= LONGEST_S):
             raise InputError(f"step is {self.step_s} s; expected more than 0 and at most {LONGEST_S:g} s")
 
     def plan(self, template: Workload, tokens_per_s: float) -> Span:
@@ -164,20 +178,26 @@ class _Planner:
         step_s = self.step_s or window_s
         if timing.p99_s > step_s:
             return timing.bound, timing
-        emitted_s = timing.p99_s + (window_s if self.strategy == "disjoint" else 2 * step_s)
+        waits_s = {"disjoint": window_s, "sliding": 2 * step_s, "alignatt": step_s + ALIGNATT_MARGIN_S}
+        emitted_s = timing.p99_s + waits_s[self.strategy]
         late = self.latency_s is not None and emitted_s > self.latency_s
         return ("latency budget" if late else "nothing"), timing
 
     def together(self, template: Workload, window_s: float, tokens_per_s: float) -> Timing:
         """Return the time for one call of every stream at once, in batches that last as long as their longest call."""
 
+        new_s = window_s
+        if self.strategy == "alignatt" and self.step_s is not None:
+            new_s = min(window_s, self.step_s)
+            template = feed_text(template, tokens_per_s * (window_s - new_s))
+
         def serve(tokens: int) -> Timing:
             call = call_of(template, window_s, tokens)
             proposals = plan_proposals(call.decode_tokens) if self.draft else ()
             return self.backend.serve(apply_draft(call, proposals), self.streams)
 
-        mean, most = tokens_per_s * window_s, most_tokens(template)
-        first = serve(window_call(template, window_s, tokens_per_s).decode_tokens)
+        mean, most = tokens_per_s * new_s, most_tokens(template)
+        first = serve(window_call(template, new_s, tokens_per_s).decode_tokens)
         if not (self.scatter and mean):
             return first
         tokens, chance = longest_of(first.batch, mean, most)

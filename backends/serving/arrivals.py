@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, unknown
 from ..workload.op import LONGEST_S
-from ..workload.windows import STRATEGIES, TOKENS_PER_S
+from ..workload.windows import TOKENS_PER_S
 
 Array = NDArray[np.float64]
 # calls that must agree on a word before it is shown: two with LocalAgreement-2, or one
@@ -44,8 +44,8 @@ class Load:
     synchronised: bool = False
 
     def __post_init__(self) -> None:
-        if self.strategy not in STRATEGIES:
-            raise unknown("strategy", self.strategy, STRATEGIES)
+        if self.strategy not in AGREEING_CALLS:
+            raise unknown("strategy", self.strategy, AGREEING_CALLS)
         if self.streams < 1:
             raise InputError(f"streams is {self.streams}; expected at least 1")
         if not 0 < self.step_s <= self.window_s <= LONGEST_S:

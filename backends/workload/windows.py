@@ -1,11 +1,14 @@
 """From a window of audio to the workload of its call: what the planner and the simulation of servers share."""
 
 import math
+from dataclasses import replace
 
 from .workload import Workload
 
 GRID_PER_S = 10  # windows are multiples of 0.1 s
-STRATEGIES = ("disjoint", "sliding")
+STRATEGIES = ("disjoint", "sliding", "alignatt")
+# AlignAtt holds back words whose attention is nearer to the end of the audio (SimulStreaming: 25 frames of 20 ms)
+ALIGNATT_MARGIN_S = 0.5
 # synchronised: the server clocks the windows of all streams, whose calls come due at once and run as one batch.
 # own phases: every client calls at its own time, and the server takes what waits.
 POLICIES = ("synchronised", "own phases")
@@ -32,3 +35,11 @@ def call_of(template: Workload, window_s: float, tokens: int) -> Workload:
     audio_s = template.audio_s if template.padding == "full" else window_s
     fields = {name: getattr(template, name) for name in Workload.__slots__}
     return Workload(**fields | {"audio_s": audio_s, "decode_tokens": min(tokens, most_tokens(template))})
+
+
+def feed_text(template: Workload, tokens: float) -> Workload:
+    """Return `template` with a text of so many tokens, or as many as fit, fed before the first one chosen.
+
+    AlignAtt begins each call with the text that the calls before have written, and decodes what is new.
+    """
+    return replace(template, prompt_tokens=template.prompt_tokens + min(math.ceil(tokens), most_tokens(template)))

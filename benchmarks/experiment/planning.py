@@ -39,12 +39,15 @@ def plan_backends(
 
 
 def plan_span(experiment: Experiment, backend: Backend, dims: Dimensions, load: Load) -> Span:
-    """Return the span for the experiment's strategy; strategies without a step are planned as disjoint chunks are."""
+    """Return the span for the experiment's strategy.
+
+    Strategies without a step are planned as disjoint chunks are, those of others as sliding windows.
+    """
     step_s = step_of(experiment.strategy, load.step_s)
     return span(
         backend,
         dims,
-        strategy="disjoint" if step_s is None else "sliding",
+        strategy="disjoint" if step_s is None else "alignatt" if experiment.strategy == "alignatt" else "sliding",
         streams=load.streams,
         step_s=step_s,
         latency_s=experiment.latency_s,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...backends.workload.op import SAMPLE_RATE
+from ...backends.workload.windows import ALIGNATT_MARGIN_S
 from .base import Call, Heard, Strategy, check_step
 from .steps import Steps
 
-MARGIN_S = 0.5  # SimulStreaming's frame threshold: 25 frames of 20 ms
 _LONG_WORD_S = 0.6  # a word in the margin may have begun so long before it
 
 
@@ -31,7 +31,7 @@ class AlignAtt(Strategy):
 
         A word attends to its middle, so half of a long one lies before the margin.
         """
-        return max(0.0, min(MARGIN_S, self.window_s - self.step_s - _LONG_WORD_S / 2))
+        return max(0.0, min(ALIGNATT_MARGIN_S, self.window_s - self.step_s - _LONG_WORD_S / 2))
 
     @classmethod
     def of(cls, window_s: float, step_s: float | None) -> "AlignAtt":

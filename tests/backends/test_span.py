@@ -209,3 +209,26 @@ def test_the_shape_of_the_claim():
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(InputError):
         span(get_backend("h100"), LARGE, **settings)
+
+
+@pytest.mark.parametrize(("name", "streams", "step_s"), [("l4", 8, 1.0), ("h100", 16, 0.25), ("groq-v1x16", 256, 2.0)])
+def test_alignatt_decodes_what_is_new_and_is_fed_the_rest(name: str, streams: int, step_s: float):
+    """By hand: 3.3 tokens a second, those of the step decoded, those of the window before it fed."""
+    backend, dims = get_backend(name), DIMENSIONS["large-v3"]
+    rest = {"streams": streams, "step_s": step_s}
+    found = span(backend, dims, strategy="alignatt", scatter=False, **rest)
+    assert found.span_s is not None
+    fed = math.ceil(3.3 * (found.span_s - step_s))
+    call = Workload(dims, prompt_tokens=dims.prompt_tokens + fed, decode_tokens=math.ceil(round(3.3 * step_s, 6)))
+    assert found.timing is not None
+    assert found.timing.seconds == pytest.approx(backend.serve(call, streams).seconds)
+    sliding = span(backend, dims, strategy="sliding", scatter=False, **rest)
+    assert found.span_s >= (sliding.span_s or 0)
+
+
+def test_alignatt_with_a_step_as_long_as_its_window_is_a_sliding_one():
+    rest = {"streams": 4, "step_s": 5.0, "latency_s": 30.0}
+    both = [span(get_backend("l4"), DIMENSIONS["large-v3"], strategy=s, **rest) for s in ("alignatt", "sliding")]
+    assert both[0].span_s >= both[1].span_s >= 5.0
+    with pytest.raises(InputError, match="own phases"):
+        span(get_backend("l4"), DIMENSIONS["large-v3"], strategy="alignatt", policy="own phases", **rest)
