@@ -150,11 +150,11 @@ def _facts(reference: Reference, track: Track, pairs: Sequence[Pair], until_s: f
     facts = []
     if track.backend:
         usual_s = median(call.finish_at_s - call.start_at_s for call in track.calls)
-        facts.append(f"a call takes {usual_s:.2f} s")
+        facts.append(f"a call takes {usual_s:.2f}\N{NO-BREAK SPACE}s")
     if reference.words and pairs:
         found = latency_summary(word_latencies(reference.words, track.emitted, pairs))
         if found.p50_s is not None:
-            facts.append(f"words come {found.p50_s:.1f} s after they were spoken")
+            facts.append(f"words come {found.p50_s:.1f}\N{NO-BREAK SPACE}s after they were spoken")
     if said := sum(pair.said is not None for pair in pairs):
         errors = sum(pair.step != HIT for pair in pairs)
         facts.append(f"{errors} error{'' if errors == 1 else 's'} in {said} words, {percent(errors / said)}")

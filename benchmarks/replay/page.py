@@ -17,6 +17,12 @@ from .sound import compress, draw_peaks
 SPEEDS = ("0.5", "1", "1.5", "2")
 _LONGEST = 200  # characters of a word; of longer ones the middle is left out
 _ROWS, _WAITS = 30, 3  # height of a strip in units of its own; calls that wait are drawn in so many rows in turn
+LEGEND = {
+    "window": "what the latest call hears",
+    "working": "a call is worked on",
+    "shown": "words are shown",
+    "waiting": "a call waits for those before it",
+}
 KEYS = {
     "Space": "play or pause",
     "Left, Right": "5 s back, 5 s on",
@@ -54,6 +60,7 @@ def render_replay(replay: Replay, notes: Sequence[str]) -> str:
            class_="about"),
         _player(replay),
         _speech(replay),
+        el("p", *(el("span", text, class_=f"key {name}") for name, text in LEGEND.items()), class_="about legend"),
         el("div", *(_lane(lane, number) for number, lane in enumerate(replay.lanes, start=1)), class_="lanes"),
         fold("How to read it", list_items(_reading())),
         fold("Keys", el("dl", *(part for key, does in KEYS.items() for part in (el("dt", key), el("dd", does))),
@@ -208,9 +215,8 @@ def _clock(at_s: float) -> str:
 def _reading() -> list[str]:
     return [
         "Dim words are interim: the next call may put others in their place. Solid ones are there for good.",
-        "The strip under a lane shows the last 18 s. At the top, the window of audio that the latest call hears; "
-        "below it the time for which the hardware works; at the bottom the time for which a call waits for those "
-        "before it; a line where words were shown.",
+        "The strip under a lane is the last 18 s. A backend whose bars of work touch has no time to spare; where calls "
+        "wait, it falls behind.",
         "With errors marked, a wrong word is underlined and what was said stands above it; a box is a word that was "
         "said and is missing. Words are compared as they are scored, without case and punctuation.",
     ]

@@ -1,6 +1,7 @@
 """Replays as files: of a run that is stored, and of what has just been played live."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...datasets.audio import SAMPLE_RATE
@@ -37,9 +38,10 @@ def write_replay(path: Path, run: Run, recording: str | None = None, lanes: Sequ
 
 def write_live(path: Path, recording: Recording, heard: Heard, notes: Sequence[str], normaliser: str) -> None:
     """Write the page that plays what was played live, in its one setting, as far as it was played."""
+    track = replace(heard.track, backend=heard.track.backend or "this machine")  # whose times counted
     reference = refer_to(recording, heard.audio_s)
     audio = recording.audio[: round(heard.audio_s * SAMPLE_RATE)]
-    store.write_whole(path, render_replay(make_replay(reference, audio, [heard.track], normaliser), notes))
+    store.write_whole(path, render_replay(make_replay(reference, audio, [track], normaliser), notes))
 
 
 def _licence(run: Run, dataset: str) -> str:

@@ -15,7 +15,7 @@ from ..results.planted import planted_run
 def planted_recording(name: str = "a") -> Recording:
     """Sound where the planted run has words."""
     reference = planted_run().by_id[name]
-    return recording_of(reference.words, reference.duration_s, name)
+    return recording_of(reference.words or (), reference.duration_s, name)
 
 
 def stored_dataset(folder: Path, word_times: bool = True) -> Path:
@@ -24,7 +24,7 @@ def stored_dataset(folder: Path, word_times: bool = True) -> Path:
     lines = []
     for recording in map(planted_recording, "ab"):
         soundfile.write(folder / f"{recording.id}.wav", recording.audio, RATE)
-        words = [{"word": w.text, "start": w.start_s, "end": w.end_s} for w in recording.words]
+        words = [{"word": w.text, "start": w.start_s, "end": w.end_s} for w in recording.words or ()]
         lines.append({"audio_filepath": f"{recording.id}.wav", "duration": recording.duration_s, "id": recording.id,
                       "text": recording.text, **({"words": words} if word_times else {})})  # fmt: skip
     (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

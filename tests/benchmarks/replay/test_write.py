@@ -17,6 +17,7 @@ from earspan.benchmarks.replay.sound import compress, find_audio, peaks
 from earspan.datasets.recording import Word, head
 
 from ...speech.planted import RATE, call_record, planted_speech
+from ..commands.test_live import play as play  # the fixture
 from ..results.planted import planted_run
 from .planted import planted_recording, run_of, stored_dataset
 
@@ -115,3 +116,16 @@ def test_times_of_calls_are_in_the_page():
     calls = [json.loads(text.replace("&quot;", '"')) for text in re.findall(r'data-calls="([^"]*)"', html)]
     c = run.tracks[0].calls[0]
     assert calls[1][0] == [c.start_s, c.end_s, c.arrival_at_s, c.start_at_s, c.finish_at_s]
+
+
+@pytest.mark.parametrize(("options", "name"), [(("--backend", "l4"), "l4"), (("--backend", "here"), "this machine")])
+def test_what_is_played_live_can_be_kept(play, tmp_path, options, name):
+    code, out, _ = play(*options, "--seconds", "4", "--step", "1", "--replay", tmp_path / "live.html")
+    assert code == 0
+    html = (tmp_path / "live.html").read_text()
+    assert str(tmp_path / "live.html") in out
+    assert re.findall(r"<h2>(.*?)</h2>", html) == ["What is said", name]
+    assert 4 * RATE <= len(audio_of(html)) < 7 * RATE
+    shown = re.findall(r'<span class="word">(w\d+)</span>', html)
+    assert shown[0] == "w0"
+    assert " 0 errors in" in html
