@@ -14,6 +14,7 @@ from ..report.page import THEMES, Markup, el, fold, join, list_items
 from .content import Caption, Lane, Replay, ShownWord
 from .sound import compress, draw_peaks
 
+SPAN_S = 20  # of a strip, as in player.js
 SPEEDS = ("0.5", "1", "1.5", "2")
 _LONGEST = 200  # characters of a word; of longer ones the middle is left out
 _ROWS, _WAITS = 30, 3  # height of a strip in units of its own; calls that wait are drawn in so many rows in turn
@@ -61,7 +62,8 @@ def render_replay(replay: Replay, notes: Sequence[str]) -> str:
         _player(replay),
         _speech(replay),
         el("p", *(el("span", text, class_=f"key {name}") for name, text in LEGEND.items()), class_="about legend"),
-        el("div", *(_lane(lane, number) for number, lane in enumerate(replay.lanes, start=1)), class_="lanes"),
+        el("div", *(_lane(lane, number, replay.duration_s) for number, lane in enumerate(replay.lanes, start=1)),
+           class_="lanes"),
         fold("How to read it", list_items(_reading())),
         fold("Keys", el("dl", *(part for key, does in KEYS.items() for part in (el("dt", key), el("dd", does))),
                         class_="keys")),
@@ -113,24 +115,25 @@ def _player(replay: Replay) -> Markup:
 def _speech(replay: Replay) -> Markup | None:
     """The reference as it is spoken, under the sound around the playhead."""
     if not replay.words:
-        return el("section", _strip(el("use", href="#sound")), class_="lane", data_calls="[]")
+        return el("section", _strip(replay.duration_s, el("use", href="#sound")), class_="lane", data_calls="[]")
     said = join(*(el("span", f"{shorten(word.text)} ", class_="said") for word in replay.words))
     return el(
         "section",
         el("header", el("h2", "What is said"), el("p", "each word when it has been spoken", class_="about")),
         el("div", el("p", said), class_="captions", tabindex="0", role="region", aria_label="What is said"),
-        _strip(el("use", href="#sound")),
+        _strip(replay.duration_s, el("use", href="#sound")),
         class_="lane speech",
         data_calls=store.encode([[w.start_s, w.end_s, w.end_s, w.end_s, w.end_s] for w in replay.words]),
     )
 
 
-def _lane(lane: Lane, number: int) -> Markup:
+def _lane(lane: Lane, number: int, duration_s: float) -> Markup:
     calls = [caption.call for caption in lane.captions]
     service = _bars((11, 10, c.start_at_s, c.finish_at_s) for c in calls)
     waits = _bars((23 + n % _WAITS * 2, 1.4, c.arrival_at_s, c.start_at_s) for n, c in enumerate(calls))
     shown = "".join(f"M{caption.call.finish_at_s:.3f},9V23" for caption in lane.captions if caption.words)
     strip = _strip(
+        duration_s,
         el("rect", class_="window", y="0", height="8", width="0"),
         el("path", d=service, class_="working"),
         el("path", d=waits, class_="waiting"),
@@ -187,12 +190,11 @@ def _words(lane: Lane) -> Iterable[ShownWord]:
     return (word for caption in lane.captions for word in caption.words)
 
 
-def _strip(*drawn: Markup, label: str = "The sound around the playhead") -> Markup:
-    """What happens around the playhead, drawn in seconds and moved by the script; what is to come is covered."""
-    now = el("g", el("rect", class_="future", height=str(_ROWS), width="100000"), el("path", d=f"M0,0V{_ROWS}"),
-             class_="now")  # fmt: skip
-    return el("svg", *drawn, now, class_="strip", viewBox=f"0 0 20 {_ROWS}", preserveAspectRatio="none", role="img",
-              aria_label=label)  # fmt: skip
+def _strip(duration_s: float, *drawn: Markup, label: str = "The sound around the playhead") -> Markup:
+    """What happens around the playhead: a film in seconds that the script moves, and a cover over what is to come."""
+    film = el("svg", *drawn, class_="film", viewBox=f"0 0 {duration_s:.3f} {_ROWS}", preserveAspectRatio="none",
+              style=f"width:{100 * duration_s / SPAN_S:.3f}%", aria_hidden="true")  # fmt: skip
+    return el("div", film, el("div", class_="now"), class_="strip", role="img", aria_label=label)
 
 
 def _bars(bars: Iterable[tuple[float, float, float, float]]) -> str:

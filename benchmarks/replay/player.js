@@ -5,15 +5,16 @@ const SPAN_S = 20, AHEAD_S = 2, STEP_S = 5;
 const SLACK_S = 0.001; // a browser that is sent to a time may be a little before it
 const find = (what, within = document) => within.querySelector(what);
 const all = (what, within = document) => [...within.querySelectorAll(what)];
-const audio = find("audio"), slider = find("#position"), still = matchMedia("(prefers-reduced-motion: reduce)");
+const audio = find("audio"), slider = find("#position"), playhead = find(".playhead"), time = find("#time");
+const still = matchMedia("(prefers-reduced-motion: reduce)");
 const length_s = Number(slider.getAttribute("aria-valuemax"));
 const lanes = all(".lane").map((section) => {
   const calls = JSON.parse(section.dataset.calls);
   const part = (name) => find(name, section);
   return {
-    section, calls, said: all(".said", section), interim: all(".interim", section), shown: -1,
+    section, calls, said: all(".said", section), interim: all(".interim", section), shown: 0,
     arrivals: calls.map((call) => call[2]), ends: calls.map((call) => call[4]),
-    live: part(".live"), box: part(".captions"), status: part(".status"), strip: part(".strip"),
+    live: part(".live"), box: part(".captions"), status: part(".status"), film: part(".film"),
     now: part(".now"), window: part(".window"),
   };
 });
@@ -29,12 +30,11 @@ function reached(times, at_s) { // how many of these times, which rise, have com
 }
 
 function showCaptions(lane, at_s) {
-  const count = reached(lane.ends, at_s);
-  if (count === lane.shown) return;
-  lane.said.forEach((words, number) => {
-    if (words.hidden !== number >= count) words.hidden = number >= count;
-  });
-  lane.interim.forEach((words, number) => { words.hidden = number !== count - 1; });
+  const count = reached(lane.ends, at_s), before = lane.shown;
+  if (count === before) return;
+  lane.said.slice(Math.min(before, count), Math.max(before, count)).forEach((words) => { words.hidden = count < before; });
+  if (lane.interim[before - 1]) lane.interim[before - 1].hidden = true;
+  if (lane.interim[count - 1]) lane.interim[count - 1].hidden = false;
   lane.shown = count;
   scroll(lane);
 }
@@ -47,12 +47,15 @@ function showCalls(lane, at_s) {
   // Where motion is unwelcome the strip stands, and turns over like a page.
   const page_s = SPAN_S - AHEAD_S;
   const from_s = still.matches ? Math.floor(at_s / page_s) * page_s : at_s - page_s;
-  lane.strip.setAttribute("viewBox", `${from_s} 0 ${SPAN_S} 30`);
-  lane.now.setAttribute("transform", `translate(${at_s})`);
+  // Layers are moved, and nothing is painted again: captions have to be on time on a slow machine too.
+  lane.film.style.transform = `translateX(${(-100 * from_s) / length_s}%)`;
+  lane.now.style.transform = `translateX(${(100 * (at_s - from_s)) / SPAN_S}%)`;
   if (!lane.window) return;
   const [start, end, , begin, finish] = lane.calls[reached(lane.arrivals, at_s) - 1] || [0, 0, 0, 0, 0];
-  lane.window.setAttribute("x", start);
-  lane.window.setAttribute("width", end - start);
+  if (lane.window.getAttribute("x") !== String(start) || lane.window.getAttribute("width") !== String(end - start)) {
+    lane.window.setAttribute("x", start);
+    lane.window.setAttribute("width", end - start);
+  }
   const last = lane.calls[lane.shown - 1];
   const waits = lane.arrivals.length && reached(lane.arrivals, at_s) - lane.shown;
   const doing = !end ? "listening" : waits > 1 ? `${waits} calls behind` : at_s < begin ? "waiting"
@@ -68,9 +71,9 @@ function draw() {
     showCaptions(lane, at_s);
   }
   for (const lane of lanes) showCalls(lane, at_s);
-  slider.style.setProperty("--at", `${(100 * at_s) / length_s}%`);
+  playhead.style.transform = `translateX(${(100 * at_s) / length_s}%)`;
   const text = clock(at_s, 1);
-  if (find("#time").textContent !== text) find("#time").textContent = text;
+  if (time.textContent !== text) time.textContent = text;
 }
 
 const clock = (at_s, digits) =>
@@ -167,5 +170,6 @@ still.addEventListener("change", draw);
 audio.controls = false;
 find(".controls").hidden = false;
 document.body.classList.add("moving");
+for (const lane of lanes) for (const words of lane.said) words.hidden = true;
 draw();
 tell();
