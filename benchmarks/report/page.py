@@ -137,14 +137,14 @@ def config(theme: str | None) -> dict[str, Any]:
         "axis": {**text, "gridColor": grid, "domainColor": muted, "tickColor": muted, "titleFontWeight": 600},
         "axisY": {"labelLimit": 140},
         "legend": {**text, "labelLimit": 200, "symbolStrokeWidth": 2, "symbolSize": 70, "symbolOpacity": 1},
-        "title": {"color": ink, "subtitleColor": muted, "anchor": "start", "fontSize": 14},
+        "title": {"color": ink, "subtitleColor": muted, "anchor": "start", "fontSize": 14, "limit": 480},
         "range": {"category": [colour[f"s{number}"] for number in range(8)], "symbol": [*_SHAPES, *_TURNED]},
         "bar": {"color": colour["s0"]},
         "line": {"strokeWidth": 2.2},
         "point": {"color": colour["s0"], "size": 55, "filled": True, "opacity": 1},
         "rule": {"color": muted},
         "tick": {"color": ink},
-        "text": {"color": ink, "fontSize": 12},
+        "text": {"color": ink, "fontSize": 12, "limit": 280},
         "style": {
             "guide": {"color": muted, "strokeDash": [5, 4]},
             "limit": {"color": ink, "strokeWidth": 1.6},
@@ -192,8 +192,8 @@ def show_table(table: Table) -> Markup:
     rows = [
         el(
             "tr",
-            el("th", _offer(table.picks, first) if table.picks and first else first, scope="row"),
-            *(el("td", cell, class_=class_) for cell, class_ in zip(rest, classes[1:], strict=True)),
+            el("th", _offer(table.picks, first) if table.picks and first else _bound(first), scope="row"),
+            *(el("td", _bound(cell), class_=class_) for cell, class_ in zip(rest, classes[1:], strict=True)),
         )
         for first, *rest in table.rows
     ]
@@ -203,12 +203,19 @@ def show_table(table: Table) -> Markup:
     if not table.csv:
         return box
     save = el("button", "Download as CSV", type="button", data_csv=table.title, hidden="")
-    return join(box, el("p", save, el("pre", Markup(html.escape(table.csv)), hidden="")))
+    return join(box, el("div", save, el("pre", Markup(html.escape(table.csv)), hidden=""), class_="save"))
+
+
+def _bound(text: str) -> Child:
+    """A text that is very long in a box that scrolls."""
+    return text if len(text) <= _LONGEST else el("span", text, class_="long", tabindex="0")
 
 
 def _offer(field: str, name: str, text: Child = None) -> Markup:
     """A name to be chosen, in a legend or a table."""
-    return el("button", text or name, type="button", aria_pressed="false", data_field=field, data_name=shorten(name))
+    return el(
+        "button", text or _bound(name), type="button", aria_pressed="false", data_field=field, data_name=shorten(name)
+    )
 
 
 def show_legend(series: Series) -> Markup:

@@ -138,5 +138,8 @@
   });
   show();
   const drawn = Object.entries(given.charts).map(([id, spec]) => (id in given.explorers ? explore(id) : draw(id, spec)));
-  Promise.all(drawn).then(() => document.documentElement.setAttribute("data-drawn", ""));
+  Promise.all(drawn).then(() => {
+    performance.mark("drawn");
+    document.documentElement.setAttribute("data-drawn", "");
+  });
 }

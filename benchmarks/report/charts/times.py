@@ -69,8 +69,8 @@ def _stack_phases(plan: Plan, most: float) -> list[dict[str, Any]]:
 
 def _colour_phases(parts: Sequence[Mapping[str, Any]], orient: Any) -> alt.Color:
     """Colours of phases, with a legend of those that there are."""
-    order = [*PHASES, "other"]
     there = {part["phase"] for part in parts}
+    order = [*dict.fromkeys([*PHASES, "other", *sorted(there)])]
     legend = alt.Legend(title=None, orient=orient, values=[name for name in order if name in there])
     return alt.Color("phase:N", scale=alt.Scale(domain=order), legend=legend)
 

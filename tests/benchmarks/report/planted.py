@@ -1,8 +1,9 @@
 """Results with figures that were planted, for pages to show."""
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from earspan.benchmarks.capacity.settings import CapacitySettings
 from earspan.benchmarks.experiment.experiment import Experiment
 from earspan.benchmarks.experiment.records import Failure, Heard, Plan, Provenance, Reference, Run, Track
 from earspan.benchmarks.results.curves import CurvePoint, CurveSeries
@@ -24,6 +25,7 @@ from earspan.speech.metrics.calls import CallRecord
 from earspan.speech.metrics.significance import Difference
 from earspan.speech.metrics.wer import ErrorRate
 
+HOSTILE = "<script>alert('x')</script><b>\"&amp; \x00\x1b[31m\ud800\u202e\u2028 </title></style>"
 DIFFERENCE = Difference(-0.021, (-0.034, -0.008), 0.002)
 SCHEDULE = (
     ("program", "mel", 0.0, 4.0), ("program", "encode", 4.0, 200.0), ("program", "prefill", 200.0, 240.0),
@@ -239,3 +241,19 @@ def series() -> tuple[CurveSeries, ...]:
         replace(base, model="base", points=points((2.0, 0.10), (30.0, 0.03))),
         replace(base, strategy="offline", points=points((30.0, 0.01))),
     )
+
+
+def poison(value: Any) -> Any:
+    """Return `value` with hostile text before each of its texts; what is chosen from known names stays."""
+    if isinstance(value, str):
+        return HOSTILE + value
+    if isinstance(value, tuple):
+        return tuple(map(poison, value))
+    if isinstance(value, dict):
+        known = ("substitutions", "insertions", "deletions")
+        return {key if key in known else poison(key): poison(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, (type, Experiment, CapacitySettings)):
+        kept = ("load", "strategy", "phases", "model", "measure", "benchmark")
+        given = {one.name: getattr(value, one.name) for one in fields(value)}
+        return type(value)(**{name: item if name in kept else poison(item) for name, item in given.items()})
+    return value

@@ -5,13 +5,12 @@ import io
 import json
 import re
 from base64 import b64encode
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from earspan.benchmarks.experiment.experiment import Experiment
 from earspan.benchmarks.experiment.records import Failure
 from earspan.benchmarks.report.figures import write_csv
 from earspan.benchmarks.report.page import Markup, el, escape, render_page
@@ -22,7 +21,6 @@ from hypothesis import strategies as st
 
 from . import planted
 
-HOSTILE = "<script>alert('x')</script><b>\"&amp; \x00\x1b[31m\ud800\u202e\u2028 </title></style>"
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 
 
@@ -180,24 +178,11 @@ def test_the_answer_the_warnings_and_the_origin_are_said(name: str):
     assert text.index("The first sentence.") < text.index("Measured")
 
 
-def poison(value: Any) -> Any:
-    """`value` with hostile text before each of its texts; what is chosen from known names stays."""
-    if isinstance(value, str):
-        return HOSTILE + value
-    if isinstance(value, tuple):
-        return tuple(map(poison, value))
-    if is_dataclass(value) and not isinstance(value, (type, Experiment)):
-        kept = ("load", "strategy", "phases", "model")
-        given = {one.name: getattr(value, one.name) for one in fields(value)}
-        return type(value)(**{name: item if name in kept else poison(item) for name, item in given.items()})
-    return value
-
-
 @NAMES
 def test_no_text_becomes_markup(name: str):
     found, _ = planted.evaluation()
     results = {"spans": planted.spans(), "comparison": planted.comparison(), "evaluation": found}[name]
-    poisoned = render(poison(results), None)
+    poisoned = render(planted.poison(results), None)
     honest, page = Page(render(results, None)), Page(poisoned)
     assert page.names.count("script") == honest.names.count("script")
     assert {kind: page.names.count(kind) for kind in ("td", "b", "title", "style")} == {
