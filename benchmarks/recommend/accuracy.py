@@ -16,13 +16,13 @@ _PLANNED = ("disjoint", "sliding")  # strategies that servers are simulated with
 class Heard:
     """One way of cutting audio, and what it did to the text.
 
-    strategy, window_s: how audio was cut. step_s: between calls where windows slide, when it was measured.
+    strategy, window_s, step_s: how audio was cut; the step of disjoint chunks is the window.
     wer, wer_ci95: as fractions.
     """
 
     strategy: str
     window_s: float
-    step_s: float | None
+    step_s: float
     wer: float
     wer_ci95: tuple[float, float] | None
 
@@ -53,7 +53,7 @@ def read_accuracy(folder: str | None) -> Accuracy:
         return _of_series(read_curve(Path(folder) / "curve.json"))
     results = read_results(Path(folder))
     ways = [
-        Heard(curve.strategy, row.window_s, curve.step_s, row.wer, row.wer_ci95)
+        Heard(curve.strategy, row.window_s, curve.step_s or row.window_s, row.wer, row.wer_ci95)
         for curve in results.curves
         for row in curve.points
         if curve.strategy in _PLANNED and row.window_s is not None and row.wer is not None
@@ -64,12 +64,13 @@ def read_accuracy(folder: str | None) -> Accuracy:
 def _of_series(series: Sequence[CurveSeries]) -> Accuracy:
     """The first model and dataset of a reference curve that has both ways of cutting."""
     first = next((one for one in series if one.strategy == "sliding"), series[0])
+    mine = [s for s in series if s.strategy in _PLANNED and (s.model, s.dataset) == (first.model, first.dataset)]
     ways = []
-    for one in series:
-        if one.strategy in _PLANNED and (one.model, one.dataset) == (first.model, first.dataset):
-            for point in one.points:
-                if point.total.rate is not None:
-                    ways.append(Heard(one.strategy, point.window_s, one.step_s, point.total.rate, one.interval(point)))
+    for one in mine:
+        for point in one.points:
+            if point.total.rate is not None:
+                step_s = one.step_s or point.window_s
+                ways.append(Heard(one.strategy, point.window_s, step_s, point.total.rate, one.interval(point)))
     return _checked(Accuracy(first.model, first.dataset, tuple(ways)), "the reference curve")
 
 

@@ -26,7 +26,6 @@ from .accuracy import Accuracy, Heard, read_accuracy
 from .demand import Demand
 from .records import Choice, Recommendation, Refusal
 
-STEPS_S = (0.25, 0.5, 1.0, 2.0, 4.0)  # between two calls where windows slide
 _BATCHES = (1, 2, 4, 8, 16, 32, MAX_BATCH)  # whose throughput bounds that of all others, nearly
 _SLACK = 1.06  # for batches between those, and draws of shorter calls
 _VARIED = 2  # choices that are held against each other with the models off
@@ -40,10 +39,9 @@ VARIATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way of cutting audio on one backend, with more streams than a server can carry, and so the least it can cost."""
+    """One way of cutting audio on one backend, more streams than a server can carry, and so the least it can cost."""
 
     heard: Heard
-    step_s: float
     most_streams: int
     least_cost: float
 
@@ -99,13 +97,12 @@ class Search:
         """Yield the ways of cutting that keep the error rate, and can keep the latency as far as cutting goes."""
         for heard in self.accuracy.within(self.demand.wer_within):
             calls_per_s = self.bound_calls_per_s(backend, heard.window_s)
-            steps = [heard.window_s] if heard.strategy == "disjoint" else [s for s in STEPS_S if s <= heard.window_s]
-            for step_s in steps if calls_per_s else ():
-                load = Load(1, heard.window_s, step_s, heard.strategy)
-                # a word that ends just after its last call has begun waits for a step, and for calls to agree
-                if load.least_latency_s + self.demand.quantile * step_s <= self.demand.latency_s:
-                    most = math.floor(calls_per_s * step_s) + 1
-                    yield Way(heard, step_s, most, self.count_servers(most) * cost)
+            load = Load(1, heard.window_s, heard.step_s, heard.strategy)
+            # a word that ends just after its last call has begun waits for a step, and for calls to agree
+            soon = load.least_latency_s + self.demand.quantile * heard.step_s <= self.demand.latency_s
+            if calls_per_s and soon:
+                most = math.floor(calls_per_s * heard.step_s) + 1
+                yield Way(heard, most, self.count_servers(most) * cost)
 
     def bound_calls_per_s(self, backend: Backend, window_s: float) -> float:
         """Return more calls a second than the backend can serve, whatever the batch; 0 if it cannot hold one."""
@@ -155,12 +152,12 @@ class Search:
         return (of_lpu,) if isinstance(backend, Lpu) else (of_gpu,)
 
     def simulate(self, backend: Backend, bill: Bill, way: Way, enough: float) -> Choice | None:
-        """Return the choice with the most streams that the simulation lets a server carry; None for less than `enough`."""
+        """Return the choice with the most streams that a server carries by simulation; None for less than `enough`."""
         demand, heard = self.demand, way.heard
         server = self.build_server(backend, heard.window_s, way.most_streams) if enough <= way.most_streams else None
         if server is None:
             return None
-        load = Load(1, heard.window_s, way.step_s, heard.strategy)
+        load = Load(1, heard.window_s, heard.step_s, heard.strategy)
         first = trial(server, (replace(load, streams=int(enough)),), demand.seed)
         if not verdict(first, demand.latency_s, quantile=demand.quantile).valid:
             return None
@@ -180,7 +177,7 @@ class Search:
             units=sum(part.units for part in bill.parts),
             strategy=heard.strategy,
             window_s=heard.window_s,
-            step_s=way.step_s,
+            step_s=heard.step_s,
             wer=heard.wer,
             wer_ci95=heard.wer_ci95,
             latency_p50_s=p50_s,

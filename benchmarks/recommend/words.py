@@ -61,7 +61,7 @@ def summarise(found: Recommendation) -> list[str]:
         known = f"--price {found.unpriced[0]}=USD names one"
         sentences.append(f"Not ranked, since nobody named a price: {join_words(found.unpriced)}; {known}.")
     sentences.append(
-        f"Word error rates are {found.model}'s on {found.data}, measured (sliding windows at a step of 1 s); times are "
+        f"Word error rates are {found.model}'s on {found.data}, measured in just these windows and steps; times are "
         f"{asked.model}'s, simulated, and every choice was confirmed by simulating its servers call by call."
     )
     return sentences

@@ -61,7 +61,7 @@ def score(run: Run, normaliser: str | None = None) -> Results:
         evaluation=evaluate(run, items, experiment) if len(groups) == 1 else None,
         aligned=run.aligned,
         failed=run.failed,
-        warnings=(*run.warnings, *_warn(everyone, resampled, units)),
+        warnings=(*run.warnings, *_warn(everyone, resampled, units), *_warn_of_steps(rows, curves)),
     )
     return replace(results, summary=tuple(summarise(results)))
 
@@ -162,6 +162,17 @@ def _gains(experiment: Experiment, rows: Sequence[Row], groups: Mapping[tuple, S
         )
         for shorter, longer in pairwise(sorted(spans))
     ]
+
+
+def _warn_of_steps(rows: Sequence[Row], curves: Sequence[Curve]) -> list[str]:
+    """Where rows are joined to a curve that was heard at another step, which matters where windows are short."""
+    steps_s = {curve.strategy: curve.step_s for curve in curves}
+    other = [r.load for r in rows if r.joined and r.wer is not None and steps_s.get(r.strategy) != r.step_s]
+    if not other:
+        return []
+    loads = ", ".join(dict.fromkeys(other))
+    heard = " and ".join(f"{step_s:g} s" for step_s in dict.fromkeys(steps_s.values()) if step_s)
+    return [f"error rates of the loads {loads} were heard at a step of {heard}: a longer step makes more errors"]
 
 
 def _warn(items: Sequence[Aligned], resampled: str, units: Mapping[str, ErrorRate]) -> list[str]:
