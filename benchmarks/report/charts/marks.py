@@ -23,6 +23,8 @@ _TIPS = {
     "busy": "Busy", "times": "Times are",
 }  # fmt: skip
 
+Values = dict[str, Any]  # what one mark is drawn from, by field: Vega reads it as JSON
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -50,7 +52,7 @@ def list_series(field: str, names: Iterable[str | None]) -> Series:
     return Series(field, tuple(dict.fromkeys(name or UNAWARE for name in names)))
 
 
-def describe_row(row: Row) -> dict[str, Any]:
+def describe_row(row: Row) -> Values:
     """Return what charts place of a row, and what they say when pointed at."""
     late, plan = row.latency, row.plan
     low, high = row.wer_ci95 or (row.wer, row.wer)

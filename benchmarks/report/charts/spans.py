@@ -1,7 +1,6 @@
 """Spans of backends, the word error rates that come with them, by load, by window, and by distance from a cut."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 
@@ -16,6 +15,7 @@ from .marks import (
     LINE_PX,
     Chart,
     Series,
+    Values,
     chart_values,
     describe_row,
     dim_others,
@@ -84,7 +84,7 @@ def draw_map(rows: Sequence[Row]) -> list[Chart]:
     ]
 
 
-def _place_load(row: Row) -> dict[str, Any]:
+def _place_load(row: Row) -> Values:
     load = Load.parse(row.load)
     return {**describe_row(row), "at": f"{load.streams} ×|{load.step_s:g} s"}
 
@@ -95,7 +95,7 @@ def _axis_of_loads(rows: Sequence[Row]) -> alt.X:
     return alt.X("at:N", title="load: streams × seconds between calls", scale=alt.Scale(domain=names), axis=axis)
 
 
-def _draw_cells(values: Sequence[dict[str, Any]], rows: Sequence[Row], style: str, title: str) -> Chart:
+def _draw_cells(values: Sequence[Values], rows: Sequence[Row], style: str, title: str) -> Chart:
     y = list_backends(row.backend for row in rows if row.plan)
     base = chart_values(values).encode(
         x=_axis_of_loads(rows), y=y, tooltip=tell(), opacity=dim_others("backend", dim=0.15)
@@ -152,7 +152,7 @@ def draw_windows(curves: Sequence[Curve], rows: Sequence[Row], backends: Series)
     return layer(*found, height=340)
 
 
-def _flags(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _flags(rows: Sequence[Row]) -> list[Values]:
     """The spans of backends with their names; those that are next to each other share a flag."""
     found: list[tuple[float, list[Row]]] = []
     for row in sorted((row for row in rows if row.span_s), key=lambda row: row.span_s or 0):

@@ -11,6 +11,7 @@ from .marks import (
     SECONDS,
     Chart,
     Series,
+    Values,
     chart_values,
     describe_row,
     dim_others,
@@ -52,7 +53,7 @@ def draw_strategies(curves: Sequence[Curve], strategies: Series) -> Chart:
     x = place_seconds("at", "window, s (logarithmic)", [value["at"] for value in values])
     lines = _lines(values, x, alt.Y("wer:Q", title="WER, %"), strategies)
     # A name at the end of each line, those at one window apart from each other.
-    most, named = max((value["high"] or value["wer"] or 0 for value in values), default=0) or 1, list[dict[str, Any]]()
+    most, named = max((value["high"] or value["wer"] or 0 for value in values), default=0) or 1, list[Values]()
     ends = [value for one in strategies.names if (value := _end(values, one))]
     for window in {value["window"] for value in ends}:
         own = [value for value in ends if value["window"] == window]
@@ -68,7 +69,7 @@ def draw_strategies(curves: Sequence[Curve], strategies: Series) -> Chart:
     return layer(whiskers, *lines, *([names] if named else []), height=360)
 
 
-def _end(values: Sequence[dict[str, Any]], strategy: str) -> dict[str, Any] | None:
+def _end(values: Sequence[Values], strategy: str) -> Values | None:
     """The value of a strategy with the longest window."""
     own = [value for value in values if value["strategy"] == strategy and value["wer"] is not None]
     return max(own, key=lambda value: value["window"], default=None)
@@ -102,7 +103,7 @@ def draw_awareness(results: Results, backends: Series) -> Chart:
     return layer(guide, *_lines(values, x, y, backends)[1:])
 
 
-def _timed(row: Row, percentile: str) -> dict[str, Any]:
+def _timed(row: Row, percentile: str) -> Values:
     values = describe_row(row)
     return {**values, "at": max(values[percentile], _EARLIEST_S)}
 

@@ -9,7 +9,19 @@ from ....backends.timing import PHASES
 from ...experiment.records import Plan
 from ...results.records import Row
 from ...results.wording import figures, seconds
-from .marks import FEW_TICKS, LINE_PX, Chart, Series, chart_values, describe_row, dim_others, layer, list_backends, tell
+from .marks import (
+    FEW_TICKS,
+    LINE_PX,
+    Chart,
+    Series,
+    Values,
+    chart_values,
+    describe_row,
+    dim_others,
+    layer,
+    list_backends,
+    tell,
+)
 
 
 def draw_latencies(rows: Sequence[Row], backends: Series) -> Chart:
@@ -53,11 +65,11 @@ def draw_service(rows: Sequence[Row]) -> Chart:
     return layer(bars, limit, ceiling, text, height=LINE_PX * len(plans))
 
 
-def _stack_phases(plan: Plan, most: float) -> list[dict[str, Any]]:
+def _stack_phases(plan: Plan, most: float) -> list[Values]:
     """The phases one after another, and what is missing to the whole, in percent of the step up to `most`."""
     phases = [(name, plan.phases.get(name, 0.0)) for name in PHASES]
     rest_s = (plan.service_s or 0) - sum(phase_s for _, phase_s in phases)
-    found, start = list[dict[str, Any]](), 0.0
+    found, start = list[Values](), 0.0
     for name, phase_s in [*phases, ("other", rest_s if rest_s > 0.01 * (plan.service_s or 0) else 0.0)]:
         end = start + (_share(plan, phase_s) or 0)
         if phase_s and start < most:
@@ -87,7 +99,7 @@ def _describe_service(plan: Plan) -> str:
 
 def draw_schedule(plan: Plan) -> list[Chart]:
     """Return what an LPU does in a call: the whole, and enlarged the start of each phase by unit."""
-    panels: dict[str, list[dict[str, Any]]] = {}
+    panels: dict[str, list[Values]] = {}
     for unit, phase, start_us, end_us in sorted(plan.schedule, key=lambda slot: slot[2]):
         # The spectrogram is a moment before the encoder.
         panel = "" if unit == "program" else "encode" if phase == "mel" else phase
