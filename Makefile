@@ -18,6 +18,21 @@ capacity: .venv/installed runs/bench/results.json
 runs/bench/results.json: | .venv/installed
 	$(BIN)/earspan bench
 
+# The pages of the default runs in runs/pages; pictures of them for docs/gallery.md where there is a Chromium.
+pages: .venv/installed-browser runs/bench/results.json runs/strategies/results.json runs/capacity/results.json \
+       runs/curve/curve.json
+	mkdir -p runs/pages
+	for run in bench strategies capacity; do $(BIN)/earspan report runs/$$run && cp runs/$$run/report.html runs/pages/$$run.html; done
+	$(BIN)/earspan replay runs/bench --out runs/pages/replay.html
+	$(BIN)/earspan curve --print --picture runs/pages/curve.html
+	$(BIN)/python -m tests.browser.gallery runs/pages docs/gallery
+
+runs/strategies/results.json runs/curve/curve.json: | .venv/installed
+	$(BIN)/earspan $(notdir $(@D))
+
+runs/capacity/results.json: | runs/bench/results.json
+	$(MAKE) capacity
+
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 

@@ -43,7 +43,8 @@ _ABOUT = (
 )
 _MORE = (
     "Both axes are logarithmic; what has no figure, or one of 0, has no place. Names choose and point out. The address "
-    "of this page keeps axes, limit and selection: send it to show the same view."
+    "of this page keeps axes, limit and selection: send it to show the same view. Own runs are read from their "
+    "results.json and stay in this browser."
 )
 
 
@@ -88,8 +89,8 @@ def draw_explorer(
         fold("What this shows", el("p", f"{about} {_MORE}".strip(), class_="about")),
         series=[backends],
         above=_show_form(choices, starts, len(stops) if limit else 0),
-        explorer={"rows": placed, "measures": {key: asdict(one) for key, one in known.items()}, "stops": stops,
-                  "limit": limit, "across": lines},
+        explorer={"rows": placed, "tips": tips, "measures": {key: asdict(one) for key, one in known.items()},
+                  "stops": stops, "limit": limit, "across": lines},
     )  # fmt: skip
 
 
@@ -127,7 +128,8 @@ def _show_form(choices: Mapping[str, Mapping[str, str]], starts: Mapping[str, st
     ]  # fmt: skip
     slider = el("label", "Words within ", el("input", type="range", name="slo", min="0", max=str(stops),
                                              data_start=str(stops)), el("output"))  # fmt: skip
-    return el("form", *boxes, slider if stops else None, el("p", role="status"), class_="explorer")
+    own = el("label", "Own runs ", el("input", type="file", accept=".json", multiple=""), title="results.json of runs")
+    return el("form", *boxes, slider if stops else None, own, el("p", role="status"), class_="explorer")
 
 
 def _draw(titles: Mapping[str, str], backends: Series) -> alt.LayerChart:

@@ -48,7 +48,7 @@ def render_spans(results: Results) -> str:
         if scored
         else None,
         show_warnings(results),
-        *show_loads(results.rows, backends),
+        *show_loads([*results.rows, *results.as_heard], backends),
         Figure(
             "Word error rate against window",
             windows,
@@ -61,7 +61,7 @@ def render_spans(results: Results) -> str:
         show_latency(results, rows),
         *show_times(rows),
         show_boundary_errors(charts.find_typical(points or rows), [*points, *rows]),
-        show_section(tables.list_rows(results.rows)),
+        show_section(tables.list_rows([*results.rows, *results.as_heard])),
         fold(footings.title, show_table(footings)) if footings else None,
         show_origin(results),
     ]
@@ -75,14 +75,15 @@ def show_loads(rows: Sequence[Row], backends: Series) -> list[Figure]:
         "window that was heard and is no longer. A dash: it keeps up with no window, or nothing was heard. Which "
         "backend is ahead depends on the load; loads are in the order of the calls that they make in a second."
     )
+    again = "The same for another timed Whisper, the one that was heard: time and text are of one model."
     models: dict[str, list[Row]] = {}
     for row in rows:
         if row.plan and row.backend:
             models.setdefault(row.plan.model, []).append(row)
     return [
-        Figure(f"Span map, timed as {model}" if len(models) > 1 else "Span map", about,
+        Figure(f"Span map, timed as {model}" if len(models) > 1 else "Span map", again if number else about,
                [*charts.draw_map(planned), charts.draw_by_load(planned, backends)], series=[backends])
-        for model, planned in models.items()
+        for number, (model, planned) in enumerate(models.items())
         if len(charts.list_loads(planned)) > 1
     ]  # fmt: skip
 

@@ -235,6 +235,21 @@ def test_the_slider_keeps_words_within_its_limit_and_what_is_beaten_is_pale(
     assert shown() == {"0.4": 1}
 
 
+def test_own_runs_are_laid_over_and_stay_in_the_browser(
+    pages: dict[str, str], show: Callable[..., Any], tmp_path: Path
+):
+    rows = tuple(replace(row, backend=f"</script><b>{row.backend}") for row in planted.spans().rows)
+    write_results(tmp_path / "mine", replace(planted.spans(), rows=rows))
+    page = show(pages["explorer"], "#x=wer&y=streams")
+    before = page.locator('#chart-0 path[aria-label*="backend:"]').count()
+    page.get_by_label("Own runs").set_input_files(tmp_path / "mine" / "results.json")
+    page.wait_for_function(f"document.querySelectorAll('#chart-0 path[aria-label*=\"backend:\"]').length > {before}")
+    assert page.locator('#chart-0 path[aria-label*="</script><b>h100"]').count() == 2
+    (tmp_path / "other.json").write_text("[]")
+    page.get_by_label("Own runs").set_input_files(tmp_path / "other.json")
+    page.get_by_text("That is not the results.json of a run.").wait_for()
+
+
 def test_hostile_text_is_shown_as_text_and_the_page_works(study: CapacityStudy, show: Callable[..., Any]):
     long = "w" * 1_000_000
     results = planted.poison(planted.spans())
@@ -253,6 +268,7 @@ def test_hostile_text_is_shown_as_text_and_the_page_works(study: CapacityStudy, 
 def many() -> Results:
     """100 recordings, 10 backends, 7 loads."""
     found, _ = planted.evaluation()
+    assert found.evaluation
     backends = [f"backend-{number}" for number in range(10)]
     loads = ("16x1", "1x0.25", "16x0.25", "1x1", "64x1", "128x1", "256x2")
     rows = tuple(

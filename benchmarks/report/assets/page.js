@@ -13,8 +13,8 @@
     const { view } = await vegaEmbed("#" + id, spec, {
       mode: "vega-lite", ast: true, actions: false, renderer: "svg", defaultStyle: false, config: given.config,
     });
-    views.set(id, view);
     const { field } = document.getElementById(id).dataset;
+    views.set(id, view);
     view.addEventListener("click", (event, item) => {
       if (field && item?.datum?.[field]) toggle(field, item.datum[field]);
     });
@@ -24,8 +24,8 @@
   function toggle(field, name) {
     const names = state.getAll(field);
     state.delete(field);
-    for (const one of names.includes(name) ? names.filter((other) => other !== name) : [...names, name])
-      state.append(field, one);
+    const others = names.filter((other) => other !== name);
+    for (const one of others.length < names.length ? others : [...names, name]) state.append(field, one);
     keep();
     show();
   }
@@ -59,7 +59,6 @@
 
   for (const head of document.querySelectorAll("table.sortable thead th")) {
     const button = document.createElement("button");
-    button.type = "button";
     button.append(...head.childNodes);
     button.addEventListener("click", () => sortBy(head, head.cellIndex));
     head.append(button);
@@ -78,19 +77,20 @@
 
   // An explorer: two measures of rows against each other, as its select boxes and its slider say.
   function explore(id) {
-    const { rows, measures, stops, limit, across } = given.explorers[id];
+    const { rows, measures, stops, limit, across, tips } = given.explorers[id];
     const form = document.getElementById(id).closest("figure").querySelector("form");
     const spec = given.charts[id];
     const read = () => Object.fromEntries([...new FormData(form)]);
     const restore = () => {
-      for (const box of form.elements) {
+      for (const box of form.elements) if (box.name) {
         const value = state.get(box.name) ?? box.dataset.start;
         box.value = box.options && ![...box.options].some((one) => one.value === value) ? box.dataset.start : value;
       }
     };
     const place = ({ x, y, slo, ...equal }) => {
       const most = stops[slo] ?? Infinity;
-      const kept = rows.filter((row) => Object.entries(equal).every(([key, value]) => !value || String(row[key]) === value));
+      const kept = rows.filter((row) => row.own
+        || Object.entries(equal).every(([key, value]) => !value || String(row[key]) === value));
       const [toX, toY] = [x, y].map((key) => (row) => row[key] == null ? NaN : row[key] * measures[key].factor);
       const whole = kept.map((row) => ({ ...row, x: toX(row), y: toY(row) })).filter((row) => row.x > 0 && row.y > 0);
       const found = whole.filter((row) => !(row[limit] > most));
@@ -98,7 +98,7 @@
       const beats = (a, b) => !less(b.x, a.x, x) && !less(b.y, a.y, y) && (a.x !== b.x || a.y !== b.y);
       for (const row of found) row.beaten = found.some((other) => beats(other, row));
       const front = found.filter((row) => !row.beaten).sort((a, b) => a.x - b.x);
-      front.forEach((row, at) => { row.label = row.backend === front[at - 1]?.backend ? "" : row.backend; });
+      front.forEach((row, at) => { row.label = front.findIndex((one) => one.backend === row.backend) === at ? row.backend : ""; });
       return [found, whole];
     };
     const update = async (redraw) => {
@@ -122,9 +122,24 @@
     };
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", (event) => {
+      if (!event.target.name) return;
       state.set(event.target.name, event.target.value);
       keep();
       update(event.target.name !== "slo");
+    });
+    // Results of runs that the reader has, which stay in the browser.
+    form.querySelector("[type=file]").addEventListener("change", async ({ target }) => {
+      try {
+        for (const file of target.files) for (const row of JSON.parse(await file.text()).rows) {
+          const own = { backend: String(row.backend), own: true, wer: row.wer, window_s: row.window_s,
+            span_s: row.plan?.span_s, streams: parseInt(row.load, 10), latency_p50_s: row.latency?.p50_s,
+            latency_p95_s: row.latency?.p95_s, latency_p99_s: row.latency?.p99_s };
+          for (const [tip, key] of Object.entries(tips))
+            own[tip] = own[key] == null ? "-" : String(measures[key] ? own[key] * measures[key].factor : own[key]);
+          rows.push(own);
+        }
+        await update(true);
+      } catch { form.querySelector("p").textContent = "That is not the results.json of a run."; }
     });
     explorers.set(id, () => { restore(); return update(true); });
     restore();
