@@ -54,7 +54,7 @@ def test_spans_are_rounded_down_to_windows_that_are_heard(earspan, small_folder,
     assert [point.window_s for point in live.points] == [2.0, 3.0, 30.0]
     heard = {point.window_s: point.wer for point in live.points}
     for row in (*results.rows, *results.as_heard):
-        windows = [window_s for window_s in heard if row.span_s and window_s <= row.span_s]
+        windows = [w for w in heard if w and row.span_s and w <= row.span_s]
         assert row.window_s == max(windows, default=None)
         assert row.wer == (heard[row.window_s] if windows else None)
     assert {row.load for row in results.rows} == {"6x1", "256x2"}
