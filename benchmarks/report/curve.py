@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import altair as alt
 import vl_convert
 
 from ...backends.errors import InputError
+from ...speech.metrics.significance import paired_bootstrap
 from ..results.curves import CurveSeries
-from ..results.wording import neutralise
+from ..results.wording import interval, neutralise
 from .charts.marks import Chart, chart_values, tell
 from .page import Figure, config, render_page, specify
 from .series import bare_percent, conclude, list_points, name_series
@@ -24,7 +26,8 @@ _INTRODUCTION = """\
 Word error rate of OpenAI's Whisper against the window that it hears at once, measured: each window is transcribed as
 `whisper.transcribe` hears it. *Disjoint* windows are heard once; *sliding* ones again every second, and a word
 counts when two calls in a row agree on it. *Offline* is the whole recording at once. Written by `earspan curve --page`;
-`docs/curve.json` holds the counts of every recording. To go on where it ends, or to measure your own:
+`benchmarks/results/reference_curve.json` holds the counts of every recording; `speech-long` are 31 real recordings of
+about 38 speakers, which are not in the repository. To go on where it ends, or to measure your own:
 
 ```sh
 earspan curve --model base --dataset talks-noisy             # many minutes: WER at 13 windows; run it again to go on
@@ -66,7 +69,12 @@ def write_curve_page(series: Sequence[CurveSeries]) -> str:
         for one in ordered
         if len(one.points) > 1
     ]
-    return "\n\n".join([_INTRODUCTION, _overview(ordered), *sections, _published(ordered), _provenance(ordered)]) + "\n"
+    return (
+        "\n\n".join(
+            [_INTRODUCTION, _overview(ordered), *_steps(ordered), *sections, _published(ordered), _provenance(ordered)]
+        )
+        + "\n"
+    )
 
 
 def _markdown(table: Table) -> str:
@@ -88,9 +96,33 @@ def _overview(series: Sequence[CurveSeries]) -> str:
             found = {point.window_s: bare_percent(point.total) for point in one.points}
             part = f", first {one.head_s:g} s" if one.head_s else ""
             rates = [found.get(at, "-") for at in windows]
-            rows.append([one.dataset + part, one.model, one.strategy, *rates, _offline(one, series) or "-"])
+            step = f", every {one.step_s:g} s" if one.step_s else ""
+            rows.append([one.dataset + part, one.model, one.strategy + step, *rates, _offline(one, series) or "-"])
     columns = ["dataset", "model", "windows", *(f"{at:g} s>" for at in windows), "offline>"]
     return _markdown(Table("WER", columns, rows))
+
+
+def _steps(series: Sequence[CurveSeries]) -> list[str]:
+    """How much the time between two calls matters: the same windows at several steps, with paired differences."""
+    rows = []
+    for one in series:
+        others = [o for o in series if o.step_s and one.step_s and o.step_s < one.step_s and _alike(o, one)]
+        for other, point in [(o, p) for o in others for p in one.points]:
+            same = next((p for p in other.points if p.window_s == point.window_s), None)
+            if same is not None and one.step_s and other.step_s:
+                found = paired_bootstrap(other.by_unit(same), one.by_unit(point))
+                rates = bare_percent(same.total), bare_percent(point.total)
+                change = f"{100 * found.difference:+.1f} {interval(found.interval)}" if found else ""
+                steps = f"{other.step_s:g} s", f"{one.step_s:g} s"
+                rows.append([one.model, f"{point.window_s:g} s", *steps, *rates, change])
+    columns = ("model", "window>", "from a call every>", "to every>", "WER, %>", "WER, %>", "points, paired")
+    told = "How much a step matters: the same sliding windows with more and less time between two calls.\n\n"
+    return [told + _markdown(Table("Steps", columns, rows))] if rows else []
+
+
+def _alike(a: CurveSeries, b: CurveSeries) -> bool:
+    """Whether two series differ in their steps alone."""
+    return replace(a, step_s=None, points=(), source="") == replace(b, step_s=None, points=(), source="")
 
 
 def _offline(one: CurveSeries, series: Sequence[CurveSeries]) -> str | None:
@@ -131,6 +163,8 @@ def draw_series(series: Sequence[CurveSeries]) -> Chart:
 
     Offline, where a recording is heard at once, is a dashed rule.
     """
+    # Of several steps the one with the most windows is drawn: the others have few, and are on the page.
+    series = [one for one in series if len(one.points) >= max(len(o.points) for o in series if _alike(o, one))]
     models = list(dict.fromkeys(one.model for one in series if len(one.points) > 1))
     frames = [
         _frame([one for one in series if one.dataset == name], models).properties(title=name, width=330, height=300)
