@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 from earspan.benchmarks.experiment.experiment import Experiment
-from earspan.benchmarks.experiment.run import make_engine_of
+from earspan.benchmarks.experiment.run import load_engine
 from earspan.datasets import read_audio
 from earspan.speech.asr.hypothesis import Clip, Hypothesis
-from earspan.speech.asr.model import load_recogniser
 from earspan.speech.asr.transcriber import Transcriber
 
 
@@ -38,9 +37,7 @@ def load_model(
         task=task,
         cache=cache,
     )
-    own = precision == "auto" and engine.startswith("ct2")  # CTranslate2 converts from fp32
-    recogniser = load_recogniser(name, device, "fp32" if own else precision)
-    return make_engine_of(experiment, recogniser)
+    return load_engine(experiment)
 
 
 def transcribe(audio: str | Path | np.ndarray, model: str | Transcriber = "tiny.en") -> Hypothesis:

@@ -8,8 +8,8 @@ from earspan.backends.registry import get_backend
 from earspan.backends.span import TOKENS_PER_S, Span
 from earspan.backends.span import span as plan_span
 from earspan.backends.timing import Backend, Timing
-from earspan.backends.workload.models import Dimensions, resolve_dims
 from earspan.backends.workload.workload import Workload
+from earspan.speech.weights.dims import find_dims
 
 
 def span(
@@ -37,7 +37,7 @@ def span(
     own_step_s = None if strategy == "disjoint" else step_s
     return plan_span(
         _backend_of(backend),
-        _dims_of(model),
+        find_dims(model),
         strategy=strategy,
         streams=streams,
         step_s=own_step_s,
@@ -69,7 +69,7 @@ def time(
         batch does not fit into the memory.
     """
     steps = math.ceil(TOKENS_PER_S * audio_s) if tokens is None else tokens
-    work = Workload(_dims_of(model), batch, audio_s, padding, decode_tokens=steps, dtype=dtype, beam=beam)
+    work = Workload(find_dims(model), batch, audio_s, padding, decode_tokens=steps, dtype=dtype, beam=beam)
     return _backend_of(backend).time(work)
 
 
@@ -80,12 +80,3 @@ def devices() -> tuple[Device, ...]:
 
 def _backend_of(backend: str | Backend) -> Backend:
     return get_backend(backend) if isinstance(backend, str) else backend
-
-
-def _dims_of(model: str) -> Dimensions:
-    def read_checkpoint(name: str) -> Dimensions | None:
-        from earspan.speech.asr.model import checkpoint_dims  # torch takes seconds, which official sizes need not
-
-        return checkpoint_dims(name)
-
-    return resolve_dims(model, read_checkpoint)

@@ -91,16 +91,21 @@ def find_winner(slo: Slo, measure: str, points: Sequence[Point]) -> Claim:
     return Claim(slo, measure, best.kind, best.backend, figures)
 
 
+def split_factors(backend: Backend, of_gpu: float, of_lpu: float) -> tuple[float, ...]:
+    """Return what the times of each station of a backend are multiplied with, given those of GPUs and of LPUs."""
+    if isinstance(backend, Hybrid):
+        # in splits that keep both devices busy, one station stands for both: the worse of the two
+        return (of_gpu, of_lpu) if backend.mode == "phase" else (max(of_gpu, of_lpu),)
+    return (of_lpu,) if isinstance(backend, Lpu) else (of_gpu,)
+
+
 def vary(scenario: Scenario, variation: Variation) -> Scenario:
     """Return the same scenario with the models off in that way."""
 
     def factors(backend: Backend) -> tuple[float, ...]:
         of_gpu = 1 + variation.gpu * _gpu_error(backend)
         of_lpu = (1 + variation.lpu * LPU_ERROR) * variation.lpu_factor
-        if isinstance(backend, Hybrid):
-            # in splits that keep both devices busy, one station stands for both: the worse of the two
-            return (of_gpu, of_lpu) if backend.mode == "phase" else (max(of_gpu, of_lpu),)
-        return (of_lpu,) if isinstance(backend, Lpu) else (of_gpu,)
+        return split_factors(backend, of_gpu, of_lpu)
 
     backends = [take_end(backend, variation.figures) for backend in scenario.backends]
     # backends that are as they were keep their answers

@@ -18,9 +18,9 @@ from ...backends.serving.fleet import Fleet, Option, Tier, cheapest_fleet
 from ...backends.serving.server import Server, server_of
 from ...backends.serving.simulate import QUANTILES, verdict
 from ...backends.timing import Backend, CapacityError
-from ...backends.workload.models import Dimensions, resolve_dims
 from ...backends.workload.windows import window_call
 from ...backends.workload.workload import Workload
+from ...speech.weights.dims import find_dims
 from .records import BatchCurve, BatchRow, Point, WerSource
 from .settings import CapacitySettings, Slo
 
@@ -57,7 +57,7 @@ class Scenario:
     @classmethod
     def open(cls, settings: CapacitySettings, wer: WerSource | None = None) -> "Scenario":
         """Return what the settings ask for, with the models as they are. Raises `InputError` for unknown names."""
-        template = Workload(resolve_dims(settings.timed_as, _read_checkpoint), padding=settings.padding)
+        template = Workload(find_dims(settings.timed_as), padding=settings.padding)
         return cls(settings, [get_backend(name) for name in settings.backends], template, settings.read_prices(), wer)
 
     @cached_property
@@ -167,9 +167,3 @@ class Scenario:
             decoded_per_s = batch * call.decode_tokens / decode_s if decode_s else None
             rows.append(BatchRow(batch, batch / timing.interval_s, decoded_per_s, timing.seconds / timing.interval_s))
         return BatchCurve(backend.name, kind_of(backend), tuple(rows))
-
-
-def _read_checkpoint(name: str) -> Dimensions | None:
-    from ...speech.asr.model import checkpoint_dims  # imports torch, which official sizes need not
-
-    return checkpoint_dims(name)

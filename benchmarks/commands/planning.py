@@ -10,7 +10,6 @@ from typing import Any
 
 from ...backends.devices.device import Device
 from ...backends.devices.files import device_names, load_device
-from ...backends.errors import unknown
 from ...backends.footing import list_footings
 from ...backends.gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
 from ...backends.registry import get_backend
@@ -18,9 +17,9 @@ from ...backends.schedules import write_trace
 from ...backends.span import TOKENS_PER_S
 from ...backends.timing import Timing
 from ...backends.validation.sensitivity import Sensitivity, measure_sensitivity
-from ...backends.workload.models import resolve_dims
 from ...backends.workload.whatif import read_decoder
 from ...backends.workload.workload import PADDINGS, Workload
+from ...speech.weights.dims import find_dims
 from ..calibration.validation import show_validation
 from ..report.terminal import show_table
 from .options import positive_seconds
@@ -57,7 +56,7 @@ def add_time_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_time(args: argparse.Namespace) -> int:
     """Print the prediction for one batch of calls."""
-    dims = resolve_dims(args.model, _checkpoint_dims)
+    dims = find_dims(args.model)
     name_of_backend = "-".join(part for part in (args.backend, args.runtime, args.weights) if part)
     backend = get_backend(name_of_backend)
     tokens = math.ceil(TOKENS_PER_S * args.audio) if args.tokens is None else args.tokens
@@ -95,15 +94,6 @@ def _print_sensitivity(found: Sequence[Sensitivity]) -> None:
     columns = ("device", "figure", "value>", "range>", "unit", "ms at least>", "ms at largest>", "spread>")
     print()
     show_table("How much the time depends on assumed figures", columns, rows)
-
-
-def _checkpoint_dims(name: str) -> Any:
-    from ...speech.asr.model import checkpoint_dims, model_names
-
-    dims = checkpoint_dims(name)
-    if dims is None:
-        raise unknown("model", name, model_names())
-    return dims
 
 
 def _totals(work: Workload) -> dict[tuple[str, str], dict[str, float]]:

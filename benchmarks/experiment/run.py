@@ -12,14 +12,15 @@ from pathlib import Path
 from ...backends.errors import InputError, unknown
 from ...backends.registry import get_backend
 from ...backends.timing import Backend
-from ...backends.workload.models import Dimensions, resolve_dims
+from ...backends.workload.models import Dimensions
 from ...backends.workload.op import LONGEST_S
-from ...speech.asr.model import Recogniser, checkpoint_dims, load_recogniser
+from ...speech.asr.model import Recogniser, load_recogniser
 from ...speech.asr.transcriber import Transcriber
 from ...speech.metrics.normalise import get_normaliser
 from ...speech.strategies import OFFLINE, OVERLOADS, make_strategy, step_of
 from ...speech.streaming.clock import Job, ServiceTime, no_time, play
 from ...speech.streaming.service import service_time
+from ...speech.weights.dims import find_dims
 from . import store
 from .experiment import Experiment
 from .planning import fits, plan_backends, require_window, warn_of_overload, window_of
@@ -77,17 +78,14 @@ class Session:
         _check_strategies(experiment)
         backends = [get_backend(name) for name in experiment.backends]
         source = source or Source.open(experiment)
-        timed = resolve_dims(experiment.timed_model, checkpoint_dims) if experiment.timed_as else None
+        timed = find_dims(experiment.timed_model) if experiment.timed_as else None
         if engine is None:
-            # CTranslate2 converts from fp32, and the engine's name says to what
-            own = experiment.precision == "auto" and experiment.engine.startswith("ct2")
-            recogniser = load_recogniser(experiment.model, experiment.device, "fp32" if own else experiment.precision)
+            engine = load_engine(experiment)
             _use_all_cores()
-            engine = make_engine_of(experiment, recogniser)
         heard = Dimensions.of(engine.recogniser.dims)
         if timed is None:
             stands_for_itself = experiment.timed_model == experiment.model
-            timed = heard if stands_for_itself else resolve_dims(experiment.timed_model, checkpoint_dims)
+            timed = heard if stands_for_itself else find_dims(experiment.timed_model)
         plans = plan_backends(experiment, backends, experiment.timed_model, timed)
         settings = tuple(_settings(experiment, backends, plans, timed, heard))
         if experiment.time_heard and experiment.timed_model != experiment.model:
@@ -180,6 +178,14 @@ def run(
     if out is not None:
         write_run(Path(out), stored)
     return stored
+
+
+def load_engine(experiment: Experiment) -> Transcriber:
+    """Return the engine that an experiment asks for, with its model loaded. Raises `InputError`."""
+    # CTranslate2 converts from fp32, and the engine's name says to what
+    own = experiment.precision == "auto" and experiment.engine.startswith("ct2")
+    recogniser = load_recogniser(experiment.model, experiment.device, "fp32" if own else experiment.precision)
+    return make_engine_of(experiment, recogniser)
 
 
 def make_engine_of(experiment: Experiment, recogniser: Recogniser) -> Transcriber:

@@ -8,8 +8,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ...backends.hybrid.hybrid import Hybrid
-from ...backends.lpu.lpu import Lpu
 from ...backends.registry import get_backend
 from ...backends.serving.arrivals import Load
 from ...backends.serving.capacity import capacity, trial
@@ -17,10 +15,10 @@ from ...backends.serving.cost import Bill, bill_of
 from ...backends.serving.server import MAX_BATCH, Server, server_of
 from ...backends.serving.simulate import verdict
 from ...backends.timing import Backend, CapacityError
-from ...backends.workload.models import Dimensions, resolve_dims
 from ...backends.workload.windows import TOKENS_PER_S, window_call
 from ...backends.workload.workload import Workload
-from ..capacity.claims import GPU_ERROR, LPU_ERROR
+from ...speech.weights.dims import find_dims
+from ..capacity.claims import GPU_ERROR, LPU_ERROR, split_factors
 from ..capacity.scenario import kind_of
 from .accuracy import Accuracy, Heard, read_accuracy
 from .demand import Demand
@@ -142,14 +140,7 @@ class Search:
             except CapacityError:
                 self.servers[key] = None
         server = self.servers[key]
-        return server and server.scale(*self.factors_of(backend))
-
-    def factors_of(self, backend: Backend) -> tuple[float, ...]:
-        """Return what the times of a backend's stations are multiplied with."""
-        of_gpu, of_lpu = self.factors
-        if isinstance(backend, Hybrid):
-            return (of_gpu, of_lpu) if backend.mode == "phase" else (max(of_gpu, of_lpu),)
-        return (of_lpu,) if isinstance(backend, Lpu) else (of_gpu,)
+        return server and server.scale(*split_factors(backend, *self.factors))
 
     def simulate(self, backend: Backend, bill: Bill, way: Way, enough: float) -> Choice | None:
         """Return the choice with the most streams that a server carries by simulation; None for less than `enough`."""
@@ -203,7 +194,7 @@ def recommend(demand: Demand | None = None, **keywords: object) -> Recommendatio
     """
     asked = demand or Demand(**keywords)  # pyright: ignore[reportArgumentType]
     accuracy = read_accuracy(asked.run)
-    template = Workload(resolve_dims(asked.model, _read_checkpoint), padding=asked.padding)
+    template = Workload(find_dims(asked.model), padding=asked.padding)
     search = Search(asked, accuracy, template)
     choices = _rank(search, asked.backends)
     kept = [choice for choice in choices if _affordable(asked, choice)]
@@ -291,9 +282,3 @@ def _refuse(search: Search, choices: list[Choice]) -> Refusal:
             reason = f"no backend shows words within {demand.latency_s:g} s"
             return Refusal("latency", reason, found)
     return Refusal("backends", "none of them carries a stream, or none has a known price", None)
-
-
-def _read_checkpoint(name: str) -> Dimensions | None:
-    from ...speech.asr.model import checkpoint_dims  # imports torch, which official sizes need not
-
-    return checkpoint_dims(name)

@@ -9,7 +9,6 @@ from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from ...backends.errors import InputError, unknown
-from ...backends.workload.models import DIMENSIONS, Dimensions
 from ..weights.checkpoint import read_checkpoint, tensor_digest
 from ..weights.locate import Located, locate
 from ..weights.precision import choose_dtype, hold, precision_name
@@ -81,13 +80,6 @@ def load_recogniser(name: str, device: str = "cpu", precision: str = "auto") -> 
     hold(model.to(device).eval(), dtype)
     short = name if name in officials() else found.path.stem
     return Recogniser(short, model, found.sha256, source=found.source, digest=digest)
-
-
-def checkpoint_dims(name: str) -> Dimensions | None:
-    """Return the dimensions of an official Whisper or of a checkpoint file; None for any other name."""
-    if name in DIMENSIONS:
-        return DIMENSIONS[name]
-    return read_checkpoint(Path(name)).dims if Path(name).is_file() else None
 
 
 def _file(name: str) -> Located:

@@ -9,7 +9,8 @@ import torch
 import whisper
 from earspan.backends.errors import InputError
 from earspan.backends.workload.models import Dimensions
-from earspan.speech.asr.model import checkpoint_dims, load_recogniser, model_names
+from earspan.speech.asr.model import load_recogniser, model_names
+from earspan.speech.weights.dims import checkpoint_dims
 from whisper.model import ModelDimensions
 
 from ...tiny import saved
