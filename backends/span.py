@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import InputError, unknown
 from .scatter import longest_of, quantile_s
-from .serving.arrivals import Load
+from .serving.arrivals import Traffic
 from .serving.capacity import search_largest, streams_verdict
 from .timing import Backend, CapacityError, Timing
 from .workload.drafting import apply_draft, plan_proposals
@@ -217,6 +217,6 @@ class _Planner:
         """Return the same if each stream calls at its own time, by simulation."""
         step_s = self.step_s or window_s
         rest = {"strategy": self.strategy, "tokens_per_s": tokens_per_s, "scatter": self.scatter}
-        load = Load(self.streams, window_s, step_s, **rest)
+        load = Traffic(self.streams, window_s, step_s, **rest)
         found = streams_verdict(self.backend, call_of(template, window_s, load.mean_tokens), load, self.latency_s)
         return found.cause, found.timing

@@ -19,7 +19,7 @@ TALK_SPURT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Traffic:
     """Live streams of one kind.
 
     streams: how many there are.
@@ -85,7 +85,7 @@ class Calls:
     """Calls by rising time of arrival; every array has shape = (calls,).
 
     arrival_s: when the audio of the call has been spoken. due_s: when the next call of its stream arrives.
-    tokens: decode steps. load: index of the `Load` it belongs to.
+    tokens: decode steps. load: index of the `Traffic` it belongs to.
     counted: whether it counts; False while the queue fills from empty.
     shows: whether words wait for it.
     duration_s: seconds in which calls arrive, over all replicas.
@@ -103,7 +103,7 @@ class Calls:
         return len(self.arrival_s)
 
 
-def longest_step_s(loads: tuple[Load, ...]) -> float:
+def longest_step_s(loads: tuple[Traffic, ...]) -> float:
     """Return the seconds between two calls of a stream, of the load whose streams call least often."""
     return max(load.step_s for load in loads)
 
@@ -114,7 +114,7 @@ def replica_period_s(duration_s: float, longest_step_s: float) -> float:
 
 
 def calls_of(
-    loads: tuple[Load, ...], duration_s: float, *, replicas: int = 1, seed: int = 0, most_tokens: int = 224
+    loads: tuple[Traffic, ...], duration_s: float, *, replicas: int = 1, seed: int = 0, most_tokens: int = 224
 ) -> Calls:
     """Return the calls of all loads for `duration_s` seconds in each of `replicas` runs, which differ in phases.
 
@@ -140,7 +140,7 @@ def calls_of(
 
 
 def _of_load(
-    load: Load, index: int, duration_s: float, replicas: int, longest_s: float, rng: np.random.Generator
+    load: Traffic, index: int, duration_s: float, replicas: int, longest_s: float, rng: np.random.Generator
 ) -> tuple[NDArray, ...]:
     """Return arrival_s, due_s, counted, shows and load of the calls of one load, not yet sorted."""
     steps = max(1, round(duration_s / load.step_s))
@@ -168,7 +168,7 @@ def _of_load(
     return arrival, arrival + load.step_s, *kept, np.full(len(arrival), index, np.int8)
 
 
-def _speech(load: Load, steps: int, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
+def _speech(load: Traffic, steps: int, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
     """Return whether anything is said in each step; shape = (steps, *shape).
 
     Talk spurts and pauses take turns, both of exponential length, as in Brady's model of conversation (1968).

@@ -13,7 +13,7 @@ from ..timing import Backend, CapacityError, Timing
 from ..workload.op import LONGEST_S
 from ..workload.windows import GRID_PER_S, window_call
 from ..workload.workload import Workload
-from .arrivals import Load, longest_step_s, replica_period_s
+from .arrivals import Traffic, longest_step_s, replica_period_s
 from .server import MAX_BATCH, Server, server_of
 from .simulate import LATE_ALLOWED, QUANTILES, Outcome, Verdict, simulate, verdict
 
@@ -38,7 +38,7 @@ class Capacity:
     late: part of the calls that end after the next of their stream is due.
     """
 
-    load: Load
+    load: Traffic
     streams: int
     limited_by: str
     reason: str
@@ -48,7 +48,7 @@ class Capacity:
     late: float
 
 
-def trial(server: Server, loads: tuple[Load, ...], seed: int = 0) -> Outcome:
+def trial(server: Server, loads: tuple[Traffic, ...], seed: int = 0) -> Outcome:
     """Return what becomes of the loads on the server, over enough time and draws of phases to judge by.
 
     A server that is a little too slow falls behind a little with each step, so it is watched for longer.
@@ -60,7 +60,7 @@ def trial(server: Server, loads: tuple[Load, ...], seed: int = 0) -> Outcome:
     return outcome
 
 
-def _trial(server: Server, loads: tuple[Load, ...], steps: int, seed: int) -> Outcome:
+def _trial(server: Server, loads: tuple[Traffic, ...], steps: int, seed: int) -> Outcome:
     duration_s = steps * longest_step_s(loads)
     needed = max(
         load.step_s * max(_CALLS / load.streams / load.calls_per_step, _TICKS if load.synchronised else 0)
@@ -82,7 +82,7 @@ def _grows(outcome: Outcome, index: int) -> bool:
 
 
 def capacity(
-    server: Server, load: Load, *, latency_s: float | None = None, seed: int = 0, quantile: float = 0.99
+    server: Server, load: Traffic, *, latency_s: float | None = None, seed: int = 0, quantile: float = 0.99
 ) -> Capacity:
     """Return the most streams like those of `load` that the server carries, which are those with a valid `verdict`.
 
@@ -134,7 +134,7 @@ class Carried:
 
 
 def streams_verdict(
-    backend: Backend, call: Workload, load: Load, latency_s: float | None = None, *, batching: str | None = None
+    backend: Backend, call: Workload, load: Traffic, latency_s: float | None = None, *, batching: str | None = None
 ) -> Carried:
     """Return whether the backend carries the streams of `load`, whose calls are like `call`.
 
@@ -178,7 +178,7 @@ def _set_for_all_at_once(backend: Backend, call: Workload, streams: int) -> tupl
 
 
 def simulate_span(
-    backend: Backend, template: Workload, load: Load, *, latency_s: float | None = None, batching: str | None = None
+    backend: Backend, template: Workload, load: Traffic, *, latency_s: float | None = None, batching: str | None = None
 ) -> tuple[float | None, str]:
     """Return the largest window in seconds, on the planner's grid, that the streams of `load` can have.
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .arrivals import Calls, Load, calls_of
+from .arrivals import Calls, Traffic, calls_of
 from .continuous import Continuous, serve_continuously
 from .server import Server
 from .station import Array, Served, Station, serve
@@ -36,7 +36,7 @@ class Outcome:
     stations: how busy each was.
     """
 
-    loads: tuple[Load, ...]
+    loads: tuple[Traffic, ...]
     calls: Calls
     begin_s: Array
     finish_s: Array
@@ -92,13 +92,13 @@ class Verdict:
 
 
 def simulate(
-    server: Server, loads: tuple[Load, ...], duration_s: float, *, replicas: int = 1, seed: int = 0
+    server: Server, loads: tuple[Traffic, ...], duration_s: float, *, replicas: int = 1, seed: int = 0
 ) -> Outcome:
     """Return what becomes of the loads over `duration_s` seconds in each of `replicas` runs, by seed."""
     return run(server, loads, calls_of(loads, duration_s, replicas=replicas, seed=seed), seed)
 
 
-def run(server: Server, loads: tuple[Load, ...], calls: Calls, seed: int = 0) -> Outcome:
+def run(server: Server, loads: tuple[Traffic, ...], calls: Calls, seed: int = 0) -> Outcome:
     """Return what becomes of these calls."""
     rng = np.random.default_rng([seed, 1])
     ready, order = calls.arrival_s, np.arange(len(calls))

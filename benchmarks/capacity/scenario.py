@@ -11,7 +11,7 @@ from ...backends.gpu.gpu import Gpu
 from ...backends.hybrid.hybrid import Hybrid
 from ...backends.lpu.lpu import Lpu
 from ...backends.registry import get_backend
-from ...backends.serving.arrivals import Load
+from ...backends.serving.arrivals import Traffic
 from ...backends.serving.capacity import Capacity, capacity, trial
 from ...backends.serving.cost import Bill, Price, bill_of
 from ...backends.serving.fleet import Fleet, Option, Tier, cheapest_fleet
@@ -61,9 +61,9 @@ class Scenario:
         return cls(settings, [get_backend(name) for name in settings.backends], template, settings.read_prices(), wer)
 
     @cached_property
-    def load(self) -> Load:
+    def load(self) -> Traffic:
         """What all streams have in common, besides the streams, window and step whose span is found."""
-        return self.settings.make_load()
+        return self.settings.make_traffic()
 
     @cached_property
     def bills(self) -> dict[str, Bill]:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from ...backends.errors import InputError, unknown
-from ...backends.serving.arrivals import Load
+from ...backends.serving.arrivals import Traffic
 from ...backends.serving.cost import Price, read_price
 from ...backends.serving.fleet import demand_after
 from ...backends.serving.server import BATCHING, MAX_BATCH
@@ -99,13 +99,13 @@ class CapacitySettings:
             raise InputError(f"{given}; expected at least 1, at least 0 and at least 0")
         if self.elasticity is not None:
             demand_after(1.0, self.elasticity)
-        self.make_load()
+        self.make_traffic()
         self.read_prices()
         self.read_tiers()
 
-    def make_load(self) -> Load:
+    def make_traffic(self) -> Traffic:
         """Return the load whose spans are found. Raises `InputError` for what no load can be."""
-        return Load(
+        return Traffic(
             streams=self.streams,
             window_s=max(self.step_s, 1.0),
             step_s=self.step_s,

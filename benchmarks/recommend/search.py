@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ...backends.registry import get_backend
-from ...backends.serving.arrivals import Load
+from ...backends.serving.arrivals import Traffic
 from ...backends.serving.capacity import capacity, trial
 from ...backends.serving.cost import Bill, bill_of
 from ...backends.serving.server import MAX_BATCH, Server, server_of
@@ -95,7 +95,7 @@ class Search:
         """Yield the ways of cutting that keep the error rate, and can keep the latency as far as cutting goes."""
         for heard in self.accuracy.within(self.demand.wer_within):
             calls_per_s = self.bound_calls_per_s(backend, heard.window_s)
-            load = Load(1, heard.window_s, heard.step_s, heard.strategy)
+            load = Traffic(1, heard.window_s, heard.step_s, heard.strategy)
             # a word that ends just after its last call has begun waits for a step, and for calls to agree
             soon = load.least_latency_s + self.demand.quantile * heard.step_s <= self.demand.latency_s
             if calls_per_s and soon:
@@ -148,7 +148,7 @@ class Search:
         server = self.build_server(backend, heard.window_s, way.most_streams) if enough <= way.most_streams else None
         if server is None:
             return None
-        load = Load(1, heard.window_s, heard.step_s, heard.strategy)
+        load = Traffic(1, heard.window_s, heard.step_s, heard.strategy)
         first = trial(server, (replace(load, streams=int(enough)),), demand.seed)
         if not verdict(first, demand.latency_s, quantile=demand.quantile).valid:
             return None

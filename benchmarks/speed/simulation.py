@@ -17,7 +17,7 @@ import numpy as np
 from ...backends.devices.files import load_device
 from ...backends.gpu.gpu import Gpu, gpu_backend, sweep
 from ...backends.registry import get_backend
-from ...backends.serving.arrivals import Load, calls_of
+from ...backends.serving.arrivals import Traffic, calls_of
 from ...backends.serving.continuous import serve_continuously
 from ...backends.serving.server import Server, server_of
 from ...backends.serving.simulate import run, simulate
@@ -28,7 +28,7 @@ from ...backends.workload.workload import Workload
 from .case import Figure, measure, peak_bytes
 
 LARGE = Workload(DIMENSIONS["large-v3"])
-LOAD, SINGLE_S = Load(1, 10, 1), 0.7
+LOAD, SINGLE_S = Traffic(1, 10, 1), 0.7
 MODELS = ("tiny", "base", "small", "medium", "large-v2", "large-v3", "turbo", "tiny.en")
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 WINDOWS_S = tuple(0.5 * count for count in range(1, 61))
@@ -96,13 +96,13 @@ def _server_s(name: str, count: int) -> float:
     """Return the seconds of a whole simulation at 80 % of what the server can do: arrivals, kernels, order."""
     server = server_of(get_backend(name), window_call(LARGE, 10.0, LOAD.tokens_per_s), batching="dynamic")
     streams = max(1, int(0.8 * server.calls_per_s(LOAD.mean_tokens)))
-    played = cpu_s(lambda: simulate(server, (Load(streams, 10, 1),), count / streams))
+    played = cpu_s(lambda: simulate(server, (Traffic(streams, 10, 1),), count / streams))
     return played * count / (streams * round(count / streams))
 
 
 def _many_streams() -> tuple[int, float]:
     """Return the calls of 100,000 streams for 60 s on one queue with servers enough, and their word latency."""
-    loads = (Load(100_000, 10, 1),)
+    loads = (Traffic(100_000, 10, 1),)
     calls = calls_of(loads, 60)
     outcome = run(Server("many", (_single(0.0005, servers=64),)), loads, calls)
     return len(calls), outcome.word_latency_s(0.99)

@@ -5,7 +5,7 @@ import pytest
 from earspan.backends import own
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
-from earspan.backends.serving.arrivals import Load
+from earspan.backends.serving.arrivals import Traffic
 from earspan.backends.serving.capacity import capacity
 from earspan.backends.serving.server import server_of
 from earspan.backends.span import span
@@ -67,7 +67,7 @@ def test_a_backend_of_your_own_is_planned_and_served_like_ours():
     assert span(backend, large, streams=4, step_s=1.0).span_s == 30.0
     assert span(backend, large, streams=6, step_s=1.0).limited_by == "compute"
     server = server_of(backend, Workload(large, decode_tokens=33), max_batch=4)
-    assert 2 <= capacity(server, Load(1, 10.0, 1.0)).streams <= 5
+    assert 2 <= capacity(server, Traffic(1, 10.0, 1.0)).streams <= 5
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
-from earspan.backends.serving.arrivals import Load
+from earspan.backends.serving.arrivals import Traffic
 from earspan.backends.serving.capacity import simulate_span
 from earspan.backends.span import POLICIES, span
 from earspan.backends.timing import CapacityError, Timing
@@ -102,7 +102,7 @@ def test_a_batch_lasts_as_long_as_its_longest_call(streams):
 def test_the_planner_agrees_with_the_simulation_of_synchronised_streams(backend, streams, step_s):
     device = get_backend(backend)
     planned = span(device, LARGE if streams > 1 else TINY, streams=streams, step_s=step_s).span_s
-    load = Load(streams, 30, step_s, synchronised=True)
+    load = Traffic(streams, 30, step_s, synchronised=True)
     simulated, _ = simulate_span(device, Workload(LARGE if streams > 1 else TINY), load)
     assert planned is not None
     # to within the grid of 0.1 s, or 5 %

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
-from earspan.backends.serving.arrivals import Load, calls_of
+from earspan.backends.serving.arrivals import Traffic, calls_of
 from earspan.backends.serving.capacity import capacity, simulate_span, trial
 from earspan.backends.serving.cost import Price, bill_of, read_price
 from earspan.backends.serving.fleet import Option, Tier, cheapest_fleet, demand_after
@@ -33,7 +33,7 @@ def fixed(seconds, batch=1):
 def test_capacity_of_a_periodic_queue_is_known():
     # at most one call at a time, each 50 ms, one a second from each stream: all 20 fit, whatever their phases,
     # as a stream waits at most for the 19 others
-    found = capacity(fixed(0.05), Load(1, 5, 1))
+    found = capacity(fixed(0.05), Traffic(1, 5, 1))
     assert found.streams == 20
     assert found.limited_by == "falls behind"
     assert found.batch == 1
@@ -42,7 +42,7 @@ def test_capacity_of_a_periodic_queue_is_known():
 
 @pytest.mark.parametrize("seconds", [0.01, 0.02])
 def test_a_server_that_falls_behind_slowly_is_seen_to(seconds):
-    found = capacity(fixed(seconds), Load(1, 5, 1))
+    found = capacity(fixed(seconds), Traffic(1, 5, 1))
     assert found.streams == pytest.approx(1 / seconds, rel=0.01)  # 4 % more are late only after 24 steps
 
 
@@ -51,7 +51,7 @@ def test_a_server_that_falls_behind_slowly_is_seen_to(seconds):
 )
 def test_tiers_that_fall_behind_together_are_seen_to(often, seldom, carried):
     """Calls of 10 ms, one a second or one in two: a hundred a second can be served, one more shows only in time."""
-    outcome = trial(fixed(0.01), (Load(often, 5, 1), Load(seldom, 10, 2)))
+    outcome = trial(fixed(0.01), (Traffic(often, 5, 1), Traffic(seldom, 10, 2)))
     assert verdict(outcome).valid == carried
 
 
@@ -59,14 +59,14 @@ def test_tiers_that_fall_behind_together_are_seen_to(often, seldom, carried):
 @given(activity=st.floats(0.05, 0.95), step_s=st.floats(0.2, 2), sliding=st.booleans())
 def test_the_part_of_the_steps_that_call(activity, step_s, sliding):
     strategy, window_s = ("sliding", 5) if sliding else ("disjoint", step_s)
-    load = Load(400, window_s, step_s, strategy, activity=activity, skip_silence=True)
+    load = Traffic(400, window_s, step_s, strategy, activity=activity, skip_silence=True)
     made = len(calls_of((load,), 100 * step_s)) / (400 * 100)
     assert made == pytest.approx(load.calls_per_step, rel=0.1, abs=0.01)
 
 
 @pytest.mark.parametrize("activity", [0.05, 0.2, 0.5])
 def test_silence_that_is_skipped_leaves_room_for_other_streams(activity):
-    load = Load(1, 0.5, 0.5, "disjoint", activity=activity, skip_silence=True)
+    load = Traffic(1, 0.5, 0.5, "disjoint", activity=activity, skip_silence=True)
     found = capacity(fixed(0.05), load)
     # 10 streams that always speak; calls of the others come by chance, so that not all of the room can be used
     assert 10 < found.streams < 10 / load.calls_per_step
@@ -74,36 +74,36 @@ def test_silence_that_is_skipped_leaves_room_for_other_streams(activity):
 
 def test_capacity_within_a_budget():
     # a word takes 1 s to the second call, up to 1 s to the first, and 0.05 s for each call before its own
-    found = capacity(fixed(0.05), Load(1, 5, 1), latency_s=2.2)
+    found = capacity(fixed(0.05), Traffic(1, 5, 1), latency_s=2.2)
     assert 1 < found.streams < 20
     assert found.limited_by == "latency budget"
     assert found.word_latency_s[0.99] <= 2.2
-    with_more = trial(fixed(0.05), (Load(found.streams + 1, 5, 1),))
+    with_more = trial(fixed(0.05), (Traffic(found.streams + 1, 5, 1),))
     assert not verdict(with_more, 2.2).valid
 
 
 def test_a_server_that_is_too_slow_carries_nothing():
-    found = capacity(fixed(2.0), Load(1, 5, 1))
+    found = capacity(fixed(2.0), Traffic(1, 5, 1))
     assert (found.streams, found.limited_by) == (0, "falls behind")
-    found = capacity(fixed(0.5), Load(1, 5, 1), latency_s=1.0)
+    found = capacity(fixed(0.5), Traffic(1, 5, 1), latency_s=1.0)
     assert (found.streams, found.limited_by) == (0, "latency budget")
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.floats(0.01, 0.2), st.integers(1, 8))
 def test_a_faster_server_carries_no_less(seconds, batch):
-    load = Load(1, 5, 1)
+    load = Traffic(1, 5, 1)
     assert capacity(fixed(seconds * 0.8, batch), load).streams >= capacity(fixed(seconds, batch), load).streams
 
 
 def test_simulated_span_beside_the_planners():
     # one stream on a device without jitter: the mean of the tokens decides for the planner, their scatter here
-    lpu, load = get_backend("groq-v1x8"), Load(1, 1, 0.5, scatter=False)
+    lpu, load = get_backend("groq-v1x8"), Traffic(1, 1, 0.5, scatter=False)
     planned = span(lpu, TINY.dims, step_s=0.5, streams=1).span_s
     assert simulate_span(lpu, TINY, load) == (planned, "nothing")
     # a call that has just missed a batch waits for it and takes part in the next, so less than the planner's is left
     gpu = get_backend("t4")
-    found, limited_by = simulate_span(gpu, TINY, Load(8, 1, 0.1))
+    found, limited_by = simulate_span(gpu, TINY, Traffic(8, 1, 0.1))
     planned = span(gpu, TINY.dims, step_s=0.1, streams=8).span_s
     assert planned is not None
     assert found is not None

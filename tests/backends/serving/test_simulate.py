@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
-from earspan.backends.serving.arrivals import TALK_SPURT_S, Load, calls_of
+from earspan.backends.serving.arrivals import TALK_SPURT_S, Traffic, calls_of
 from earspan.backends.serving.server import Server, server_of
 from earspan.backends.serving.simulate import LATE_ALLOWED, quantile_of_spread, simulate, verdict
 from earspan.backends.serving.station import Line, Station
@@ -24,7 +24,7 @@ def fixed(seconds, interval=None):
 
 
 def test_every_stream_calls_once_a_step_at_its_own_phase():
-    calls = calls_of((Load(50, 10, 0.5),), 20, replicas=2, seed=3)
+    calls = calls_of((Traffic(50, 10, 0.5),), 20, replicas=2, seed=3)
     assert len(calls) == 2 * 50 * 40
     assert (np.diff(calls.arrival_s) >= 0).all()
     first = calls.arrival_s[: 50 * 40].reshape(40, 50)
@@ -36,12 +36,12 @@ def test_every_stream_calls_once_a_step_at_its_own_phase():
     # 33 tokens in the mean, Poisson
     assert calls.tokens.mean() == pytest.approx(33, rel=0.02)
     assert calls.tokens.var() == pytest.approx(33, rel=0.1)
-    assert (calls_of((Load(3, 10, 1, scatter=False),), 5).tokens == 33).all()
+    assert (calls_of((Traffic(3, 10, 1, scatter=False),), 5).tokens == 33).all()
 
 
 @pytest.mark.parametrize("strategy", ["sliding", "disjoint"])
 def test_silent_steps_are_left_out(strategy):
-    load = Load(400, 1, 1, strategy, activity=0.4, skip_silence=True)
+    load = Traffic(400, 1, 1, strategy, activity=0.4, skip_silence=True)
     calls = calls_of((load,), 100)
     # a step is silent if a pause is on at its start and lasts; two steps in a row, likewise
     pause_s = TALK_SPURT_S * 0.6 / 0.4
@@ -66,16 +66,16 @@ def test_quantile_of_spread_is_that_of_many_words(responses, step_s, quantile):
 
 def test_word_latency_of_one_stream_by_hand():
     # a word waits up to a step for its call, a step for the one that agrees, and for that
-    outcome = simulate(fixed(0.25), (Load(1, 5, 1),), 2000)
+    outcome = simulate(fixed(0.25), (Traffic(1, 5, 1),), 2000)
     assert outcome.word_latency_s(0.5) == pytest.approx(1 + 0.5 + 0.25)
     assert outcome.word_latency_s(0.99) == pytest.approx(1 + 0.99 + 0.25)
-    disjoint = simulate(fixed(0.25), (Load(1, 1, 1, "disjoint"),), 2000)
+    disjoint = simulate(fixed(0.25), (Traffic(1, 1, 1, "disjoint"),), 2000)
     assert disjoint.word_latency_s(0.99) == pytest.approx(0.99 + 0.25)
     assert outcome.stations[0].utilisation == pytest.approx(0.25)
 
 
 def test_littles_law():
-    outcome = simulate(fixed(0.009), (Load(100, 5, 1),), 100)
+    outcome = simulate(fixed(0.009), (Traffic(100, 5, 1),), 100)
     times = np.linspace(20, 90, 200_001)
     waiting, inside = outcome.begin_s - outcome.calls.arrival_s, outcome.finish_s - outcome.calls.arrival_s
     assert outcome.queue(times).mean() == pytest.approx(100 * waiting.mean(), rel=0.01)
@@ -83,23 +83,23 @@ def test_littles_law():
 
 
 def test_verdicts():
-    at_ease = simulate(fixed(0.25), (Load(3, 5, 1),), 1000)
+    at_ease = simulate(fixed(0.25), (Traffic(3, 5, 1),), 1000)
     assert str(verdict(at_ease)) == "VALID"
     assert verdict(at_ease, 5).valid
     late = verdict(at_ease, 2.1)
     assert (late.valid, late.cause) == (False, "latency budget")
     assert "budget 2.1 s, of which the strategy takes 2 s" in late.reason
-    behind = simulate(fixed(0.25), (Load(5, 5, 1),), 1000)
+    behind = simulate(fixed(0.25), (Traffic(5, 5, 1),), 1000)
     assert verdict(behind).cause == "falls behind"
     assert behind.backlog(np.array([100.0, 900.0])).tolist() == sorted(behind.backlog(np.array([100.0, 900.0])))
     assert behind.late() > LATE_ALLOWED
-    assert verdict(simulate(fixed(0.25), (Load(3, 5, 1),), 10)).cause == "too few calls"
+    assert verdict(simulate(fixed(0.25), (Traffic(3, 5, 1),), 10)).cause == "too few calls"
 
 
 def test_a_loaded_gpu_batches_and_an_idle_one_does_not():
     server = server_of(get_backend("h100"), CALL)
     rate = server.calls_per_s(33)
-    busy, idle = (simulate(server, (Load(max(1, round(part * rate)), 10, 1),), 30) for part in (0.5, 0.002))
+    busy, idle = (simulate(server, (Traffic(max(1, round(part * rate)), 10, 1),), 30) for part in (0.5, 0.002))
     assert busy.stations[0].batch > 4 * idle.stations[0].batch
     assert idle.stations[0].batch < 1.5
 
@@ -121,7 +121,7 @@ def test_times_of_a_server_are_the_backends_own():
 
 def test_continuous_batching_serves_the_same_calls():
     gpu = get_backend("h100-trtllm")
-    loads = (Load(100, 10, 1),)
+    loads = (Traffic(100, 10, 1),)
     continuous = simulate(server_of(gpu, CALL, batching="continuous"), loads, 30)
     dynamic = simulate(server_of(gpu, CALL), loads, 30)
     assert len(continuous.finish_s) == len(dynamic.finish_s) == 3000
@@ -132,7 +132,7 @@ def test_continuous_batching_serves_the_same_calls():
 
 def test_equal_seeds_give_equal_runs():
     server = server_of(get_backend("h100"), CALL)
-    runs = [simulate(server, (Load(40, 10, 1), Load(9, 5, 0.5)), 20, replicas=2, seed=seed) for seed in (7, 7, 8)]
+    runs = [simulate(server, (Traffic(40, 10, 1), Traffic(9, 5, 0.5)), 20, replicas=2, seed=seed) for seed in (7, 7, 8)]
     assert (runs[0].finish_s == runs[1].finish_s).all()
     assert not np.array_equal(runs[0].finish_s, runs[2].finish_s)
     assert {runs[0].response_s(0).size, runs[0].response_s(1).size} == {40 * 16 * 2, 9 * 32 * 2}
@@ -150,4 +150,4 @@ def test_equal_seeds_give_equal_runs():
 )
 def test_bad_loads_are_refused(wrong, said):
     with pytest.raises(InputError, match=said):
-        Load(**({"streams": 1, "window_s": 10, "step_s": 1} | wrong))
+        Traffic(**({"streams": 1, "window_s": 10, "step_s": 1} | wrong))

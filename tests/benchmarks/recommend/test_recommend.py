@@ -8,7 +8,7 @@ import earspan
 import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
-from earspan.backends.serving.arrivals import Load
+from earspan.backends.serving.arrivals import Traffic
 from earspan.backends.serving.capacity import capacity, trial
 from earspan.backends.serving.server import MAX_BATCH, server_of
 from earspan.backends.serving.simulate import verdict
@@ -48,7 +48,7 @@ def test_the_first_choice_keeps_its_slo_under_other_draws_and_no_other_dominates
     assert first.wer <= found.best_wer + demand.wer_within + 1e-9
     call = window_call(Workload(DIMENSIONS[demand.model]), first.window_s, TOKENS_PER_S)
     server = server_of(get_backend(first.backend), call, max_batch=min(MAX_BATCH, demand.streams))
-    load = Load(first.streams_given, first.window_s, first.step_s, first.strategy)
+    load = Traffic(first.streams_given, first.window_s, first.step_s, first.strategy)
     outcome = trial(server, (load,), seed=demand.seed + 1)
     kept = verdict(outcome, demand.latency_s, quantile=demand.quantile)
     assert kept.valid, kept.reason
@@ -70,7 +70,7 @@ def test_brute_force_finds_nothing_cheaper(streams: int, latency_s: float, wer_w
     for way in read_accuracy(None).within(wer_within):
         call = window_call(Workload(DIMENSIONS["large-v3"]), way.window_s, TOKENS_PER_S)
         server = server_of(backend, call, max_batch=min(MAX_BATCH, streams))
-        found = capacity(server, Load(1, way.window_s, way.step_s, way.strategy), latency_s=latency_s)
+        found = capacity(server, Traffic(1, way.window_s, way.step_s, way.strategy), latency_s=latency_s)
         if found.streams:
             costs.append(math.ceil(streams / max(1, math.floor(found.streams * 0.9))))
     choices = recommend(demand).choices
