@@ -20,6 +20,7 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", type=Path, metavar="RUN", help="folder of a run, for example runs/bench")
     add("--normaliser", help="scoring rules by name, or a .toml file (default: those of the run)")
+    add("--batch", type=Path, metavar="RUN", help="the same recordings heard at once: what does streaming cost?")
     add("--errors", type=positive_count, default=3, metavar="N", help="recordings shown (default: 3)")
     add("--export", type=comma_list, default=[], metavar="A,B", help=f"write {', '.join(EXPORTS)}")
     add("--json", action="store_true", help="print results.json instead of the table")
@@ -27,7 +28,8 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_score(args: argparse.Namespace) -> int:
     """Score a stored run again, without inference. Exit code 1 if recordings had failed."""
-    return publish(read_run(args.folder), args.folder, args.json, args.normaliser, args.errors, args.export)
+    batch = read_run(args.batch) if args.batch else None
+    return publish(read_run(args.folder), args.folder, args.json, args.normaliser, args.errors, args.export, batch)
 
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,13 +79,14 @@ def publish(
     normaliser: str | None = None,
     errors: int = 3,
     exports: Sequence[str] = (),
+    batch: Run | None = None,
 ) -> int:
     """Score a run, write results.json and report.html beside it, and print what they say.
 
     Returns the exit code: 1 if recordings had failed.
     """
     check_exports(exports, run)
-    results = score(run, normaliser)
+    results = score(run, normaliser, batch)
     write_results(folder, results)
     write_report(folder, results, run)
     if exports:

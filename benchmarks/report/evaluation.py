@@ -29,7 +29,7 @@ def render_evaluation(results: Results, run: Run | None) -> str:
     found, rows = results.evaluation, results.played
     if found is None:
         raise ValueError("these results are of several settings; expected an evaluation")
-    heard = [*rows, *(row for curve in results.curves for row in curve.points)]
+    heard = results.heard
     recordings = tables.list_recordings(found)
     frequent = [join(el("h3", table.title), show_table(table)) for table in tables.list_common(found)]
     footings = tables.list_footings(rows)

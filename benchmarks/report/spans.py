@@ -186,7 +186,10 @@ def show_latency(results: Results, rows: Sequence[Row]) -> Figure | None:
         "median."
     )
     note = f" {results.aligned.note}" if results.aligned else ""
-    below = fold(table.title, el("p", table.about, class_="about"), show_table(table))
+    streaming = tables.list_streaming(rows, results.batch)
+    below = join(*(
+        fold(one.title, el("p", one.about, class_="about"), show_table(one)) for one in (table, streaming) if one
+    ))  # fmt: skip
     backends = list_series("backend", (row.backend for row in results.rows if row.backend))
     return Figure("How late words come", about + note, [times.draw_latencies(timed, backends)], below, [backends])
 

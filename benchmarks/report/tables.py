@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ...backends.workload.op import LONGEST_S
 from ...speech.metrics.align import HIT
 from ...speech.metrics.boundary import Place
+from ...speech.metrics.significance import Difference
 from ...speech.metrics.wer import ErrorRate
 from ..experiment.experiment import Load
 from ..results.evaluation import WordPair
@@ -62,6 +63,11 @@ def name_place(place: Place) -> str:
 def describe_wer(wer: float | None, ends: Sequence[float] | None) -> str:
     """Return a word error rate with its interval."""
     return f"{percent(wer)} {interval(ends)}".rstrip()
+
+
+def describe_difference(found: Difference | None) -> str:
+    """Return a paired difference of error rates in points, with its interval; empty where there is none."""
+    return f"{100 * found.difference:+.1f} {interval(found.interval)}" if found else ""
 
 
 def describe_errors(errors: ErrorRate) -> str:
@@ -169,9 +175,10 @@ def list_curves(curves: Sequence[Curve]) -> Table | None:
 def list_latencies(rows: Sequence[Row]) -> Table | None:
     """Return every measure of latency; None where nothing was timed."""
     timed = [(name_setting(row), row.latency) for row in rows if row.latency and row.latency.p50_s is not None]
-    columns = ["Setting", "50 / 95 / 99 %>", "First word, 50 %>", "longest>"]
+    columns = ["Setting", "50 / 95 / 99 %>", "First word, 50 %>", "longest>", "Final segment, 50 / 95 / 99 %>"]
     columns += [f"{name}>" for name in _LAGGING] + ["Continuous>", "Erasure>", "RTF>", "Backlog>"]
     about = (
+        "Final segment (TTFS): from the end of speech, a word with a pause behind it, until it is shown for good. "
         "LAAL, DAL, StreamLAAL (by sentence) and LongYAAL compare with a speaker who is even over the audio; in "
         "brackets without computation. Sentences are cut by the alignment of words. Continuous: ufal/asr_latency, the "
         "mean over words aligned by characters. Erasure: shown words taken back, for each final one. RTF: seconds of "
@@ -188,9 +195,34 @@ def _latency(name: str, found: Latency) -> list[str]:
         f"{seconds(getattr(found, f'{measure}_ca_s'))} ({bare(getattr(found, f'{measure}_s'))})"
         for measure in _LAGGING.values()
     ]
-    first = [seconds(found.first_word_p50_s), seconds(found.first_word_max_s)]
+    final = " / ".join(map(seconds, (found.ttfs_p50_s, found.ttfs_p95_s, found.ttfs_p99_s)))
+    first = [seconds(found.first_word_p50_s), seconds(found.first_word_max_s), final]
     rest = [seconds(found.continuous_s), bare(found.normalised_erasure), bare(found.rtf), seconds(found.backlog_s)]
     return [name, describe_latency(found), *first, *lagging, *rest]
+
+
+def list_streaming(rows: Sequence[Row], batch: str) -> Table | None:
+    """Return what streaming costs beside hearing all at once, and whether it is streaming; None where nobody looked."""
+    columns = ("Setting", "WER less batch's, points>", "Words before the end>", "expected>", "Empty>", "Policy")
+    compared = f"{batch} on the same recordings, with its 95 % interval (paired bootstrap)" if batch else "none given"
+    about = (
+        f"Batch: {compared}. Words before the end: that came before their recording ended, and how many the average "
+        "lag promises (SWF and EFSW of OmniSTEval); where they are more than 20 points apart, the policy is likely "
+        "degenerate: a few words come early, the rest is held back. Empty: recordings without any word."
+    )
+    lines = [
+        (
+            name_setting(row),
+            describe_difference(row.less_batch),
+            percent(row.policy.before_end),
+            percent(row.policy.expected),
+            f"{row.policy.empty} of {row.policy.streams}",
+            "likely degenerate" if row.policy.degenerate else "",
+        )
+        for row in rows
+        if row.policy
+    ]
+    return Table("Streaming beside batch", columns, lines, about) if lines else None
 
 
 def list_boundary_errors(rows: Sequence[Row]) -> Table | None:
@@ -267,7 +299,7 @@ def list_candidates(candidates: Sequence[Candidate]) -> Table:
             seconds(one.window_s),
             describe_wer(one.wer, one.wer_ci95),
             seconds(one.latency_p95_s),
-            ((d := one.against_disjoint) and f"{100 * d.difference:+.1f} {interval(d.interval)}") or "",
+            describe_difference(one.against_disjoint),
         ]
         for one in candidates
     ]

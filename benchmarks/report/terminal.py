@@ -78,7 +78,7 @@ def _choose_tables(results: Results) -> list[Table | None]:
         return [tables.list_strategies(results.rows), tables.list_candidates(results.comparison.within)]
     rows = [tables.list_rows(results.played), tables.list_loads(results.rows), tables.list_footings(results.played)]
     if results.evaluation:
-        return [tables.list_groups(results.evaluation), *rows]
+        return [tables.list_groups(results.evaluation), *rows, tables.list_streaming(results.heard, results.batch)]
     return [*rows, tables.list_curves(results.curves)]
 
 

@@ -86,7 +86,11 @@ def compare(a: Run, b: Run, normaliser: str | None = None, seed: int = 0, replic
     """
     rules = normaliser or _same_rules(a, b)
     get_normaliser(rules)
-    _check_comparable(a, b)
+    for name, run in (("A", a), ("B", b)):
+        settings = len({track.setting for track in run.tracks})
+        if settings != 1:
+            raise InputError(f"{name} has {settings} settings; expected one, as earspan evaluate makes")
+    check_same_data(a, b)
     by_id = {track.recording: track for track in b.tracks}
     b = replace(b, tracks=tuple(by_id[track.recording] for track in a.tracks))
     of_a, of_b = align_tracks(a, rules), align_tracks(b, rules)
@@ -112,12 +116,8 @@ def _same_rules(a: Run, b: Run) -> str:
     return rules[0]
 
 
-def _check_comparable(a: Run, b: Run) -> None:
-    """Refuse runs of several settings, and runs whose recordings or references differ."""
-    for name, run in (("A", a), ("B", b)):
-        settings = len({track.setting for track in run.tracks})
-        if settings != 1:
-            raise InputError(f"{name} has {settings} settings; expected one, as earspan evaluate makes")
+def check_same_data(a: Run, b: Run) -> None:
+    """Raise `InputError` for runs whose recordings or references differ."""
     said, other = a.by_id, b.by_id
     missing = sorted(said.keys() ^ other.keys())
     if missing:

@@ -9,11 +9,13 @@ import numpy as np
 from ...speech.metrics.boundary import BoundaryErrors, boundary_errors
 from ...speech.metrics.calls import CallRecord, find_unheard_s
 from ...speech.metrics.continuous import Timed, continuous_latencies
+from ...speech.metrics.degeneracy import Degeneracy, find_degeneracy
 from ...speech.metrics.lagging import Utterance, aware, dal, laal, long_yaal, stream_laal, unaware, utterances
 from ...speech.metrics.latency import (
     Emitted,
     backlog,
     erasure,
+    final_segment_waits,
     first_word_latency,
     latency_summary,
     service_and_audio,
@@ -77,7 +79,8 @@ def measure_latency(items: Sequence[Aligned]) -> Latency:
     words: list[np.ndarray] = []
     continuous: list[float] = []
     first: list[float] = []
-    sentences: list[tuple[list[Utterance], float]] = []
+    finals: list[np.ndarray] = []
+    sentences: list[list[Utterance]] = []
     for one in items:
         spoken = one.reference.words
         if not spoken:
@@ -88,10 +91,11 @@ def measure_latency(items: Sequence[Aligned]) -> Latency:
             continuous += continuous_latencies(said, [Timed(word.text, word.at_s) for word in one.shown])
         wait_s = first_word_latency(spoken, one.shown, one.pairs)
         first += [] if wait_s is None else [wait_s]
-        sentences.append((utterances(spoken, one.shown, one.pairs), service_and_audio(one.track.calls)[1]))
-    summary = latency_summary(np.concatenate(words) if words else np.zeros(0))
+        finals.append(final_segment_waits(spoken, one.shown, one.pairs))
+        sentences.append(utterances(spoken, one.shown, one.pairs))
+    summary, final = (latency_summary(np.concatenate(part) if part else np.zeros(0)) for part in (words, finals))
     over_sentences = {
-        f"{name}{kind}_s": _mean([value for one, audio_s in sentences for value in measure(one, audio_s, delay)])
+        f"{name}{kind}_s": _mean([value for one in sentences for value in measure(one, delay)])
         for name, measure in _OVER_SENTENCES.items()
         for kind, delay in (("", unaware), ("_ca", aware))
     }
@@ -103,6 +107,10 @@ def measure_latency(items: Sequence[Aligned]) -> Latency:
         continuous_s=_mean(continuous),
         first_word_p50_s=float(np.median(first)) if first else None,
         first_word_max_s=max(first, default=None),
+        ttfs_p50_s=final.p50_s,
+        ttfs_p95_s=final.p95_s,
+        ttfs_p99_s=final.p99_s,
+        ttfs_stretches=final.count,
         **_over_recordings(items),
         **over_sentences,
         **{name: _median(items, clock) for name, clock in CLOCKS.items()},
@@ -110,10 +118,15 @@ def measure_latency(items: Sequence[Aligned]) -> Latency:
     )
 
 
-_OVER_SENTENCES: dict[str, Callable[..., list[float]]] = {
-    "stream_laal": lambda sentences, audio_s, delay: stream_laal(sentences, delay),
-    "long_yaal": long_yaal,
-}
+_OVER_SENTENCES: dict[str, Callable[..., list[float]]] = {"stream_laal": stream_laal, "long_yaal": long_yaal}
+
+
+def find_policy(items: Sequence[Aligned]) -> Degeneracy:
+    """Return how simultaneous `items` were, counting audio only."""
+    return find_degeneracy(
+        ([unaware(word) for word in one.shown], service_and_audio(one.track.calls)[1], len(one.reference.said))
+        for one in items
+    )
 
 
 def _over_recordings(items: Sequence[Aligned]) -> dict[str, float | None]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ...speech.metrics.boundary import BoundaryErrors
+from ...speech.metrics.degeneracy import Degeneracy
 from ...speech.metrics.significance import Difference
 from ...speech.metrics.wer import ErrorRate
 from ..experiment import store
@@ -20,6 +21,8 @@ class Latency:
     p50_s, p95_s, p99_s: from the end of a spoken word until it was shown, of `words` words.
     continuous_s: the mean over words aligned by characters (ufal/asr_latency).
     first_word_p50_s, first_word_max_s: of the first right word of each recording.
+    ttfs_p50_s, ttfs_p95_s, ttfs_p99_s: time to final segment, from the end of speech, that is of a word with a pause
+        behind it, until that word was shown for good; of `ttfs_stretches` stretches of speech.
     laal_s, dal_s, stream_laal_s, long_yaal_s: against a speaker who is even over the audio, counting audio only; with
         `_ca_`, computation too.
     no_queue_p50_s, summed_p50_s: what p50_s would be said to be by tools without a queue, and by those that add all
@@ -36,6 +39,10 @@ class Latency:
     continuous_s: float | None = None
     first_word_p50_s: float | None = None
     first_word_max_s: float | None = None
+    ttfs_p50_s: float | None = None
+    ttfs_p95_s: float | None = None
+    ttfs_p99_s: float | None = None
+    ttfs_stretches: int = 0
     laal_s: float | None = None
     laal_ca_s: float | None = None
     dal_s: float | None = None
@@ -93,7 +100,8 @@ class Row:
     recordings: that were scored.
     wer, wer_ci95: pooled word error rate as a fraction, with its 95 % interval.
     errors: the counts behind it.
-    latency, boundary_errors, work: None where the backend was not played.
+    latency, boundary_errors, work, policy: None where the backend was not played.
+    less_batch: WER less that of the same recordings heard at once, paired; None where there is nothing to compare with.
     """
 
     backend: str | None
@@ -110,6 +118,8 @@ class Row:
     latency: Latency | None = None
     boundary_errors: BoundaryErrors | None = None
     work: Work | None = None
+    policy: Degeneracy | None = None
+    less_batch: Difference | None = None
 
     @property
     def span_s(self) -> float | None:
@@ -249,6 +259,7 @@ class Results:
     gains: what longer spans buy.
     comparison: where backends played the grid.
     evaluation: where there is one setting.
+    batch: what the rows' `less_batch` compares with; empty where there is nothing.
     warnings: what weakens the results, said by themselves.
     summary: the results in sentences.
     """
@@ -266,6 +277,7 @@ class Results:
     gains: tuple[Gain, ...] = ()
     comparison: Comparison | None = None
     evaluation: Evaluation | None = None
+    batch: str = ""
     aligned: AlignedWords | None = None
     failed: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -275,6 +287,11 @@ class Results:
     def played(self) -> tuple[Row, ...]:
         """Rows of the load that was played."""
         return tuple(row for row in self.rows if row.load == self.experiment.load.name)
+
+    @property
+    def heard(self) -> tuple[Row, ...]:
+        """Rows that were heard: those of the load that was played, and the points of curves."""
+        return (*self.played, *(row for curve in self.curves for row in curve.points))
 
     @property
     def data(self) -> str:

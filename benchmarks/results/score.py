@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from ...backends.errors import InputError
 from ...speech.metrics.normalise import get_normaliser, normaliser_version
 from ...speech.metrics.significance import Difference, paired_bootstrap
 from ...speech.metrics.wer import ErrorRate, wer_interval
+from ...speech.strategies import OFFLINE
 from ..experiment.experiment import Experiment
 from ..experiment.records import Plan, Run
 from ..experiment.store import SCHEMA
-from .comparison import compare_strategies
+from .compare import check_same_data
+from .comparison import Groups, compare_strategies
 from .evaluation import evaluate
-from .latency import Aligned, align_tracks, find_boundary_errors, measure_latency, measure_work
+from .latency import Aligned, align_tracks, find_boundary_errors, find_policy, measure_latency, measure_work
 from .records import Curve, Gain, Results, Row
 from .summary import summarise
 from .units import pool, units_of
@@ -22,25 +25,26 @@ from .units import pool, units_of
 _FEW_WORDS, _FEW_UNITS, _DOMINANT = 1000, 10, 0.5
 
 
-def score(run: Run, normaliser: str | None = None) -> Results:
+def score(run: Run, normaliser: str | None = None, batch: Run | None = None) -> Results:
     """Return the results of a run, as a pure function of what it stored.
 
-    normaliser: scores under other rules than those of the experiment. Raises `InputError` for unknown ones.
+    normaliser: scores under other rules than those of the experiment.
+    batch: of the same recordings heard at once, what streaming costs beside it is told (`Row.less_batch`); by default
+        the run's own `offline` setting, if it has one. Raises `InputError` for unknown rules and other recordings.
     """
     experiment = run.experiment if normaliser is None else replace(run.experiment, normaliser=normaliser)
     get_normaliser(experiment.normaliser)
     items = align_tracks(run, experiment.normaliser)
-    groups: dict[tuple[str | None, str, float, float | None], list[Aligned]] = {}
-    for item in items:
-        groups.setdefault(item.track.setting, []).append(item)
-    curves = _curves(experiment, groups)
+    groups = _by_setting(items)
+    whole = _heard_at_once(run, experiment.normaliser, batch, groups)
+    curves = _curves(experiment, groups, whole)
     plans = {plan.backend: plan for plan in run.plans[: len(experiment.backends)]}
     rest, as_heard = _other_plans(run, experiment)
     if experiment.play == "grid":
-        rows = _grid_rows(experiment, groups, plans)
+        rows = _grid_rows(experiment, groups, plans, whole)
         gains, comparison = (), compare_strategies(experiment, rows, groups)
     else:
-        rows = _played_rows(experiment, groups, plans)
+        rows = _played_rows(experiment, groups, plans, whole)
         gains, comparison = _gains(experiment, rows, groups), None
         rows += [_joined_row(plan, curves) for plan in rest]
     everyone = next(iter(groups.values()), [])
@@ -59,9 +63,15 @@ def score(run: Run, normaliser: str | None = None) -> Results:
         gains=tuple(gains),
         comparison=comparison,
         evaluation=evaluate(run, items, experiment) if len(groups) == 1 else None,
+        batch=_name_batch(batch or run, whole),
         aligned=run.aligned,
         failed=run.failed,
-        warnings=(*run.warnings, *_warn(everyone, resampled, units), *_warn_of_steps(rows, curves)),
+        warnings=(
+            *run.warnings,
+            *_warn(everyone, resampled, units),
+            *_warn_of_steps(rows, curves),
+            *_warn_of_policies(rows),
+        ),
     )
     return replace(results, summary=tuple(summarise(results)))
 
@@ -73,7 +83,29 @@ def _other_plans(run: Run, experiment: Experiment) -> tuple[list[Plan], list[Pla
     return rest, [plan for plan in run.plans if plan.model != timed]
 
 
-def _row(experiment: Experiment, items: Sequence[Aligned], plan: Plan | None) -> Row:
+def _by_setting(items: Sequence[Aligned]) -> dict[tuple, list[Aligned]]:
+    groups: dict[tuple, list[Aligned]] = {}
+    for item in items:
+        groups.setdefault(item.track.setting, []).append(item)
+    return groups
+
+
+def _heard_at_once(run: Run, normaliser: str, batch: Run | None, groups: Groups) -> Sequence[Aligned]:
+    """The recordings of a run as they are heard at once, in `batch` or in the run itself; empty where they are not."""
+    if batch is not None:
+        check_same_data(run, batch)
+        groups = _by_setting(align_tracks(batch, normaliser))
+        if len(groups) > 1 and not any(strategy == OFFLINE for _, strategy, *_ in groups):
+            raise InputError(f"--batch has {len(groups)} settings, none of them {OFFLINE}; expected one that hears all")
+    whole = [items for (_, strategy, *_), items in groups.items() if strategy == OFFLINE]
+    return whole[0] if whole else next(iter(groups.values()), []) if batch is not None else []
+
+
+def _name_batch(run: Run, whole: Sequence[Aligned]) -> str:
+    return f"{run.provenance.model}, {whole[0].track.strategy}" if whole else ""
+
+
+def _row(experiment: Experiment, items: Sequence[Aligned], plan: Plan | None, whole: Sequence[Aligned]) -> Row:
     track = items[0].track
     errors = pool(item.errors for item in items)
     return Row(
@@ -90,15 +122,17 @@ def _row(experiment: Experiment, items: Sequence[Aligned], plan: Plan | None) ->
         latency=measure_latency(items),
         boundary_errors=find_boundary_errors(items),
         work=measure_work(items),
+        policy=find_policy(items),
+        less_batch=compare(whole, items, experiment.seed) if whole and track.strategy != OFFLINE else None,
     )
 
 
-def _curves(experiment: Experiment, groups: Mapping[tuple, Sequence[Aligned]]) -> tuple[Curve, ...]:
+def _curves(experiment: Experiment, groups: Groups, whole: Sequence[Aligned]) -> tuple[Curve, ...]:
     """Settings on infinitely fast hardware, by strategy and step."""
     found: dict[tuple[str, float | None], list[tuple[Row, Sequence[Aligned]]]] = {}
     for (backend, strategy, _, step_s), items in sorted(groups.items(), key=lambda group: group[0][2]):
         if backend is None:
-            found.setdefault((strategy, step_s), []).append((_row(experiment, items, None), items))
+            found.setdefault((strategy, step_s), []).append((_row(experiment, items, None, whole), items))
     return tuple(
         Curve(*key, tuple(row for row, _ in points), compare(points[0][1], points[-1][1], experiment.seed))
         for key, points in found.items()
@@ -113,25 +147,25 @@ def compare(a: Sequence[Aligned], b: Sequence[Aligned], seed: int) -> Difference
 
 
 def _grid_rows(
-    experiment: Experiment, groups: Mapping[tuple, Sequence[Aligned]], plans: Mapping[str, Plan]
+    experiment: Experiment, groups: Groups, plans: Mapping[str, Plan], whole: Sequence[Aligned]
 ) -> list[Row]:
     """Every setting that a backend played, by backend, then in the order of strategies and windows."""
     names = list(experiment.grid)
     played = [(backend, items) for (backend, *_), items in groups.items() if backend is not None]
     brief = {name: replace(plan, schedule=(), footing=()) for name, plan in plans.items()}
-    rows = [_row(experiment, items, brief[backend]) for backend, items in played]
+    rows = [_row(experiment, items, brief[backend], whole) for backend, items in played]
     return sorted(rows, key=lambda row: (row.backend or "", names.index(row.strategy), row.window_s or 0))
 
 
 def _played_rows(
-    experiment: Experiment, groups: Mapping[tuple, Sequence[Aligned]], plans: Mapping[str, Plan]
+    experiment: Experiment, groups: Groups, plans: Mapping[str, Plan], whole: Sequence[Aligned]
 ) -> list[Row]:
     """A row for each backend in the order of the experiment, also for those that sustain no window."""
     rows = []
     for name, plan in plans.items():
         items = next((items for (backend, *_), items in groups.items() if backend == name), None)
         if items:
-            rows.append(_row(experiment, items, plan))
+            rows.append(_row(experiment, items, plan, whole))
         else:
             nothing = (None, plan.step_s, 0, None, None, ErrorRate.zero())
             rows.append(Row(name, plan.load, plan.strategy, *nothing, plan=plan))
@@ -149,7 +183,7 @@ def _joined_row(plan: Plan, curves: Sequence[Curve]) -> Row:
     return Row(plan.backend, plan.load, plan.strategy, *figures, joined=True, plan=plan)
 
 
-def _gains(experiment: Experiment, rows: Sequence[Row], groups: Mapping[tuple, Sequence[Aligned]]) -> list[Gain]:
+def _gains(experiment: Experiment, rows: Sequence[Row], groups: Groups) -> list[Gain]:
     """What each window buys over the next shorter one."""
     spans = {row.window_s: row for row in rows if row.window_s is not None}
     heard = {backend: items for (backend, *_), items in groups.items()}
@@ -173,6 +207,17 @@ def _warn_of_steps(rows: Sequence[Row], curves: Sequence[Curve]) -> list[str]:
     loads = ", ".join(dict.fromkeys(other))
     heard = " and ".join(f"{step_s:g} s" for step_s in dict.fromkeys(steps_s.values()) if step_s)
     return [f"error rates of the loads {loads} were heard at a step of {heard}: a longer step makes more errors"]
+
+
+def _warn_of_policies(rows: Sequence[Row]) -> list[str]:
+    """Where words are held back to the end of a recording, though the lag looks like that of a stream."""
+    return [
+        f"{row.backend}, {row.strategy}: the policy is likely degenerate: {100 * (row.policy.before_end or 0):.0f} % "
+        f"of the words came before the end of their recording, and the average lag promises "
+        f"{100 * (row.policy.expected or 0):.0f} %"
+        for row in rows
+        if row.policy and row.policy.degenerate
+    ]
 
 
 def _warn(items: Sequence[Aligned], resampled: str, units: Mapping[str, ErrorRate]) -> list[str]:

@@ -195,15 +195,31 @@ def _evaluation(results: Results) -> list[str]:
             f"{found.silent_recordings} recordings have no reference word under these rules; "
             f"{found.silent_insertions} insertions there."
         )
-    rows = [*results.rows, *(row for curve in results.curves for row in curve.points)]
+    rows = results.heard
     for row in rows:
         if row.backend and row.latency and row.latency.p50_s is not None:
             sentences.append(
                 f"On {row.backend} words are shown {row.latency.p50_s:.1f} s after they were spoken (median; "
                 f"95 %: {row.latency.p95_s:.1f} s, 99 %: {row.latency.p99_s:.1f} s)."
             )
+            if row.latency.ttfs_p50_s is not None:
+                sentences.append(
+                    f"The last word before a pause is final {row.latency.ttfs_p50_s:.1f} s after it (TTFS, median; "
+                    f"95 %: {row.latency.ttfs_p95_s:.1f} s, 99 %: {row.latency.ttfs_p99_s:.1f} s; "
+                    f"{row.latency.ttfs_stretches} stretches of speech)."
+                )
+    sentences += [_streaming(row, results.batch) for row in rows if row.less_batch]
     cuts = [_cut("Here", row.boundary_errors) for row in rows]
     return [*sentences, *(cut for cut in cuts if cut)]
+
+
+def _streaming(row: Row, batch: str) -> str:
+    """What streaming costs beside hearing all at once."""
+    found = row.less_batch
+    if found is None:
+        return ""
+    verdict = "certain" if not found.interval[0] <= 0 <= found.interval[1] else "not certain"
+    return f"Streaming less batch ({batch}): {points(found)}, {verdict}."
 
 
 def _origin(results: Results) -> list[str]:

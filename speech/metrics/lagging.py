@@ -117,14 +117,15 @@ def stream_laal(sentences: Sequence[Utterance], delay: Delay = aware) -> list[fl
     return [value for value in found if value is not None]
 
 
-def long_yaal(sentences: Sequence[Utterance], recording_s: float, delay: Delay = aware) -> list[float]:
+def long_yaal(sentences: Sequence[Utterance], delay: Delay = aware) -> list[float]:
     """Return the YAAL of each sentence of a recording, in seconds; LongYAAL is the mean, over all recordings.
 
-    Words count until the recording ends, so late ones are not cut off at the end of their sentence.
+    Words count until the last sentence ends, so late ones are not cut off at the end of their own. That end is the
+    reference's, as since OmniSTEval 0.1.10, not the end of the audio.
     """
+    last_s = max((one.end_s for one in sentences), default=0.0)
     found = (
-        yaal(_from_start(one, delay), one.end_s - one.start_s, one.ref_words, recording_s - one.start_s)
-        for one in sentences
+        yaal(_from_start(one, delay), one.end_s - one.start_s, one.ref_words, last_s - one.start_s) for one in sentences
     )
     return [value for value in found if value is not None]
 

@@ -17,6 +17,7 @@ from .calls import CallRecord
 from .pairing import Pair
 
 Seconds = np.ndarray[Any, np.dtype[np.float64]]
+PAUSE_S = 0.2  # speech has ended when nobody speaks for so long: `VAD_STOP_SECS` of pipecat 1.14
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,18 @@ def first_word_latency(words: Sequence[Word], shown: Sequence[Emitted], pairs: S
     """
     first = next((pair.heard for pair in pairs if pair.step == HIT), None)
     return None if first is None else shown[first.end - 1].at_s - words[0].end_s
+
+
+def final_segment_waits(words: Sequence[Word], shown: Sequence[Emitted], pairs: Sequence[Pair]) -> Seconds:
+    """Return the seconds from the end of each stretch of speech until its last word was shown for good (TTFS).
+
+    Time to final segment, as pipecat's stt-benchmark has it, but with the ends of the reference in the place of a voice
+    activity detector's: speech ends at a word with a pause of `PAUSE_S` or more behind it, and at the last. A stretch
+    whose last word was not heard, rightly or wrongly, has no such time.
+    """
+    ends = [i for i, word in enumerate(words) if i + 1 == len(words) or words[i + 1].start_s - word.end_s >= PAUSE_S]
+    shown_at_s = {pair.said.end - 1: shown[pair.heard.end - 1].at_s for pair in pairs if pair.said and pair.heard}
+    return np.array([shown_at_s[i] - words[i].end_s for i in ends if i in shown_at_s], dtype=np.float64)
 
 
 def erasure(calls: Sequence[CallRecord]) -> tuple[int, int]:

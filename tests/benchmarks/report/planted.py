@@ -67,8 +67,11 @@ def boundary(*rates: float) -> BoundaryErrors:
 
 
 def latency(p50_s: float) -> Latency:
-    lagging = {f"{name}{kind}_s": p50_s * factor for name in ("laal", "dal", "stream_laal", "long_yaal")
-               for kind, factor in (("", 0.8), ("_ca", 1.1))}  # fmt: skip
+    lagging: dict[str, Any] = {
+        f"{name}{kind}_s": p50_s * factor
+        for name in ("laal", "dal", "stream_laal", "long_yaal")
+        for kind, factor in (("", 0.8), ("_ca", 1.1))
+    }
     return Latency(
         p50_s, 1.5 * p50_s, 1.9 * p50_s, 950, p50_s * 1.01, 0.6 * p50_s, 2.5 * p50_s, **lagging,
         no_queue_p50_s=0.9 * p50_s, summed_p50_s=3 * p50_s, normalised_erasure=0.125, rtf=0.62, backlog_s=0.07,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from earspan.backends.errors import InputError
 from earspan.benchmarks.experiment.experiment import Experiment
 from earspan.benchmarks.experiment.records import Track
 from earspan.benchmarks.results.records import Curve, Gain, Row
@@ -76,3 +77,37 @@ def test_what_a_longer_span_is_worth_is_said_by_paired_differences(interval: tup
     assert sentence.startswith("From 2 s to 8.5 s the WER goes from 20.0 %")
     assert f"({100 * difference.difference:+.1f} points" in sentence
     assert sentence.endswith(f"paired): {said}.")
+
+
+def test_streaming_is_told_beside_the_same_recordings_heard_at_once():
+    run = planted_run()  # disjoint chunks miss every second word
+    whole = [replace(track, strategy="offline") for track in run.tracks if track.strategy == "sliding"]
+    offline = replace(run, tracks=tuple(track for track in whole if track.backend is None))
+    rows = {(row.backend, row.strategy): row for row in score(run, batch=offline).rows}
+    cost = rows["l4", "disjoint"].less_batch
+    assert (cost.difference, cost.interval) == (0.5, (0.5, 0.5))
+    assert rows["l4", "sliding"].less_batch.difference == 0.0
+    # A run that heard all at once itself needs no other; without either nothing is said.
+    own = replace(run, tracks=(*run.tracks, *offline.tracks))
+    assert {(row.backend, row.strategy): row.less_batch for row in score(own).rows}["t4", "disjoint"] == cost
+    assert score(own).batch == "m, offline"
+    assert {row.less_batch for row in score(run).rows} == {None}
+    other = tuple(replace(one, text="five six") for one in offline.references)
+    with pytest.raises(InputError, match="'a' has another reference"):
+        score(run, batch=replace(offline, references=other))
+    with pytest.raises(InputError, match="settings"):
+        score(run, batch=run)
+
+
+def test_words_that_are_held_back_are_warned_of():
+    run = planted_run()
+    late = [
+        replace(
+            track,
+            calls=(replace(track.calls[0], arrival_at_s=0.5), replace(track.calls[1], arrival_at_s=9.0)),
+        )
+        for track in run.tracks
+    ]
+    assert not any("degenerate" in said for said in score(run).warnings)
+    warnings = score(replace(run, tracks=tuple(late))).warnings
+    assert any("l4, disjoint: the policy is likely degenerate: 50 %" in said for said in warnings)

@@ -1,7 +1,5 @@
 """The lagging family against its published formulas, written out sum by sum, and hand-made streams."""
 
-import math
-
 import pytest
 from earspan.datasets import Word
 from earspan.speech.metrics.lagging import aware, dal, laal, long_yaal, stream_laal, unaware, utterances, yaal
@@ -114,10 +112,32 @@ def test_stream_laal_and_long_yaal_of_a_perfect_but_late_stream():
     # The first sentence lasts 3.5 s, one ideal word each 0.875 s; words at 2.5, 3.5, 4.5, 5.5. LAAL ends with the first
     # at or after 3.5 s: (2.5 + 3.5 - 0.875) / 2. YAAL takes all four: (16 - 0.875 * 6) / 4.
     assert stream_laal(sentences)[0] == pytest.approx((2.5 + 2.625) / 2)
-    assert long_yaal(sentences, 20.0)[0] == pytest.approx((16 - 5.25) / 4)
+    assert long_yaal(sentences)[0] == pytest.approx((16 - 5.25) / 4)
     # Unaware, everything was there a second earlier.
-    assert long_yaal(sentences, 20.0, unaware)[0] == pytest.approx((16 - 5.25) / 4 - 1)
-    assert long_yaal(sentences, 20.0, aware) == long_yaal(sentences, math.inf)
-    # The recording ends at 10 s: of the last sentence, at 8 s, "The" (10.5) and "end" (11.5) come too late.
-    assert len(long_yaal(sentences, 10.0)) == 2
+    assert long_yaal(sentences, unaware)[0] == pytest.approx((16 - 5.25) / 4 - 1)
+    # The last sentence ends at 9.5 s: "The" (10.5) and "end" (11.5) of it come too late.
+    assert len(long_yaal(sentences)) == 2
     assert len(stream_laal(sentences)) == 3
+    assert long_yaal([]) == []
+
+
+LAGS = {0.25: (0.875, 1.9375), 0.75: (1.375, 2.4375), 1.25: (1.9375, 2.90625), 2.0: (2.65625, 3.625)}
+GAPPED = [
+    ("day", 3.791), ("it", 3.986), ("rained.", 5.455), ("then", 5.455), ("it", 8.007), ("was", 8.787), ("dry.", 8.836),
+    ("end", 12.204),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shown", "after_s", "expected"),
+    [
+        *(([(word.text, word.end_s + lag_s) for word in WORDS], 1.0, found) for lag_s, found in LAGS.items()),
+        (GAPPED, 0.5, (2.997208333333333, 3.497208333333333)),
+    ],
+)
+def test_long_yaal_is_that_of_omnisteval(shown: list[tuple[str, float]], after_s: float, expected: tuple[float, float]):
+    """Values that OmniSTEval 0.1.10 (`resegment`, `YAALScorer(is_longform=True)`) gave for these words."""
+    emitted = [Emitted(text, heard_s + after_s, heard_s, 0) for text, heard_s in shown]
+    sentences = utterances(WORDS, emitted, pair_words([word.text for word in WORDS], [text for text, _ in shown]))
+    found = [long_yaal(sentences, delay) for delay in (unaware, aware)]
+    assert [sum(values) / len(values) for values in found] == pytest.approx(expected)

@@ -13,6 +13,7 @@ from earspan.speech.metrics.latency import (
     backlog,
     emitted,
     erasure,
+    final_segment_waits,
     first_word_latency,
     latency_summary,
     service_and_audio,
@@ -76,6 +77,18 @@ def test_the_first_word_is_the_first_right_one():
     pairs = pair_words([w.text for w in words], [w.text for w in heard])
     assert first_word_latency(words, heard, pairs) == 2.5  # "well" was missed; the wait began at its end, 0.5 s
     assert first_word_latency(words, [], pair_words([w.text for w in words], [])) is None
+
+
+def test_a_stretch_of_speech_is_final_when_its_last_word_is():
+    words = [Word("so", 0, 0.4), Word("it", 0.5, 0.9), Word("rained", 2.0, 2.5), Word("again", 2.6, 3.0)]
+    heard = shown(("so", 1.0), ("in", 1.5), ("rained", 4.0), ("a", 4.0), ("gain", 4.5))
+    pairs = pair_words([w.text for w in words], [w.text for w in heard])
+    # Speech ends at "it" (0.9 s, a pause of 1.1 s) and at "again"; "so" and "rained" are followed too soon.
+    assert final_segment_waits(words, heard, pairs) == pytest.approx([0.6, 1.5])
+    missed = shown(("so", 1.0), ("it", 1.5), ("rained", 4.0))
+    pairs = pair_words([w.text for w in words], [w.text for w in missed])
+    assert final_segment_waits(words, missed, pairs) == pytest.approx([0.6])  # "again" never came
+    assert final_segment_waits([], [], []).tolist() == []
 
 
 def test_latencies_of_nothing():
