@@ -1,0 +1,85 @@
+"""Where an endpoint is and what opens it: the backend `openai:URL`, `openai:URL#MODEL`, and keys of the environment."""
+
+import os
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from ..errors import InputError
+
+PREFIX = "openai:"
+KEYS = ("EARSPAN_API_KEY", "OPENAI_API_KEY")
+_HERE = ("127.0.0.1", "::1", "localhost")
+_EXAMPLE = "openai:http://127.0.0.1:8000/v1, or openai:https://HOST/v1#MODEL"
+
+
+def is_endpoint(backend: str) -> bool:
+    """Return whether a backend's name is that of a measured endpoint."""
+    return backend.startswith(PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An endpoint.
+
+    url: up to and with `/v1`; it holds no user, password or query.
+    model: what the server calls it; None where the backend's name says none.
+    """
+
+    url: str
+    model: str | None = None
+
+    @classmethod
+    def parse(cls, backend: str) -> "Address":
+        """Return what the name of a backend says. Raises `InputError`, which repeats nothing that may be a secret."""
+        parts = urlsplit(backend.removeprefix(PREFIX))
+        if parts.username is not None or parts.password is not None or parts.query:
+            raise InputError(
+                "backend openai:URL: a URL with a user, a password or a query, which may be secrets; leave them out, "
+                f"and put the key into the environment: {KEYS[0]}"
+            )
+        try:
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is no number
+            usable = False
+        if not usable:
+            raise InputError(f"backend {backend!r}: no URL of an endpoint; expected {_EXAMPLE}")
+        return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", parts.fragment or None)
+
+    @property
+    def place(self) -> str:
+        """Host and path, which with the model say who answered."""
+        parts = urlsplit(self.url)
+        return f"{parts.netloc}{parts.path}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this machine, or nobody on the way can read what is sent."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "https" or parts.hostname in _HERE
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that shows itself nowhere: not in `repr`, and not in a text that went through `hide`.
+
+    name: of the variable of the environment that holds it; empty for no key.
+    """
+
+    name: str = ""
+    secret: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, address: Address) -> "Key":
+        """Return the key for an endpoint from the environment; an empty one where there is none.
+
+        `EARSPAN_API_KEY` goes wherever it is pointed at; `OPENAI_API_KEY`, which other programs need too, only where
+        nobody on the way can read it.
+        """
+        for name in KEYS if address.is_here else KEYS[:1]:
+            if secret := os.environ.get(name, "").strip():
+                return cls(name, secret)
+        return cls()
+
+    def hide(self, text: str) -> str:
+        """Return `text` without the key, as servers sometimes repeat it."""
+        return text.replace(self.secret, "***") if self.secret else text
