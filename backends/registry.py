@@ -19,6 +19,7 @@ from .gpu.gpu import gpu_backend
 from .gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
 from .hybrid.hybrid import hybrid_backend
 from .lpu.lpu import lpu_backend
+from .measured.address import is_endpoint
 from .own import import_backend, load_offered, offered_names
 from .roofline import Roofline
 from .timing import Backend
@@ -38,6 +39,11 @@ def get_backend(name: str) -> Backend:
 
     Raises `InputError` if there is no such backend, or its device file or module is not valid.
     """
+    if is_endpoint(name):
+        raise InputError(
+            f"backend {name!r} is measured, not simulated: it has no time before it is asked; type earspan evaluate, "
+            "bench, strategies or live"
+        )
     if ":" in name and ".toml" not in name:
         return import_backend(name)
     if "+" in name and not Path(name).is_file():

@@ -1,11 +1,11 @@
 """Systems that are measured instead of simulated: text and time are their own.
 
-`rest` and `attempts` import the package `openai`, which takes most of a second and is an extra; so they are imported
+`rest` and `wire` import the package `openai`, which takes most of a second and is an extra; so they are imported
 where an endpoint is asked, and nowhere else.
 
     rest       an OpenAI-compatible endpoint for files, `/v1/audio/transcriptions`, by the official SDK
-    attempts   one request on the wire: how it went, on which connection, how long
-    records    what an endpoint is asked with, and what it answers
+    wire       below one request: connections, deadlines, and why it failed
+    records    what an endpoint is asked with, what it answers, and every attempt at it
     budget     how many requests may be made, and what they may cost
     address    where an endpoint is, by the name of its backend
 

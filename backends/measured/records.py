@@ -4,9 +4,11 @@ import math
 from dataclasses import dataclass
 
 from ..errors import InputError
-from .attempts import LIMITED, Attempt
 
 TIMESTAMPS = ("word", "segment", "none")
+ANSWERED, LIMITED = "ok", "rate limit"
+KINDS = (ANSWERED, LIMITED, "timeout", "connection", "certificate", "key", "refused", "server error", "garbage")
+MAY_PASS = (LIMITED, "timeout", "connection", "server error")  # worth asking again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,27 @@ class EndpointOptions:
                 raise InputError(f"endpoint: {name} is {value:g}; expected 0 or more")
         if self.max_cost_usd is not None and not self.usd_per_minute:
             raise InputError("endpoint: a highest cost without a price; state one, for example --price 0.006 a minute")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request.
+
+    kind: one of `KINDS`.
+    status: of HTTP; None where there was no answer.
+    seconds: until its answer was whole, or until it failed.
+    waited_s, waited_for: before it, and the kind of failure that was the reason; 0 and "" for the first.
+    reused: whether it went over a connection that was open already.
+    connect_s: of `seconds`, what a new connection took, TLS included.
+    """
+
+    kind: str
+    status: int | None
+    seconds: float
+    waited_s: float = 0.0
+    waited_for: str = ""
+    reused: bool = False
+    connect_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +129,49 @@ class Answer:
         return max(self.wall_s - self.limited_s, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call of an endpoint as it went, without what was said: an `Answer` as a run remembers it.
+
+    asked_at: UTC.
+    audio_s: seconds of audio that were sent.
+    wall_s: all of it, waits and failed requests included.
+    service_s: without what rate limits took: the time that is on the clock.
+    sent_bytes, received_bytes: of the request that was answered, and of its answer.
+    attempts: the requests that were made for it; the last was answered.
+    """
+
+    asked_at: str
+    audio_s: float
+    wall_s: float
+    service_s: float
+    sent_bytes: int
+    received_bytes: int
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A backend that was asked instead of simulated.
+
+    place, model: who answered: host and path of the URL, and the model's name there.
+    asked_now: calls that were made by this run; the others were answered before it was run again.
+    concurrency: calls under way at once.
+    exchanges: every distinct call, in the order in which they were needed.
+    """
+
+    backend: str
+    place: str
+    model: str
+    asked_now: int
+    concurrency: int
+    exchanges: tuple[Exchange, ...]
+
+
 class EndpointError(InputError):
     """A call that was not answered, for good. The message is one line, without any secret.
 
-    kind: of the last failure, one of `attempts.KINDS`.
+    kind: of the last failure, one of `KINDS`.
     attempts: every request that was made for it.
     """
 

@@ -1,5 +1,6 @@
 """A client of OpenAI-compatible transcription endpoints that measures: GroqCloud, OpenAI, vLLM, speaches and others."""
 
+import hashlib
 import io
 import random
 import threading
@@ -16,13 +17,14 @@ import openai
 
 from ..workload.op import SAMPLE_RATE
 from .address import KEYS, Address, Key
-from .attempts import ANSWERED, LIMITED, MAY_PASS, Attempt, Problem, TooLong, Wire, find_problem
 from .budget import Budget
-from .records import Answer, EndpointError, EndpointOptions, Piece
+from .records import ANSWERED, LIMITED, MAY_PASS, Answer, Attempt, EndpointError, EndpointOptions, Piece
+from .wire import Problem, TooLong, Wire, find_problem
 
 # As the SDK itself waits (openai/_constants.py): doubling from the first to the longest, less up to a quarter by
 # chance, so that clients that failed together do not come back together.
 FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 0.5, 8.0, 0.25
+SHORTEST_SAMPLES = SAMPLE_RATE // 10  # OpenAI refuses less than 0.1 s; silence makes it so long
 LONGEST_TOLD_S = 120.0  # a server that tells to wait longer is not waited for
 
 
@@ -46,6 +48,26 @@ class RestEndpoint:
         self._headers = {} if self._key.secret else {"Authorization": openai.Omit()}
         self._client = _client(address, self._key, self.options.timeout_s, self._wire)
 
+    @property
+    def name(self) -> str:
+        """Where it is and which model it is, in words."""
+        return f"{self.model} at {self.address.place}"
+
+    @property
+    def place(self) -> str:
+        """Host and path."""
+        return self.address.place
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may be under way at once."""
+        return self.options.concurrency
+
+    def key(self, audio: np.ndarray, prompt: str = "", language: str | None = "en") -> str:
+        """Return the SHA-256 of place, model, question and the audio as it is sent: equal calls have equal keys."""
+        asked = msgspec.json.encode([self.address.place, self.model, self._question(prompt, language)], order="sorted")
+        return hashlib.sha256(asked + b"\0" + quantise(audio).tobytes()).hexdigest()
+
     def transcribe(self, audio: np.ndarray, prompt: str = "", language: str | None = "en") -> Answer:
         """Return what the endpoint hears in `audio`, and how long it took. Blocks until then.
 
@@ -55,6 +77,7 @@ class RestEndpoint:
 
         Raises `EndpointError` where no answer is to be had, and `BudgetError` where a request more is not allowed.
         """
+        audio = np.pad(audio, (0, max(0, SHORTEST_SAMPLES - len(audio))))
         sound, audio_s = write_wav(audio), len(audio) / SAMPLE_RATE
         asked = self._question(prompt, language)
         asked_at = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...backends.errors import InputError
 from ...backends.gpu.runtimes import NOTE
+from ...backends.measured.address import is_endpoint
 from ...speech.strategies import OVERLOADS, step_of, strategy_names
 from ..experiment import presets, store
 from ..experiment.experiment import Experiment, Load
@@ -14,6 +15,7 @@ from ..report.terminal import show_table
 from ..results.curves import merge_series, read_curve, series_of, write_curve
 from ..results.exports import EXPORTS, check_exports
 from .options import (
+    add_endpoint_arguments,
     add_experiment_arguments,
     add_load_arguments,
     add_output_arguments,
@@ -48,6 +50,7 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
                         help="windows of the disjoint curve (default: 2,5,10,30)")  # fmt: skip
     parser.add_argument("--live-windows", type=seconds_list, metavar="S,S,...",
                         help="live windows, which spans are rounded down to (default: 2,3,8,30)")  # fmt: skip
+    add_endpoint_arguments(parser)
     add_output_arguments(parser, "runs/bench")
 
 
@@ -73,6 +76,7 @@ def add_strategies_arguments(parser: argparse.ArgumentParser, preset: Experiment
                         help="default: 2,5,10,20,30")  # fmt: skip
     parser.add_argument("--chunks", type=seconds_list, default=[], metavar="S,S,...",
                         help="more windows for disjoint chunks (default: none)")  # fmt: skip
+    add_endpoint_arguments(parser)
     add_output_arguments(parser, "runs/study" if preset is presets.STUDY else "runs/strategies")
 
 
@@ -107,7 +111,9 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add_experiment_arguments(parser, preset, (*_HEARD, *own, *_SCORED))
     add_load_arguments(parser, preset)
     parser.add_argument("--backend", default="h100", metavar="NAME|none",
-                        help="what is timed; none: text only, in windows of 30 s (default: h100)")  # fmt: skip
+                        help="what is timed; none: text only, in windows of 30 s; openai:URL: text and times are those "
+                        "of the endpoint, and --model is its own (default: h100)")  # fmt: skip
+    add_endpoint_arguments(parser)
     parser.add_argument("--export", type=comma_list, default=[], metavar="A,B", help=f"write {', '.join(EXPORTS)}")
     parser.add_argument("--errors", type=positive_count, default=3, metavar="N", help="recordings shown (default: 3)")
     add_output_arguments(parser, "runs/evaluate")
@@ -116,15 +122,27 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(args: argparse.Namespace) -> int:
     """One model, backend and strategy over datasets, with a WER that others can check."""
     check_exports(args.export)
+    if is_endpoint(args.backend):
+        args.streams = _streams_asked(args)
     backends = () if args.backend == "none" else (args.backend,)
     return _hear(args, experiment_of(args, presets.EVALUATE, backends=backends))
+
+
+def _streams_asked(args: argparse.Namespace) -> int:
+    """Return the load of an endpoint. Raises `InputError` for one that it was not asked under."""
+    if args.streams not in (presets.EVALUATE.load.streams, args.endpoint_concurrency):
+        raise InputError(
+            f"--streams {args.streams}: an endpoint is asked for one stream; type --concurrency {args.streams} to have "
+            "so many calls under way at once"
+        )
+    return args.endpoint_concurrency
 
 
 def _hear(args: argparse.Namespace, experiment: Experiment) -> int:
     from ..experiment.run import Session  # torch takes seconds
 
     store.check_folder(args.out)
-    session = Session.open(experiment)
+    session = Session.open(experiment, out=args.out)
     progress = Terminal()
     progress.say(_introduce(session))
     for failure in session.source.failed:
@@ -141,12 +159,15 @@ def _introduce(session: "Session") -> str:
     experiment, source = session.experiment, session.source
     names = ", ".join(dataset.name for dataset in source.datasets)
     told = (
-        f"measured: text and WER of {session.recogniser.name} on {names} ({len(source.units)} recordings, "
+        f"measured: text and WER of {session.model} on {names} ({len(source.units)} recordings, "
         f"{source.audio_s / 60:.1f} min)"
     )
-    if not experiment.backends:
+    for name, engine in session.endpoints.items():
+        told += f"\nmeasured: text and times of {engine.version}, as {name}"
+    simulated = [name for name in experiment.backends if name not in session.endpoints]
+    if not simulated:
         return told
-    return f"{told}\nsimulated: times of {experiment.timed_model} on {', '.join(experiment.backends)}; {NOTE}"
+    return f"{told}\nsimulated: times of {experiment.timed_model} on {', '.join(simulated)}; {NOTE}"
 
 
 def add_curve_arguments(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,14 @@ from ..experiment.source import Source
 from ..replay.lanes import INFINITE
 from ..replay.write import write_live, write_replay
 from ..results.wording import neutralise, percent
-from .options import add_experiment_arguments, add_load_arguments, comma_list, experiment_of, positive_seconds
+from .options import (
+    add_endpoint_arguments,
+    add_experiment_arguments,
+    add_load_arguments,
+    comma_list,
+    experiment_of,
+    positive_seconds,
+)
 from .progress import Terminal
 
 HERE = "here"
@@ -41,6 +48,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     add_experiment_arguments(parser, PRESET, ("model", "timed_as", "strategy", "window_s", "latency_s", "padding"))
     add_load_arguments(parser, PRESET)
     add("--backend", default="h100", metavar="NAME|here", help="whose delay; here: this machine's (default: h100)")
+    add_endpoint_arguments(parser)
     add("--seconds", type=positive_seconds, metavar="S", help="stop after so much of the recording")
     add("--replay", type=Path, metavar="FILE.html", help="keep what was played as a page with its audio")
 
@@ -59,9 +67,10 @@ def run_live(args: argparse.Namespace, wall: Wall | None = None) -> int:
         experiment = replace(experiment, cache=False)
     session = Session.open(experiment, source=Source.of(experiment, [recording]))
     setting, progress = session.settings[0], Terminal()
-    timed = "this machine" if here else f"{experiment.timed_model} on {args.backend}, simulated"
+    kind = "measured" if experiment.is_measured else "simulated"
+    timed = "this machine" if here else f"{experiment.timed_model} on {args.backend}, {kind}"
     progress.say(
-        f"{recording.id}, {recording.duration_s:.0f} s; heard by {session.recogniser.name}, times of {timed}; "
+        f"{recording.id}, {recording.duration_s:.0f} s; heard by {session.model}, times of {timed}; "
         f"{setting.strategy} windows of {setting.window_s:g} s; Ctrl-C stops"
     )
     heard = play_live(session, recording, wall or WallClock(), screen, progress)
@@ -79,7 +88,7 @@ def run_live(args: argparse.Namespace, wall: Wall | None = None) -> int:
     if heard.late_s > _LATE_S:
         progress.say(f"note: captions came up to {heard.late_s:.2f} s after they were due: this machine was busy")
     if args.replay:
-        notes = f"The words are what {session.recogniser.name} wrote.", f"The times are those of {timed}."
+        notes = f"The words are what {session.model} wrote.", f"The times are those of {timed}."
         write_live(args.replay, recording, heard, notes, experiment.normaliser)
         print(f"replay: {args.replay}")
     return 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...backends.measured.records import TIMESTAMPS, EndpointOptions
 from ...backends.workload.workload import PADDINGS
 from ...datasets.selection import STREAM_KEYS
 from ...speech.strategies import OVERLOADS
@@ -118,10 +119,37 @@ def add_output_arguments(parser: argparse.ArgumentParser, folder: str) -> None:
     parser.add_argument("--json", action="store_true", help="print results.json instead of the table")
 
 
+# Every option that says how endpoints are asked: the field of `EndpointOptions`, its flag, how it is read, what it is.
+_ENDPOINT: dict[str, tuple[str, dict[str, Any]]] = {
+    "timestamps": ("--timestamps", {"choices": TIMESTAMPS, "help": "times that are asked for; some models give none"}),
+    "prompt": ("--prompt", {"help": "told to the model before each call, for example names that will be said"}),
+    "temperature": ("--temperature", {"type": float, "metavar": "T", "help": "default: the endpoint's own"}),
+    "timeout_s": ("--timeout", {"type": positive_seconds, "metavar": "S", "help": "for the answer to one request"}),
+    "retries": ("--retries", {"type": int, "metavar": "N", "help": "requests more, where one fails that may pass"}),
+    "concurrency": ("--concurrency", {"type": positive_count, "metavar": "N", "help": "calls under way at once"}),
+    "max_requests": ("--max-requests", {"type": positive_count, "metavar": "N", "help": "stop before one more"}),
+    "max_cost_usd": ("--max-cost", {"type": float, "metavar": "USD", "help": "stop before it costs more"}),
+    "usd_per_minute": ("--price", {"type": float, "metavar": "USD", "help": "of a minute of audio"}),
+    "billed_at_least_s": ("--billed-at-least", {"type": float, "metavar": "S", "help": "billed for shorter audio"}),
+}  # fmt: skip
+
+
+def add_endpoint_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how the backends `openai:URL` are asked, and what may be spent on them."""
+    title = "backends openai:URL[#MODEL] (the key: EARSPAN_API_KEY or OPENAI_API_KEY in the environment)"
+    group, preset = parser.add_argument_group(title), EndpointOptions()
+    for name, (flag, how) in _ENDPOINT.items():
+        default = getattr(preset, name)
+        told = "" if default in (None, "") else f" (default: {default:g})" if not isinstance(default, str) else ""
+        group.add_argument(flag, dest=f"endpoint_{name}", default=default, **{**how, "help": how["help"] + told})
+
+
 def experiment_of(args: argparse.Namespace, preset: Experiment, **changes: Any) -> Experiment:
     """Return the preset with what was typed, and then `changes`. Raises `InputError`."""
     typed = {name: getattr(args, name) for name in _FIELDS if hasattr(args, name)}
     if hasattr(args, "step"):
         others = [load for load in preset.loads[1:] if load != Load(args.step, args.streams).name]
         typed["loads"] = (Load(args.step, args.streams).name, *others)
+    if hasattr(args, "endpoint_prompt"):
+        typed["endpoint"] = EndpointOptions(**{name: getattr(args, f"endpoint_{name}") for name in _ENDPOINT})
     return replace(preset, **{**typed, **changes})

@@ -3,11 +3,13 @@
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ...backends.errors import InputError, unknown
+from ...backends.measured.address import Address, is_endpoint
+from ...backends.measured.records import EndpointOptions
 from ...backends.workload.op import LONGEST_S
 from ...backends.workload.workload import PADDINGS
 from ...datasets.selection import STREAM_KEYS
@@ -72,7 +74,9 @@ class Experiment:
         span itself where there are none.
     play: "span" to play each backend in its own window, "grid" to play it in every window of `windows_s`.
     overload: what a stream does when its calls come too fast.
-    backends: what is timed.
+    backends: what is timed: simulated devices, and measured endpoints as "openai:URL" or "openai:URL#MODEL", whose
+        text is their own too. Where all are endpoints, `model` is what they call theirs.
+    endpoint: how endpoints are asked, and what may be spent on them.
     time_heard: whether spans are planned for the model that is heard as well, so that time and text are of one Whisper.
     loads: streams and steps, as "16x0.25"; the first is played, spans are planned for all.
     latency_s: how late a word may be shown, in seconds.
@@ -106,6 +110,7 @@ class Experiment:
     play: str = "span"
     overload: str = "lag"
     backends: tuple[str, ...] = ()
+    endpoint: EndpointOptions = field(default_factory=EndpointOptions)
     time_heard: bool = False
     loads: tuple[str, ...] = ("8x1",)
     latency_s: float | None = None
@@ -187,8 +192,15 @@ class Experiment:
         return self.step_s or self.load.step_s
 
     @property
+    def is_measured(self) -> bool:
+        """Whether all backends are endpoints, so that no Whisper is heard or timed here."""
+        return bool(self.backends) and all(map(is_endpoint, self.backends))
+
+    @property
     def timed_model(self) -> str:
-        """The Whisper whose times are simulated."""
+        """The Whisper whose times are simulated; where all backends are endpoints, the model of the first."""
+        if self.is_measured:
+            return Address.parse(self.backends[0]).model or self.model
         return self.timed_as or (STOOD_IN_FOR if self.model == DEFAULT_MODEL else self.model)
 
     def drafts(self, strategy: str) -> bool:

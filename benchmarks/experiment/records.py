@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ...backends.errors import InputError
+from ...backends.measured.records import Measured
 from ...datasets.recording import Recording, Word
 from ...speech.metrics.calls import CallRecord
 from ...speech.metrics.latency import Emitted, emitted
@@ -24,7 +25,8 @@ class Provenance:
     """Where a result comes from.
 
     command: what was typed, or the program.
-    model, sha256, digest, source: the Whisper that was heard, of its file, of its tensors, and who packed it.
+    model, sha256, digest, source: the Whisper that was heard, of its file, of its tensors, and who packed it; of an
+        endpoint its name there, no digest, and host and path of its URL.
     engine: with its version.
     precision: of its weights.
     timed_as, timed_dtype: the Whisper whose times are simulated, and its arithmetic.
@@ -217,6 +219,7 @@ class Run:
     plans: for every load and backend.
     references: what was said, by recording.
     joined: of which recordings each stream was made.
+    measured: of each endpoint, every call as it went.
     calls_sha256, calls: of the calls that belong to it.
     """
 
@@ -231,6 +234,7 @@ class Run:
     aligned: AlignedWords | None = None
     failed: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
+    measured: tuple[Measured, ...] = ()
     calls: int = 0
     calls_sha256: str = ""
 

@@ -4,94 +4,110 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from ...backends.errors import InputError, unknown
 from ...backends.registry import get_backend
-from ...backends.timing import Backend
 from ...backends.workload.models import Dimensions
-from ...backends.workload.op import LONGEST_S
+from ...speech.asr.endpoint_engine import EndpointEngine
 from ...speech.asr.model import Recogniser, load_recogniser
-from ...speech.asr.transcriber import Transcriber
+from ...speech.asr.transcriber import Hearing, Transcriber, require_whisper
 from ...speech.metrics.normalise import get_normaliser
 from ...speech.strategies import OFFLINE, OVERLOADS, make_strategy, step_of
-from ...speech.streaming.clock import Job, ServiceTime, no_time, play
-from ...speech.streaming.service import service_time
+from ...speech.streaming.clock import Job, play
 from ...speech.weights.dims import find_dims
 from . import store
-from .experiment import Experiment
-from .planning import fits, plan_backends, require_window, warn_of_overload, window_of
+from .endpoints import complete_plan, open_endpoints, plan_endpoint, remember, warn_of_endpoints
+from .experiment import DEFAULT_MODEL, Experiment
+from .planning import plan_backends, warn_of_overload
 from .progress import Progress, Silence
 from .records import Plan, Provenance, Run, Track, describe_machine, write_run
+from .settings import Setting, list_settings, list_windows, measure, simulate
 from .source import Source
 
 TIMED_DTYPE = "fp16"
+_NOT_SAID = "unknown"  # of an endpoint
 _ONE_POLICY = ("sequential", OFFLINE)  # strategies that only know how to lag
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Whose times calls take: those of a backend, or none on infinitely fast hardware, whose backend is None."""
-
-    backend: str | None
-    service_s: ServiceTime
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One way of cutting all recordings, with the clocks on which it is played. Equal calls are heard once."""
-
-    strategy: str
-    window_s: float
-    step_s: float | None
-    clocks: tuple[Clock, ...]
 
 
 @dataclass(slots=True)
 class Session:
     """An experiment that is ready to be heard: everything in it has been checked, and the model is loaded.
 
+    engine: hears the grid, and what simulated backends play.
     plans: what every backend sustains.
     settings: what is to be played.
+    endpoints: those of the backends that are asked, by name.
     """
 
     experiment: Experiment
     source: Source
-    recogniser: Recogniser
-    engine: Transcriber
+    engine: Hearing
     plans: tuple[Plan, ...]
     settings: tuple[Setting, ...]
+    endpoints: dict[str, EndpointEngine] = field(default_factory=dict)
     began_s: float = field(default_factory=time.monotonic)
+    _whisper: Transcriber | None = None
 
     @classmethod
-    def open(cls, experiment: Experiment, engine: Transcriber | None = None, source: Source | None = None) -> "Session":
+    def open(
+        cls,
+        experiment: Experiment,
+        engine: Transcriber | None = None,
+        source: Source | None = None,
+        out: Path | None = None,
+    ) -> "Session":
         """Return the session of an experiment. Raises `InputError` for whatever in it cannot be had.
 
         engine: transcribes instead of the experiment's own engine and model.
         source: is heard instead of its dataset.
+        out: the folder of the run, where answers of endpoints are kept.
         """
         began_s = time.monotonic()
         get_normaliser(experiment.normaliser)
         _check_strategies(experiment)
-        backends = [get_backend(name) for name in experiment.backends]
+        endpoints = open_endpoints(experiment, out)
+        asked = {name: (measure(name, one), plan_endpoint(experiment, name, one)) for name, one in endpoints.items()}
+        backends = [get_backend(name) for name in experiment.backends if name not in endpoints]
         source = source or Source.open(experiment)
-        timed = find_dims(experiment.timed_model) if experiment.timed_as else None
-        if engine is None:
-            engine = load_engine(experiment)
-            _use_all_cores()
-        heard = Dimensions.of(engine.recogniser.dims)
-        if timed is None:
-            stands_for_itself = experiment.timed_model == experiment.model
-            timed = heard if stands_for_itself else find_dims(experiment.timed_model)
-        plans = plan_backends(experiment, backends, experiment.timed_model, timed)
-        settings = tuple(_settings(experiment, backends, plans, timed, heard))
-        if experiment.time_heard and experiment.timed_model != experiment.model:
-            bare = plan_backends(experiment, backends, engine.recogniser.name, heard)
-            plans += tuple(replace(plan, schedule=(), footing=(), device_sha256={}) for plan in bare)
-        return cls(experiment, source, engine.recogniser, engine, plans, settings, began_s)
+        if experiment.is_measured:
+            hears, simulated, plans = next(iter(endpoints.values())), [], ()
+        else:
+            timed = find_dims(experiment.timed_model) if experiment.timed_as else None
+            if engine is None:
+                engine = load_engine(experiment)
+                _use_all_cores()
+            hears, heard = engine, Dimensions.of(engine.recogniser.dims)
+            if timed is None:
+                stands_for_itself = experiment.timed_model == experiment.model
+                timed = heard if stands_for_itself else find_dims(experiment.timed_model)
+            simulated = [simulate(experiment, one, timed, heard, engine) for one in backends]
+            plans = plan_backends(experiment, backends, experiment.timed_model, timed)
+            if experiment.time_heard and experiment.timed_model != experiment.model:
+                bare = plan_backends(experiment, backends, engine.recogniser.name, heard)
+                plans += tuple(replace(plan, schedule=(), footing=(), device_sha256={}) for plan in bare)
+        own = iter(zip(simulated, plans, strict=False))
+        pairs = [asked.get(name) or next(own) for name in experiment.backends]
+        clocks, played = [clock for clock, _ in pairs], tuple(plan for _, plan in pairs)
+        settings = tuple(list_settings(experiment, hears, clocks, played))
+        plans = (*played, *plans[len(backends) :])
+        return cls(experiment, source, hears, plans, settings, endpoints, began_s, engine)
+
+    @property
+    def model(self) -> str:
+        """What hears, by name."""
+        if isinstance(self.engine, EndpointEngine):
+            return self.engine.endpoint.model
+        return require_whisper(self.engine).recogniser.name
+
+    def whisper(self) -> Transcriber:
+        """Return the Whisper on this machine; the default one where all that is heard is heard elsewhere."""
+        if self._whisper is None:
+            self._whisper = load_engine(replace(self.experiment, model=DEFAULT_MODEL, backends=()))
+        return self._whisper
 
     def play(self, progress: Progress, after: Callable[[Run], None] | None = None) -> Run:
         """Return the run. `after` is given what there is, whenever a setting has been heard."""
@@ -101,18 +117,19 @@ class Session:
             policy = "lag" if setting.strategy in _ONE_POLICY else self.experiment.overload
             title = f"{setting.strategy} windows of {setting.window_s:g} s"
             with progress.stage(title) as advance:
-                for recordings in self.source.portions(self.engine, progress):
+                for recordings in self.source.portions(self.whisper, progress):
                     jobs = [
-                        (clock.backend, Job(recording, strategy, clock.service_s, policy))
+                        (clock, Job(recording, strategy, clock.service_s, policy))
                         for clock in setting.clocks
                         for recording in recordings
                     ]
-                    draft = self.experiment.drafts(setting.strategy)
-                    play([job for _, job in jobs], self.engine, advance, draft=draft)
+                    for engine in {id(clock.engine): clock.engine for clock in setting.clocks}.values():
+                        draft = self.experiment.drafts(setting.strategy) and not isinstance(engine, EndpointEngine)
+                        play([job for clock, job in jobs if clock.engine is engine], engine, advance, draft=draft)
                     key = setting.strategy, setting.window_s, setting.step_s
                     tracks += [
-                        Track(job.recording.id, *key, backend, tuple(played.record() for played in job.played))
-                        for backend, job in jobs
+                        Track(job.recording.id, *key, clock.backend, tuple(played.record() for played in job.played))
+                        for clock, job in jobs
                     ]
             if after:
                 after(self._run(tracks))
@@ -120,35 +137,44 @@ class Session:
 
     def _run(self, tracks: Sequence[Track]) -> Run:
         source = self.source
-        played = self.plans[: len(self.experiment.backends)]
+        plans = tuple(complete_plan(p, tracks) if p.backend in self.endpoints else p for p in self.plans)
+        played = plans[: len(self.experiment.backends)]
         return Run(
             schema=store.SCHEMA,
             experiment=self.experiment,
             provenance=self._provenance(),
             datasets=source.heard(),
-            plans=self.plans,
+            plans=plans,
             references=tuple(source.references.values()),
             tracks=tuple(tracks),
             joined=source.joined(),
             aligned=source.aligned,
             failed=tuple(source.failed),
-            warnings=(*_warn_of_decoding(self.experiment), *warn_of_overload(self.experiment, played)),
+            warnings=(
+                *_warn_of_decoding(self.experiment),
+                *warn_of_overload(self.experiment, played),
+                *warn_of_endpoints(self.experiment, self.endpoints),
+            ),
+            measured=tuple(remember(name, engine) for name, engine in self.endpoints.items()),
         )
 
     def _provenance(self) -> Provenance:
+        engine = self.engine
+        if isinstance(engine, EndpointEngine):
+            heard = {"sha256": "", "digest": "", "source": engine.endpoint.place, "precision": _NOT_SAID}
+            heard |= {"engine": f"endpoint: {engine.version}", "timed_dtype": _NOT_SAID}
+        else:
+            whisper = require_whisper(engine).recogniser
+            heard = {name: getattr(whisper, name) for name in ("sha256", "digest", "source", "precision")}
+            heard |= {"engine": f"{self.experiment.engine}: {engine.version}", "timed_dtype": TIMED_DTYPE}
         return store.convert(
             {
                 "command": "earspan " + shlex.join(sys.argv[1:]),
-                "model": self.recogniser.name,
-                "sha256": self.recogniser.sha256,
-                "digest": self.recogniser.digest,
-                "source": self.recogniser.source,
-                "engine": f"{self.experiment.engine}: {self.engine.version}",
-                "precision": self.recogniser.precision,
+                "model": self.model,
                 "timed_as": self.experiment.timed_model,
-                "timed_dtype": TIMED_DTYPE,
                 "wall_s": round(time.monotonic() - self.began_s, 1),
-                "calls_computed": self.engine.computed,
+                "calls_computed": engine.computed,
+                **heard,
                 **describe_machine(),
             },
             Provenance,
@@ -172,11 +198,12 @@ def run(
     after: is given what there is, whenever a setting has been heard. Raises `InputError` for what cannot be run, before
         anything is heard as far as that can be known.
     """
-    if out is not None:
-        store.check_folder(Path(out))
-    stored = Session.open(experiment, engine).play(progress or Silence(), after)
-    if out is not None:
-        write_run(Path(out), stored)
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        store.check_folder(folder)
+    stored = Session.open(experiment, engine, out=folder).play(progress or Silence(), after)
+    if folder is not None:
+        write_run(folder, stored)
     return stored
 
 
@@ -225,78 +252,14 @@ def _check_strategies(experiment: Experiment) -> None:
         if not is_installed(name):
             raise InputError("vad: Silero VAD is not installed; type pip install 'earspan[vad]'")
         step_s = step_of(name, experiment.heard_step_s)
-        if windows and not _windows(experiment, name):
+        if windows and not list_windows(experiment, name):
             raise InputError(
                 f"{name}: every window of {list(windows)} is shorter than --step {step_s:g}; give a longer one"
             )
-        for window_s in _windows(experiment, name):
+        for window_s in list_windows(experiment, name):
             make_strategy(name, window_s, step_s)
     if experiment.window_s:
         make_strategy(experiment.strategy, experiment.window_s, step_of(experiment.strategy, experiment.load.step_s))
-
-
-def _windows(experiment: Experiment, strategy: str) -> list[float]:
-    """The windows of the grid, those left out that are shorter than the step; the longest first, see `spread`."""
-    step_s = step_of(strategy, experiment.heard_step_s)
-    windows = [w for w in experiment.grid.get(strategy, ()) if step_s is None or w >= step_s]
-    if strategy == OFFLINE:  # it hears all at once, whatever the window
-        windows = [LONGEST_S]
-    return spread(windows)
-
-
-def spread(values: Sequence[float]) -> list[float]:
-    """Return the same values, the last first, then the first, then always the middle of the widest gap by place.
-
-    So the shape of a curve is known early.
-    """
-    order, gaps = [len(values) - 1, 0][: len(values)], [(0, len(values) - 1)]
-    while gaps:
-        low, high = gaps.pop(0)
-        if high - low > 1:
-            middle = (low + high) // 2
-            order.append(middle)
-            gaps += [(low, middle), (middle, high)]
-    return [values[place] for place in order]
-
-
-def _settings(
-    experiment: Experiment,
-    backends: Sequence[Backend],
-    plans: Sequence[Plan],
-    timed: Dimensions,
-    heard: Dimensions,
-) -> Iterator[Setting]:
-    """Every setting with its clocks: the grid on infinitely fast hardware, and every backend in its own window.
-
-    Where backends play the grid, they do so beside the fast clock. The window of a backend joins the grid of its
-    strategy, if it is not of it: its calls are made anyway.
-    """
-    clocks = {
-        backend.name: Clock(
-            backend.name,
-            service_time(backend, timed, heard, streams=experiment.load.streams, padding=experiment.padding),
-        )
-        for backend in backends
-    }
-    bare, found = Clock(None, no_time), dict[tuple[str, float, float | None], tuple[Clock, ...]]()
-    in_grid = tuple(clocks[b.name] for b in backends if experiment.play == "grid" and fits(experiment, b, timed))
-    for name in experiment.grid:
-        for window_s in _windows(experiment, name):
-            found[name, window_s, step_of(name, experiment.heard_step_s)] = (*in_grid, bare)
-    strategy, step_s = experiment.strategy, step_of(experiment.strategy, experiment.load.step_s)
-    own = [(plan, window_of(experiment, plan)) for plan in plans[: len(backends)]]
-    if not found and len(own) == 1:  # there is nothing else to hear
-        require_window(experiment, own[0][0])
-    if not found and not own:
-        found[strategy, experiment.window_s or LONGEST_S, step_s] = (bare,)
-    for plan, window_s in own if experiment.play == "span" else ():
-        if window_s is not None:
-            in_curve = strategy in experiment.grid and step_s == step_of(strategy, experiment.heard_step_s)
-            before = found.get((strategy, window_s, step_s), (bare,) if in_curve else ())
-            found[strategy, window_s, step_s] = (*before, clocks[plan.backend])
-    for (name, window_s, own_step_s), own_clocks in found.items():
-        make_strategy(name, window_s, own_step_s)
-        yield Setting(name, window_s, own_step_s, own_clocks)
 
 
 def _warn_of_decoding(experiment: Experiment) -> list[str]:

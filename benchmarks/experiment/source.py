@@ -1,6 +1,6 @@
 """Recordings as an experiment hears them: chosen, joined, shortened, with word times; a portion at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...backends.errors import InputError
@@ -65,17 +65,19 @@ class Source:
         """Seconds of audio in all units, before they are shortened."""
         return sum(unit.duration_s for unit in self.units)
 
-    def portions(self, engine: Transcriber, progress: Progress) -> Iterator[list[Recording]]:
+    def portions(self, whisper: Callable[[], Transcriber], progress: Progress) -> Iterator[list[Recording]]:
         """Yield recordings in order, as many at a time as are to be in memory. Raises `InputError` if none is read.
 
         May be called again: a source of one portion keeps it, a larger one is read again.
+
+        whisper: gives what aligns references that have no word times.
         """
         if self._kept:
             yield from self._kept
             return
         portions = list(_portions(self.units))
         for portion in portions:
-            recordings = self._timed(self._load(portion, progress), engine)
+            recordings = self._timed(self._load(portion, progress), whisper)
             if self.experiment.head_s:
                 recordings = [head(recording, self.experiment.head_s) for recording in recordings]
             self.references |= {recording.id: Reference.of(recording) for recording in recordings}
@@ -101,7 +103,7 @@ class Source:
                 progress.say(f"skipped: {error}")
         return recordings
 
-    def _timed(self, recordings: list[Recording], engine: Transcriber) -> list[Recording]:
+    def _timed(self, recordings: list[Recording], whisper: Callable[[], Transcriber]) -> list[Recording]:
         """The recordings, those without word times aligned by the model that hears, with full context."""
         if self.experiment.word_times != "model":
             return recordings
@@ -109,6 +111,7 @@ class Source:
         if bare:
             from ...speech.asr.word_times import add_word_times as add_word_times  # imports numba, which takes seconds
 
+            engine = whisper()
             found = add_word_times(bare, engine)
             before = self.aligned or AlignedWords(engine.recogniser.name, 0, 0, 0)
             self.aligned = replace(

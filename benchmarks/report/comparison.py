@@ -4,6 +4,7 @@ from ..results.records import Results
 from .charts.marks import list_series
 from .charts.spans import find_typical
 from .charts.strategies import draw_awareness, draw_chunks, draw_fronts, draw_strategies
+from .endpoints import list_endpoints
 from .page import Figure, el, fold, render_page, show_section, show_table
 from .spans import show_boundary_errors, show_head, show_origin, show_warnings
 from .tables import list_candidates, list_clocks, list_curves, list_strategies
@@ -58,6 +59,7 @@ def render_comparison(results: Results) -> str:
         ),
         show_boundary_errors(typical, [row for curve in curves for row in curve.points]),
         show_section(list_strategies(results.rows)),
+        show_section(list_endpoints(results.endpoints)),
         show_origin(results),
     ]
     return render_page(f"Earspan: strategies on {results.data}", parts)

@@ -9,6 +9,7 @@ from ..results.records import Results
 from . import tables
 from .charts.marks import list_series
 from .charts.spans import find_typical
+from .endpoints import list_endpoints
 from .page import Markup, el, fold, join, render_page, show_section, show_table
 from .spans import (
     show_boundary_errors,
@@ -44,6 +45,7 @@ def render_evaluation(results: Results, run: Run | None) -> str:
         *show_loads(results.rows, list_series("backend", (row.backend for row in rows if row.backend))),
         show_boundary_errors(find_typical(heard), heard),
         show_latency(results, rows),
+        show_section(list_endpoints(results.endpoints)),
         *show_times(rows),
         el("section", el("h2", "Most frequent errors"), el("div", *frequent, class_="kinds")) if frequent else None,
         _show_words(run, results) if run else None,

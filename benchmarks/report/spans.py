@@ -9,11 +9,12 @@ from . import tables
 from .charts import spans as charts
 from .charts import times
 from .charts.marks import Series, list_series
+from .endpoints import list_endpoints
 from .page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
 
 # What the provenance of a time means, in the words of `backends.timing`.
 _PROVENANCES = {
-    "measured": "timed on the machine that ran this benchmark",
+    "measured": "the wall clock of real calls, where they were made; their texts are their own too",
     "fitted": "a model of the device with constants fitted to published measurements",
     "published": "a model of the device with published figures",
     "estimate": "a first-order estimate from the specification, held against no measurement",
@@ -60,6 +61,7 @@ def render_spans(results: Results) -> str:
         else None,
         show_latency(results, rows),
         *show_times(rows),
+        show_section(list_endpoints(results.endpoints)),
         show_boundary_errors(charts.find_typical(points or rows), [*points, *rows]),
         show_section(tables.list_rows([*results.rows, *results.as_heard])),
         fold(footings.title, show_table(footings)) if footings else None,
@@ -94,7 +96,9 @@ def show_head(results: Results, heading: str, claim: str) -> Markup:
     said = " · ".join(filter(None, (results.data, results.provenance.date)))
     origin = results.provenance
     kinds = f"Measured: the text, by {origin.model}, and so the word error rates."
-    if results.experiment.backends:
+    if results.endpoints:
+        kinds += f" Text and times of {', '.join(one.backend for one in results.endpoints)} are measured there."
+    if results.simulated:
         kinds += f" Simulated: times, as those of {origin.timed_as}, and so spans and latencies."
     return join(
         el("header", el("div", el("b", "Earspan"), el("span", said), class_="brand"), el("h1", heading)),

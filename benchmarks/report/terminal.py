@@ -15,6 +15,7 @@ from ..results.evaluation import WordPair, worst_recordings
 from ..results.records import Results
 from ..results.wording import neutralise
 from . import tables
+from .endpoints import list_endpoints
 from .series import conclude, list_points
 from .tables import Table
 
@@ -67,16 +68,22 @@ def print_results(results: Results, folder: Path, run: Run | None = None, errors
 def _title(results: Results) -> str:
     origin, experiment = results.provenance, results.experiment
     said = f"{origin.model} heard {results.data}, scored under {results.scoring}"
-    if not experiment.backends:
+    if not results.simulated:
         return said
     load = tables.name_load(experiment.load.name)
     return f"{said}; {origin.timed_as} timed, {load}, overload policy {experiment.overload}"
 
 
 def _choose_tables(results: Results) -> list[Table | None]:
+    asked = list_endpoints(results.endpoints)
     if results.comparison:
-        return [tables.list_strategies(results.rows), tables.list_candidates(results.comparison.within)]
-    rows = [tables.list_rows(results.played), tables.list_loads(results.rows), tables.list_footings(results.played)]
+        return [tables.list_strategies(results.rows), tables.list_candidates(results.comparison.within), asked]
+    rows = [
+        tables.list_rows(results.played),
+        tables.list_loads(results.rows),
+        asked,
+        tables.list_footings(results.played),
+    ]
     if results.evaluation:
         return [tables.list_groups(results.evaluation), *rows, tables.list_streaming(results.heard, results.batch)]
     return [*rows, tables.list_curves(results.curves)]

@@ -127,6 +127,11 @@ class Row:
         return self.plan and self.plan.span_s
 
     @property
+    def is_measured(self) -> bool:
+        """Whether its times are those of real calls, and its texts those of the backend itself."""
+        return self.plan is not None and self.plan.provenance == "measured"
+
+    @property
     def latency_p50_s(self) -> float | None:
         """Median word latency."""
         return self.latency and self.latency.p50_s
@@ -247,6 +252,47 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointUse:
+    """How one endpoint answered.
+
+    place, model: host and path of its URL, and the model's name there.
+    concurrency: calls under way at once.
+    calls, asked_now: distinct calls, and how many of them were made by this run; the others had been answered before.
+    requests, failures: all that were made for them, and those that failed, by kind (`backends.measured.records.KINDS`).
+    p50_s, p95_s, p99_s: wall clock of a call, without what rate limits took.
+    first_s: of the first of all calls, which often warms the server up; it is one of the others too.
+    connections, connect_p50_s: that were opened, and how long that took, as part of the calls that opened them.
+    limited_s: what rate limits took: refused requests, and waiting as told.
+    audio_s, rtfx: seconds of audio that were sent, and for each second of service.
+    cost_usd: of all requests, if each is billed; None where no price was stated.
+    first_at, last_at: when calls were made, in UTC.
+    """
+
+    backend: str
+    place: str
+    model: str
+    concurrency: int
+    calls: int
+    asked_now: int
+    requests: int
+    failures: dict[str, int]
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+    first_s: float | None
+    connections: int
+    connect_p50_s: float | None
+    limited_s: float
+    audio_s: float
+    rtfx: float | None
+    sent_bytes: int
+    received_bytes: int
+    cost_usd: float | None
+    first_at: str | None
+    last_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """All results of a run.
 
@@ -260,6 +306,7 @@ class Results:
     comparison: where backends played the grid.
     evaluation: where there is one setting.
     batch: what the rows' `less_batch` compares with; empty where there is nothing.
+    endpoints: how those were that were asked.
     warnings: what weakens the results, said by themselves.
     summary: the results in sentences.
     """
@@ -278,6 +325,7 @@ class Results:
     comparison: Comparison | None = None
     evaluation: Evaluation | None = None
     batch: str = ""
+    endpoints: tuple[EndpointUse, ...] = ()
     aligned: AlignedWords | None = None
     failed: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -292,6 +340,11 @@ class Results:
     def heard(self) -> tuple[Row, ...]:
         """Rows that were heard: those of the load that was played, and the points of curves."""
         return (*self.played, *(row for curve in self.curves for row in curve.points))
+
+    @property
+    def simulated(self) -> tuple[str, ...]:
+        """Backends whose times are simulated."""
+        return tuple(dict.fromkeys(row.backend for row in self.rows if row.backend and not row.is_measured))
 
     @property
     def data(self) -> str:

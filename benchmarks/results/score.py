@@ -14,6 +14,7 @@ from ..experiment.records import Plan, Run
 from ..experiment.store import SCHEMA
 from .compare import check_same_data
 from .comparison import Groups, compare_strategies
+from .endpoints import sum_up
 from .evaluation import evaluate
 from .latency import Aligned, align_tracks, find_boundary_errors, find_policy, measure_latency, measure_work
 from .records import Curve, Gain, Results, Row
@@ -64,6 +65,7 @@ def score(run: Run, normaliser: str | None = None, batch: Run | None = None) -> 
         comparison=comparison,
         evaluation=evaluate(run, items, experiment) if len(groups) == 1 else None,
         batch=_name_batch(batch or run, whole),
+        endpoints=tuple(sum_up(one, experiment.endpoint) for one in run.measured),
         aligned=run.aligned,
         failed=run.failed,
         warnings=(
@@ -79,8 +81,9 @@ def score(run: Run, normaliser: str | None = None, batch: Run | None = None) -> 
 def _other_plans(run: Run, experiment: Experiment) -> tuple[list[Plan], list[Plan]]:
     """The plans of loads that were not played, and those of the model that is heard."""
     timed = run.provenance.timed_as
-    rest = [plan for plan in run.plans if plan.model == timed and plan.load != experiment.load.name]
-    return rest, [plan for plan in run.plans if plan.model != timed]
+    others = run.plans[len(experiment.backends) :]
+    rest = [plan for plan in others if plan.model == timed and plan.load != experiment.load.name]
+    return rest, [plan for plan in others if plan.model != timed]
 
 
 def _by_setting(items: Sequence[Aligned]) -> dict[tuple, list[Aligned]]:
@@ -184,8 +187,8 @@ def _joined_row(plan: Plan, curves: Sequence[Curve]) -> Row:
 
 
 def _gains(experiment: Experiment, rows: Sequence[Row], groups: Groups) -> list[Gain]:
-    """What each window buys over the next shorter one."""
-    spans = {row.window_s: row for row in rows if row.window_s is not None}
+    """What each window buys over the next shorter one, by the texts of one recogniser."""
+    spans = {row.window_s: row for row in rows if row.window_s is not None and not row.is_measured}
     heard = {backend: items for (backend, *_), items in groups.items()}
     return [
         Gain(

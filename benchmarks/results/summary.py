@@ -6,9 +6,9 @@ from ...backends.gpu.runtimes import NOTE
 from ...speech.metrics.boundary import BoundaryErrors
 from ..experiment.experiment import Load
 from .comparison import REFERENCE
-from .records import Candidate, Curve, Gain, Results, Row
+from .records import Candidate, Curve, EndpointUse, Gain, Results, Row
 from .units import pool
-from .wording import interval, join_words, percent, points, stream_count
+from .wording import interval, join_words, percent, points, seconds, stream_count
 
 _FEW_WORDS = 20  # below, a rate says nothing
 _PASSES_WORTH_SAYING = 1.05
@@ -23,13 +23,14 @@ def summarise(results: Results) -> list[str]:
         sentences = _evaluation(results)
     else:
         sentences = [
-            *_spans(results.played),
+            *_spans([row for row in results.played if not row.is_measured]),
             *_gains(results.gains, results.played),
             *_curve_ends(results.curves),
             *_cuts(results.curves),
             *_passes(results.played),
         ]
-    return [*sentences, *([results.aligned.note] if results.aligned else []), *_origin(results)]
+    asked = [_endpoint(one) for one in results.endpoints if one.calls]
+    return [*sentences, *asked, *([results.aligned.note] if results.aligned else []), *_origin(results)]
 
 
 def _spans(rows: Sequence[Row]) -> list[str]:
@@ -222,11 +223,23 @@ def _streaming(row: Row, batch: str) -> str:
     return f"Streaming less batch ({batch}): {points(found)}, {verdict}."
 
 
+def _endpoint(found: EndpointUse) -> str:
+    """How an endpoint answered."""
+    failed = join_words([f"{times} {kind}" for kind, times in found.failures.items()]) if found.failures else "none"
+    before = found.calls - found.asked_now
+    kept = f"; {before} of the answers had been kept" if before else ""
+    return (
+        f"Measured: {found.calls} calls of {found.model} at {found.place}, {found.concurrency} at a time, took "
+        f"{seconds(found.p50_s)} (median; 95 %: {seconds(found.p95_s)}, 99 %: {seconds(found.p99_s)}), the first "
+        f"{seconds(found.first_s)}; requests that failed: {failed}{kept}."
+    )
+
+
 def _origin(results: Results) -> list[str]:
     """What is measured, and what is simulated."""
     model, timed_as = results.provenance.model, results.provenance.timed_as
     said = f"Text and WER are measured: {model} on {results.data}."
-    if not any(row.backend for row in results.rows):
+    if not results.simulated:
         return [] if results.evaluation else [said]
     how = f"{timed_as}, {results.experiment.padding} padding, {results.provenance.timed_dtype}, on device models"
     if results.evaluation:
@@ -238,4 +251,6 @@ def _origin(results: Results) -> list[str]:
     if results.comparison:
         said += " The best windows were chosen on the data that they are scored on."
     caveat = f" Another recogniser than the timed one was heard: the WER of {timed_as} itself will differ."
-    return [f"{said} Times and spans are simulated: {how}. {NOTE}.{'' if model == timed_as else caveat}"]
+    others = [f"{one.backend}: text and times are its own" for one in results.endpoints]
+    own = f" Of {'; of '.join(others)}." if others else ""
+    return [f"{said} Times and spans are simulated: {how}. {NOTE}.{'' if model == timed_as else caveat}{own}"]

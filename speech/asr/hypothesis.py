@@ -143,6 +143,7 @@ class Hypothesis:
     language: as given or detected.
     heard_s: seconds of the clip after which Whisper would go on.
     stopped: whether by what its words attend to, before its end (`attention.stop_at_margin`).
+    measured_s: how long the call really took where it was made, on the wall clock; None where no one measured it.
     """
 
     text: str
@@ -155,6 +156,7 @@ class Hypothesis:
     language: str = ""
     heard_s: float = 0.0
     stopped: bool = False
+    measured_s: float | None = None
 
     @property
     def cut_off(self) -> bool:

@@ -9,6 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from typing import Protocol, cast
 
 import numpy as np
 from whisper.audio import SAMPLE_RATE
@@ -25,6 +26,26 @@ _BLOCK = SAMPLE_RATE // 2  # samples hashed together; steps of sliding windows a
 _BLOCK_BYTES = _BLOCK * 4
 
 Progress = Callable[[int, int], None]  # calls done, calls in all
+
+
+class Hearing(Protocol):
+    """What streams are played with: a Whisper here, or something elsewhere that says how long it took.
+
+    version: what hears, with all that may change a text.
+    computed: how many calls it heard, those that were remembered not counted.
+    """
+
+    version: str
+    computed: int
+
+    @property
+    def timestamp_begin(self) -> int:
+        """Return the token of the timestamp 0.00; tokens below it are text."""
+        ...
+
+    def transcribe(self, clips: Sequence[Clip], progress: Progress | None = None) -> list[Hypothesis]:
+        """Return the transcripts of `clips`, in their order, each distinct one heard once."""
+        ...
 
 
 class Transcriber(ABC):
@@ -130,6 +151,16 @@ class Transcriber(ABC):
         digest.update(b"\0" + json.dumps([clip.mode, clip.prompt, clip.prefix]).encode() + b"\0")
         digest.update(audio_digest(clip.audio, hashes))
         return digest.hexdigest()
+
+
+def require_whisper(engine: Hearing) -> Transcriber:
+    """Return the engine. Raises `InputError` unless it is a Whisper on this machine, which can be looked into."""
+    if not hasattr(engine, "recogniser"):
+        raise InputError(
+            f"{engine.version}: word times need a Whisper on this machine, to look into; type another --strategy, "
+            "for example disjoint or sliding"
+        )
+    return cast(Transcriber, engine)
 
 
 def check_options(options: DecodeOptions) -> None:

@@ -9,13 +9,14 @@ from .base import Call, Heard, Strategy
 from .disjoint import Disjoint
 from .overlapping import Overlapping
 from .prompted import Prompted
-from .registry import OFFLINE, STEPPING, make_strategy, step_of, strategy_names
+from .registry import LOOKING_INSIDE, OFFLINE, STEPPING, make_strategy, step_of, strategy_names
 from .sequential import Offline, Sequential
 from .sliding import Sliding
 from .steps import OVERLOADS, check_overload
 from .vad import Vad
 
 __all__ = [
+    "LOOKING_INSIDE",
     "OFFLINE",
     "OVERLOADS",
     "STEPPING",

@@ -27,6 +27,8 @@ _STRATEGIES: dict[str, type[Strategy]] = {
 }
 # Those that hear their window again at every step; for our others a step is no setting.
 STEPPING = ("sliding", "alignatt")
+# Those that ask for more than text: what the decoder attends to, or where Whisper itself would go on.
+LOOKING_INSIDE = ("alignatt", "sequential")
 
 
 def strategy_names() -> dict[str, str]:

@@ -16,7 +16,7 @@ from ...datasets.recording import Recording
 from ..asr.attention import AttendedWord, Attention, stop_at_margin
 from ..asr.decoding.draft import REMEMBERED, add_proposals
 from ..asr.hypothesis import SECONDS_PER_TICK, Clip, DraftText, Hypothesis
-from ..asr.transcriber import Progress, Transcriber
+from ..asr.transcriber import Hearing, Progress, require_whisper
 from ..metrics.calls import CallRecord, find_unheard_s
 from ..strategies import Call, Heard, Strategy
 
@@ -119,7 +119,7 @@ class Job:
 
 def play(
     jobs: Sequence[Job],
-    engine: Transcriber,
+    engine: Hearing,
     progress: Progress | None = None,
     attention: Attention | None = None,
     draft: bool = False,
@@ -130,6 +130,9 @@ def play(
     progress: is told how many of the calls that are known ahead are transcribed.
     attention: gives the word times that some strategies ask for; by default that of the engine's recogniser.
     draft: each call is decoded, and timed, with the texts of the job's calls before as a draft. The text is the same.
+
+    Word times look into Whisper: for strategies that ask for them the engine has to be a `Transcriber`, or it is an
+    `InputError`.
     """
     transcripts = _Transcripts(engine, attention, draft)
     transcripts.fetch(
@@ -153,7 +156,7 @@ def play(
 class _Transcripts:
     """The transcripts of the calls of all jobs, each distinct call computed once, with word times where asked for."""
 
-    engine: Transcriber
+    engine: Hearing
     attention: Attention | None
     draft: bool
     known: dict[tuple[int, Call], tuple[Hypothesis, tuple[AttendedWord, ...]]] = field(default_factory=dict)
@@ -170,7 +173,7 @@ class _Transcripts:
         timed = [key for key in clips if key[1].margin_s is not None]
         if not timed:
             return
-        self.attention = self.attention or Attention.beside(self.engine)
+        self.attention = self.attention or Attention.beside(require_whisper(self.engine))
         found = self.attention.words([clips[key] for key in timed], [hypotheses[key].text for key in timed])
         for key, words in zip(timed, found, strict=True):
             _, call = key

@@ -15,6 +15,13 @@ from ..strategies import Call
 from .clock import ServiceTime
 
 
+def measured_time(call: Call, hypothesis: Hypothesis) -> float:
+    """Return the seconds that a call really took where it was made: the clock of backends that are measured."""
+    if hypothesis.measured_s is None:
+        raise ValueError(f"nobody measured the call of {call.start_s:g} to {call.end_s:g} s")
+    return hypothesis.measured_s
+
+
 def service_time(
     backend: Backend, timed: Dimensions, heard: Dimensions, *, streams: int, padding: str = "full"
 ) -> ServiceTime:

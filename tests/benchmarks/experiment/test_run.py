@@ -11,7 +11,8 @@ from earspan.backends.workload.models import DIMENSIONS
 from earspan.benchmarks.experiment import presets
 from earspan.benchmarks.experiment.experiment import Experiment
 from earspan.benchmarks.experiment.progress import Silence
-from earspan.benchmarks.experiment.run import Session, run, spread
+from earspan.benchmarks.experiment.run import Session, run
+from earspan.benchmarks.experiment.settings import spread
 from earspan.benchmarks.experiment.source import Source
 from earspan.benchmarks.results.score import score
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""One request as it went: on which connection, how long, and what kind of failure it was."""
+"""What goes on below one request: which connection it goes over, how long that took, and why it failed."""
 
 import ssl
 import threading
@@ -12,32 +12,10 @@ from typing import Any
 import openai
 from httpx2 import SyncByteStream
 
-ANSWERED, LIMITED = "ok", "rate limit"
-KINDS = (ANSWERED, LIMITED, "timeout", "connection", "certificate", "key", "refused", "server error", "garbage")
-MAY_PASS = (LIMITED, "timeout", "connection", "server error")  # worth asking again
+from .records import LIMITED
+
 _LONGEST_ANSWER = 1 << 25  # bytes; words of an hour of speech are 2 MB
 _WORDS = 200  # characters of an answer that a message repeats
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One request.
-
-    kind: one of `KINDS`.
-    status: of HTTP; None where there was no answer.
-    seconds: until its answer was whole, or until it failed.
-    waited_s, waited_for: before it, and the kind of failure that was the reason; 0 and "" for the first.
-    reused: whether it went over a connection that was open already.
-    connect_s: of `seconds`, what a new connection took, TLS included.
-    """
-
-    kind: str
-    status: int | None
-    seconds: float
-    waited_s: float = 0.0
-    waited_for: str = ""
-    reused: bool = False
-    connect_s: float = 0.0
 
 
 class TooLong(Exception):
