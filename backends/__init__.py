@@ -14,6 +14,7 @@ Nothing here imports torch. An arrow goes only down this list, as `make check` s
     serving/     many live streams on one server: queues, capacity, cost, fleets
     hybrid/      a GPU and LPUs that share each call
     roofline     a device of which only peak and bandwidth are known
+    measured/    this machine, measured: profiles, and times between their points
     own          backends that are not part of Earspan, by import path or entry point
     gpu/         a GPU, kernel by kernel, as a runtime drives it
     lpu/         an LPU, cycle by cycle, as its compiler plans it

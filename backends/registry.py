@@ -6,6 +6,7 @@ groq-v1, groq-v1x16, groq-v1x16-fp16  an LPU with a number of chips (default: as
 groq-v1-groqflow                    with as much weight on a chip as compiled models have been published with
 h100+groq-v1x16                     a GPU and an LPU that share each call; @operator or @draft for another split
 my-device.toml, my-device.tomlx16   a device file of your own, with the same endings
+here, here-ct2-int8                 this machine, measured (`measured/here.py`); or the path of a profile, FILE.json
 package.module:name                 a backend of your own, in Python
 """
 
@@ -20,6 +21,7 @@ from .gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
 from .hybrid.hybrid import hybrid_backend
 from .lpu.lpu import lpu_backend
 from .measured.address import is_endpoint
+from .measured.here import here_backend, is_here
 from .own import import_backend, load_offered, offered_names
 from .roofline import Roofline
 from .timing import Backend
@@ -44,6 +46,8 @@ def get_backend(name: str) -> Backend:
             f"backend {name!r} is measured, not simulated: it has no time before it is asked; type earspan evaluate, "
             "bench, strategies or live"
         )
+    if is_here(name) or name.endswith(".json"):
+        return here_backend(name)
     if ":" in name and ".toml" not in name:
         return import_backend(name)
     if "+" in name and not Path(name).is_file():

@@ -8,6 +8,9 @@ where an endpoint is asked, and nowhere else.
     records    what an endpoint is asked with, what it answers, and every attempt at it
     budget     how many requests may be made, and what they may cost
     address    where an endpoint is, by the name of its backend
+    profile    what was measured of Whisper on one machine, every value kept, and where such files lie
+    surface    seconds between measured points
+    here       this machine as a backend, by its profile
 
 A key comes from the environment alone. It is in no record, message or file: `address.Key` hides it.
 """

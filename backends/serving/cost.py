@@ -13,6 +13,7 @@ from ..errors import InputError, unknown
 from ..gpu.gpu import Gpu
 from ..hybrid.hybrid import Hybrid
 from ..lpu.lpu import Lpu
+from ..measured.here import Here
 from ..roofline import Roofline
 from ..timing import Backend
 from ..workload.workload import Workload
@@ -123,8 +124,8 @@ def read_price(text: str) -> tuple[str, Price]:
     name, equals, amount = text.partition("=")
     if not equals:
         raise InputError(f"price {text!r}; expected DEVICE=USD_PER_HOUR, for example h100=2.5 or groq-v1=0.4..2")
-    if name not in device_names():
-        raise unknown("device", name, device_names())
+    if name not in (known := [*device_names(), "here"]):
+        raise unknown("device", name, known)
     ends = amount.split("..")
     try:
         low, high = float(ends[0]), float(ends[-1])
@@ -140,6 +141,8 @@ def bill_of(backend: Backend, prices: Mapping[str, Price], call: Workload) -> Bi
 
     call: decides how many chips an LPU needs. Raises `InputError` for a backend without a device file.
     """
+    if isinstance(backend, Here):
+        return Bill((Part("here", "measured", 1, prices.get("here"), None),))
     return Bill(tuple(_part(device, units, prices) for device, units in _units(backend, call)))
 
 

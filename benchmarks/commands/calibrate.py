@@ -1,5 +1,6 @@
-"""`earspan calibrate`: Whisper measured on this machine's GPU, and the device models fitted to measured kernels.
+"""`earspan calibrate`: Whisper measured on this machine, and the device models fitted to measured kernels.
 
+earspan calibrate here --model tiny.en          # this machine as the backend `here`; minutes
 earspan calibrate measure --out measured.json   # on a GPU; ends within --budget seconds
 pip install 'earspan[calibrate]'
 earspan calibrate fit                           # all GPUs with public tables; writes backends/devices/*.toml
@@ -8,10 +9,15 @@ earspan calibrate fit h100 --check              # fit and print only
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from ...backends.errors import unknown
+from ...backends.measured.here import Setting, is_here, read_setting
+from ...backends.measured.profile import Profile, profile_path
 from ..experiment import store
+from ..report.terminal import show_table
+from .options import positive_count, positive_seconds
 
 # in the order in which they are measured: if time is short, the ends are there
 MODELS = ("large-v3", "tiny", "small", "medium", "base")
@@ -19,7 +25,7 @@ BATCHES = (1, 8, 64, 320, 2, 32, 256, 4, 16, 128)
 
 
 def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of both."""
+    """Declare the options of all."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     about = "measure Whisper's phases and kernels on a GPU, and the host's work"
     measuring = actions.add_parser("measure", help=about, description=about, allow_abbrev=False)
@@ -35,12 +41,35 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     add("--budget", type=float, default=540, dest="budget_s", metavar="S", help="most seconds in all (default: 540)")
     add("--calls", type=int, default=300, help="equal calls whose scatter is measured (default: 300)")
     add("--out", type=Path, required=True, help="JSON file to write")
+    about = "measure this machine, so that it can be used as the backend here"
+    here = actions.add_parser("here", help=about, description=about, allow_abbrev=False)
+    here.set_defaults(answer=_here)
+    add_here_arguments(here, "tiny.en")
+    here.add_argument("--rounds", type=positive_count, default=9, metavar="N", help="values of each (default: 9)")
+    here.add_argument("--budget", type=positive_seconds, default=200.0, dest="budget_s", metavar="S",
+                      help="seconds after which no further round begins (default: 200)")  # fmt: skip
+    here.add_argument("--out", type=Path, metavar="FILE.json", help="file of the profile (default: the user's cache)")
     about = "fit the kernels of device files to public tables"
     fitting = actions.add_parser("fit", help=about, description=about, allow_abbrev=False)
     fitting.set_defaults(answer=_fit)
     fitting.add_argument("gpus", nargs="*", help="GPUs with tables (default: all)")
     fitting.add_argument("--systems", type=Path, help="systems folder of the package, if not the installed one's")
     fitting.add_argument("--check", action="store_true", help="print only, write no device file")
+
+
+def add_here_arguments(parser: argparse.ArgumentParser, model: str) -> None:
+    """Declare what of this machine is measured."""
+    parser.add_argument("--model", default=model, help="an official Whisper, or a checkpoint (default: %(default)s)")
+    parser.add_argument("--backend", default="here", help="here, here-torch-bf16, here-ct2-int8, ... (default: here)")
+    parser.add_argument("--threads", type=positive_count, metavar="N", help="of a call (default: all cores)")
+
+
+def setting_of(args: argparse.Namespace) -> Setting:
+    """Return the setting that was typed. Raises `InputError` for a backend that is not this machine."""
+    if not is_here(args.backend):
+        raise unknown("backend of this machine", args.backend, ["here", "here-torch-bf16", "here-ct2", "here-ct2-int8"])
+    setting = read_setting(args.backend)
+    return replace(setting, threads=args.threads) if args.threads else setting
 
 
 def run_calibrate(args: argparse.Namespace) -> int:
@@ -62,6 +91,33 @@ def _measure(args: argparse.Namespace) -> int:
     found = measure(plan, keep)
     print(f"{len(found.runs)} values, {len(found.left_out)} settings left out: {args.out}", file=sys.stderr)
     return 0
+
+
+def _here(args: argparse.Namespace) -> int:
+    from ..calibration.here import HerePlan, measure_here
+
+    plan = HerePlan(args.model, setting_of(args), rounds=args.rounds, budget_s=args.budget_s)
+    profile = measure_here(plan, lambda line: print(line, file=sys.stderr))
+    path = args.out or profile_path(profile.dims, profile.engine, profile.precision, profile.threads)
+    store.write_whole(path, store.encode(profile, indent=1) + "\n")
+    _show_profile(profile)
+    name = args.out or plan.setting.name
+    print(f"\nwritten: {path}\nnow type: earspan time --backend {name} --model {profile.model}")
+    return 0
+
+
+def _show_profile(profile: Profile) -> None:
+    rows = [
+        [point.phase, str(point.batch), f"{point.length:g}", str(len(point.seconds)), f"{point.median_s * 1e3:.2f}",
+         f"{min(point.seconds) * 1e3:.2f}", f"{point.spread:.0%}"]
+        for point in profile.points
+    ]  # fmt: skip
+    told = f"{profile.model}, {profile.engine} in {profile.precision}, {profile.threads} threads, {profile.machine.cpu}"
+    columns = ("phase", "batch>", "length>", "values>", "median ms>", "least ms>", "spread>")
+    show_table(f"Measured: {told}", columns, rows)
+    print(f"whole calls: 99th percentile {profile.jitter:.1%} above the median of {len(profile.calls)}")
+    for warning in profile.warnings:
+        print(f"warning: {warning}")
 
 
 def _fit(args: argparse.Namespace) -> int:

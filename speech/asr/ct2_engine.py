@@ -70,7 +70,7 @@ class Ct2Engine(Transcriber):
         budget = min(options.max_tokens, self.recogniser.dims.n_text_ctx - len(prompts[0]))
         begun = self._begun(prompts[0])
         results = self._model.generate(
-            self._spectra(attempts),
+            self.encode(attempts),
             prompts,
             beam_size=1 if temperature or first.part.clip.mode == "text" else options.beam_size or 1,
             patience=options.patience or 1.0,
@@ -88,9 +88,11 @@ class Ct2Engine(Transcriber):
         )
         return [self._outcome(result, begun, budget) for result in results]
 
-    def _spectra(self, attempts: Sequence[Attempt]) -> object:
+    @torch.inference_mode()
+    def encode(self, attempts: Sequence[Attempt]) -> object:
+        """Return the encoder's output for all attempts. A step of its own, so that it can be timed."""
         together = torch.cat([self.features.spectrum(attempt.part) for attempt in attempts])
-        return self._library.StorageView.from_array(together.numpy())
+        return self._model.encode(self._library.StorageView.from_array(together.numpy()))
 
     def _begun(self, prompt: list[int]) -> int:
         """Return how many tokens of text a prompt ends with. CTranslate2 returns them as part of what it wrote."""

@@ -53,9 +53,13 @@ class Engine(Transcriber):
         dims = self.recogniser.dims
         return max(1, self._batch_bytes // self._decoder.bytes_per_row(dims.n_audio_ctx, dims.n_text_ctx))
 
+    def encode(self, attempts: Sequence[Attempt]) -> list[Tensor]:
+        """Return the encoder's output for each attempt. A step of its own, so that it can be timed."""
+        return self.features.of([attempt.part for attempt in attempts])
+
     @torch.inference_mode()
     def decode(self, attempts: Sequence[Attempt]) -> list[Outcome]:
-        features = self.features.of([attempt.part for attempt in attempts])
+        features = self.encode(attempts)
         sought = {
             index: search(self._decoder, self.recogniser, features[index], attempt, self.options)
             for index, attempt in enumerate(attempts)

@@ -10,6 +10,7 @@ from earspan.backends.devices.files import FOLDER
 
 BACKENDS = FOLDER.parent
 HEAVY = {
+    "msgspec": "a part of the start, only for measured times",
     "scipy.optimize": "0.5 s, only where a fleet is solved",
     "importlib.metadata": "a tenth of the start, only for names of backends that are not ours",
 }
