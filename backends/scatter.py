@@ -7,11 +7,13 @@ percentile over it; its device file or `backends.host` says where that figure is
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+_COUNTS = 200  # equally likely numbers that stand for a binomial one: fine enough for one in a hundred
 _TAIL = 1e-7  # lengths less likely than this are left out
 _NORMAL_P99 = 2.3263478740408408  # 99th percentile of the standard normal distribution
 
@@ -30,6 +32,31 @@ def longest_of(calls: int, mean: float, most: int) -> tuple[NDArray[np.int64], N
     chance = np.diff(below, prepend=0.0)
     kept = chance > _TAIL
     return counts[kept], chance[kept] / chance[kept].sum()
+
+
+@lru_cache(maxsize=4096)
+def spread_count(calls: int, chance: float) -> tuple[int, ...]:
+    """Return equally likely numbers of calls that something happens to with this chance each, rising (binomial)."""
+    logs = [math.lgamma(calls + 1) - math.lgamma(k + 1) - math.lgamma(calls - k + 1) for k in range(calls + 1)]
+    counts = np.arange(calls + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        powers = np.nan_to_num(counts * np.log(chance), nan=0.0) + np.nan_to_num((calls - counts) * np.log1p(-chance))
+    below = np.cumsum(np.exp(np.array(logs) + powers))
+    return tuple(int(np.searchsorted(below, (at + 0.5) / _COUNTS * below[-1])) for at in range(_COUNTS))
+
+
+def sum_of(
+    seconds: NDArray[np.float64], chance: NDArray[np.float64], more_s: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the times of two parts one after the other, rising, and how likely each is.
+
+    seconds, chance: of the first part, shape = (lengths,). more_s: of the second, equally likely, rising.
+    """
+    values, times = np.unique(more_s, return_counts=True)
+    sums = (seconds[:, None] + values).ravel()
+    chances = (chance[:, None] * times / len(more_s)).ravel()
+    order = np.argsort(sums)
+    return sums[order], chances[order]
 
 
 def spread_of(jitter: float) -> float:

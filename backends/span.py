@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError, unknown
-from .scatter import longest_of, quantile_s
+from .scatter import longest_of, quantile_s, spread_count, sum_of
 from .serving.arrivals import Traffic
 from .serving.capacity import search_largest, streams_verdict
-from .timing import Backend, CapacityError, Timing
+from .timing import Backend, CapacityError, Timing, add_part
 from .workload.drafting import apply_draft, plan_proposals
 from .workload.models import Dimensions
 from .workload.op import LONGEST_S
@@ -22,9 +22,10 @@ from .workload.windows import (
     STRATEGIES,
     TOKENS_PER_S,
     call_of,
-    feed_text,
     most_tokens,
-    window_call,
+    new_audio_s,
+    second_pass_chance,
+    strategy_call,
 )
 from .workload.workload import Workload
 
@@ -81,6 +82,7 @@ def span(
     draft: bool = False,
     policy: str = "synchronised",
     scatter: bool = True,
+    continuing: bool = True,
 ) -> Span:
     """Return the largest window in (0, 30] s, on a grid of 0.1 s, that `backend` sustains for `streams` streams.
 
@@ -88,7 +90,7 @@ def span(
     w + T <= L for disjoint chunks (where h = w), 2 h + T <= L for sliding windows, whose words LocalAgreement-2 commits
     at the second call that agrees, h + 0.5 s + T <= L for AlignAtt, which holds back what is nearer to the end, and
     decodes only what is new: the text of the window before is fed. T is the 99th percentile of the time to serve one
-    call of every stream.
+    call of every stream, second passes among it.
 
     dims: the model's dimensions, as a `Dimensions` or whisper's `ModelDimensions`.
     strategy: "sliding", "alignatt" or "disjoint".
@@ -105,10 +107,12 @@ def span(
         with "own phases", each stream calls at its own time, and T is found by simulating the server (a call may just
         miss a batch, wait for it, and take part in the next).
     scatter: whether calls have a Poisson number of tokens; False gives all of them the mean, rounded up.
+    continuing: whether calls go on inside their window where their text breaks off, as `whisper.transcribe` does: the
+        second pass that `windows.SECOND_PASS` of the calls take is timed; False times one pass for each.
     Raises `InputError` for values that make no sense.
     """
     drafting = draft and strategy == "sliding"
-    planner = _Planner(backend, strategy, streams, step_s, latency_s, drafting, policy, scatter)
+    planner = _Planner(backend, strategy, streams, step_s, latency_s, drafting, policy, scatter, continuing)
     template = Workload(Dimensions.of(dims), padding=padding, prompt_tokens=prompt_tokens, dtype=dtype)
     if not tokens_per_s >= 0:
         raise InputError(f"tokens per second is {tokens_per_s}; expected 0 or more")
@@ -125,6 +129,7 @@ class _Planner:
     draft: bool
     policy: str
     scatter: bool
+    continuing: bool
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -139,8 +144,6 @@ class _Planner:
             raise InputError(f"latency is {self.latency_s} s; expected more than 0")
         if self.strategy == "disjoint" and self.step_s is not None:
             raise InputError("disjoint chunks have no step of their own (it is the window); leave the step out")
-        if self.strategy == "alignatt" and self.policy == "own phases":
-            raise InputError("AlignAtt is planned for synchronised streams; leave out the policy own phases")
         if self.strategy != "disjoint" and not (self.step_s is not None and 0 < self.step_s <= LONGEST_S):
             raise InputError(f"step is {self.step_s} s; expected more than 0 and at most {LONGEST_S:g} s")
 
@@ -185,22 +188,25 @@ class _Planner:
 
     def together(self, template: Workload, window_s: float, tokens_per_s: float) -> Timing:
         """Return the time for one call of every stream at once, in batches that last as long as their longest call."""
-
-        new_s = window_s
-        if self.strategy == "alignatt" and self.step_s is not None:
-            new_s = min(window_s, self.step_s)
-            template = feed_text(template, tokens_per_s * (window_s - new_s))
+        step_s = self.step_s or window_s
+        call = strategy_call(template, self.strategy, window_s, step_s, tokens_per_s)
+        mean = tokens_per_s * new_audio_s(self.strategy, window_s, step_s)
+        share = second_pass_chance(self.strategy, window_s) if self.continuing else 0.0
 
         def serve(tokens: int) -> Timing:
-            call = call_of(template, window_s, tokens)
-            proposals = plan_proposals(call.decode_tokens) if self.draft else ()
-            return self.backend.serve(apply_draft(call, proposals), self.streams)
+            one = call_of(call, window_s, tokens)
+            proposals = plan_proposals(one.decode_tokens) if self.draft else ()
+            return self.backend.serve(apply_draft(one, proposals), self.streams)
 
-        mean, most = tokens_per_s * new_s, most_tokens(template)
-        first = serve(window_call(template, new_s, tokens_per_s).decode_tokens)
+        def pass_again(count: int) -> Timing:
+            return self.backend.serve(replace(call, decode_tokens=0), count)
+
+        first = serve(call.decode_tokens)
         if not (self.scatter and mean):
-            return first
-        tokens, chance = longest_of(first.batch, mean, most)
+            count = self.streams * share
+            whole = max(1, math.ceil(count))
+            return add_part(first, pass_again(whole), count / whole) if count else first
+        tokens, chance = longest_of(first.batch, mean, most_tokens(template))
         # of several batches one after another, lengths even out: what counts is the mean of their longest calls
         batches = math.ceil(self.streams / first.batch)
         lengths = tokens @ chance + (tokens - tokens @ chance) / math.sqrt(batches)
@@ -210,13 +216,19 @@ class _Planner:
         slope = (long.seconds - typical.seconds) / (max(high, middle + 1) - middle)
         # times between two lengths are on a line, nearly; none is below that of an empty text
         seconds = np.maximum(typical.seconds + slope * (lengths - middle), typical.seconds / 1e3)
+        if share:
+            counts = spread_count(self.streams, share)
+            more = {count: pass_again(count) for count in set(counts) if count}
+            seconds, chance = sum_of(seconds, chance, [more[n].seconds if n else 0.0 for n in counts])
+            usual = counts[len(counts) // 2]
+            typical = add_part(typical, more[usual], 1.0) if usual else typical
         p99_s = quantile_s(seconds, chance, typical.jitter, 1 - _LATE)
         return replace(typical, jitter=max(0.0, p99_s / typical.seconds - 1))
 
     def own_phases(self, template: Workload, window_s: float, tokens_per_s: float) -> tuple[str, Timing | None]:
         """Return the same if each stream calls at its own time, by simulation."""
         step_s = self.step_s or window_s
-        rest = {"strategy": self.strategy, "tokens_per_s": tokens_per_s, "scatter": self.scatter}
-        load = Traffic(self.streams, window_s, step_s, **rest)
-        found = streams_verdict(self.backend, call_of(template, window_s, load.mean_tokens), load, self.latency_s)
+        rest = {"tokens_per_s": tokens_per_s, "scatter": self.scatter, "continuing": self.continuing}
+        load = Traffic(self.streams, window_s, step_s, self.strategy, **rest)
+        found = streams_verdict(self.backend, load.call(template), load, self.latency_s)
         return found.cause, found.timing

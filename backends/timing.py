@@ -1,7 +1,7 @@
 """What a backend is, and what it answers: the protocol `Backend` and the record `Timing`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from .errors import InputError
@@ -86,6 +86,17 @@ def in_sequence(timings: Iterable[tuple[Timing, int]]) -> Timing:
     batch = max(timing.batch for timing, _ in parts)
     rest = longest.bound, longest.provenance, longest.jitter, batch
     return Timing(seconds, seconds, phases, ceiling_s, *rest)
+
+
+def add_part(timing: Timing, more: Timing, times: float) -> Timing:
+    """Return `timing` with `times` times the work of `more` after it, in the same service."""
+    return replace(
+        timing,
+        seconds=timing.seconds + times * more.seconds,
+        interval_s=timing.interval_s + times * more.interval_s,
+        phases={phase: part + times * more.phases[phase] for phase, part in timing.phases.items()},
+        ceiling_s=timing.ceiling_s + times * more.ceiling_s,
+    )
 
 
 class CapacityError(InputError):

@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, unknown
 from ..workload.op import LONGEST_S
-from ..workload.windows import TOKENS_PER_S
+from ..workload.windows import ALIGNATT_MARGIN_S, TOKENS_PER_S, new_audio_s, second_pass_chance, strategy_call
+from ..workload.workload import Workload
 
 Array = NDArray[np.float64]
 # calls that must agree on a word before it is shown: two with LocalAgreement-2, or one
-AGREEING_CALLS = {"sliding": 2, "disjoint": 1}
+AGREEING_CALLS = {"sliding": 2, "disjoint": 1, "alignatt": 1}
+# calls that may show a word: AlignAtt leaves to the next call what is near the end of the audio
+_CALLS_OF_A_WORD = AGREEING_CALLS | {"alignatt": 2}
 # Mean length of a talk spurt: 1.004 s in ITU-T P.59 (1993), table of artificial conversational speech. Recalled, not
 # read again, so an assumption; it only matters where silence is skipped.
 TALK_SPURT_S = 1.0
@@ -24,11 +27,13 @@ class Traffic:
 
     streams: how many there are.
     window_s, step_s: every stream calls every `step_s` seconds on its last `window_s` seconds of audio.
-    strategy: "sliding", or "disjoint", whose window is its step.
+    strategy: "sliding", "alignatt", or "disjoint", whose window is its step.
     activity: part of the time in which somebody speaks.
     skip_silence: whether the calls of silent steps are left out.
     tokens_per_s: speech rate, which with the window sets the decode steps of a call.
     scatter: whether their number is a Poisson number; False gives all calls the mean, rounded up.
+    continuing: whether a call goes on inside its window where its text breaks off, as `whisper.transcribe` does, in a
+        second pass that `windows.SECOND_PASS` of the calls take; False is one pass for each.
     synchronised: whether the server clocks the windows, so that all streams call at once; else each stream calls at
         its own time.
     """
@@ -41,6 +46,7 @@ class Traffic:
     skip_silence: bool = False
     tokens_per_s: float = TOKENS_PER_S
     scatter: bool = True
+    continuing: bool = True
     synchronised: bool = False
 
     def __post_init__(self) -> None:
@@ -60,24 +66,49 @@ class Traffic:
 
     @property
     def least_latency_s(self) -> float:
-        """Seconds from the arrival of a word's first call to that of the call that shows it."""
-        return (AGREEING_CALLS[self.strategy] - 1) * self.step_s
+        """Seconds from the arrival of a word's first call to that of the call that shows it.
+
+        AlignAtt shows a word with the first call that has heard 0.5 s more.
+        """
+        return (AGREEING_CALLS[self.strategy] - 1) * self.step_s + self.held_back_s
+
+    @property
+    def held_back_s(self) -> float:
+        """Seconds of audio at the end of a call whose words wait for the next one."""
+        return ALIGNATT_MARGIN_S if self.strategy == "alignatt" else 0.0
 
     @property
     def calls_per_step(self) -> float:
         """The part of the steps in which a call is made: 1, unless silent steps are skipped.
 
-        A pause lasts through a step with chance exp(-step / mean pause); a sliding window calls in the step after, too.
+        A pause lasts through a step with chance exp(-step / mean pause); windows that slide call in the next one, too.
         """
         if self.activity == 1 or not self.skip_silence:
             return 1.0
         pause_s = TALK_SPURT_S * (1 - self.activity) / self.activity
-        return 1 - (1 - self.activity) * math.exp(-AGREEING_CALLS[self.strategy] * self.step_s / pause_s)
+        return 1 - (1 - self.activity) * math.exp(-_CALLS_OF_A_WORD[self.strategy] * self.step_s / pause_s)
 
     @property
     def mean_tokens(self) -> int:
-        """Decode steps of a call on average, rounded up as by `workload.windows.window_call`, but without its limit."""
-        return math.ceil(round(self.tokens_per_s * self.window_s, 6))
+        """Decode steps of a call on average, rounded up as by `workload.windows.strategy_call`, but without a limit."""
+        return math.ceil(round(self._tokens, 6))
+
+    def call(self, template: Workload) -> Workload:
+        """Return one of its calls with the mean number of decode steps; template: gives the model and the padding."""
+        return strategy_call(template, self.strategy, self.window_s, self.step_s, self.tokens_per_s)
+
+    @property
+    def second_pass(self) -> float:
+        """The part of the calls that take a second pass."""
+        return second_pass_chance(self.strategy, self.window_s) if self.continuing else 0.0
+
+    @property
+    def _tokens(self) -> float:
+        return self.tokens_per_s * new_audio_s(self.strategy, self.window_s, self.step_s)
+
+    def draw_tokens(self, calls: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return the decode steps of so many calls; shape = (calls,)."""
+        return rng.poisson(self._tokens, calls) if self.scatter else np.full(calls, self.mean_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +116,7 @@ class Calls:
     """Calls by rising time of arrival; every array has shape = (calls,).
 
     arrival_s: when the audio of the call has been spoken. due_s: when the next call of its stream arrives.
-    tokens: decode steps. load: index of the `Traffic` it belongs to.
+    tokens: decode steps. again: whether it takes a second pass. load: index of the `Traffic` it belongs to.
     counted: whether it counts; False while the queue fills from empty.
     shows: whether words wait for it.
     duration_s: seconds in which calls arrive, over all replicas.
@@ -94,6 +125,7 @@ class Calls:
     arrival_s: Array
     due_s: Array
     tokens: NDArray[np.int64]
+    again: NDArray[np.bool_]
     load: NDArray[np.int8]
     counted: NDArray[np.bool_]
     shows: NDArray[np.bool_]
@@ -130,13 +162,14 @@ def calls_of(
     arrival, due, counted, shows, which = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(arrival, kind="stable")
     which = which[order]
-    tokens = np.empty(len(order), np.int64)
+    tokens, again = np.empty(len(order), np.int64), np.zeros(len(order), bool)
     for index, load in enumerate(loads):
         mine = np.flatnonzero(which == index)
-        mean = load.mean_tokens
-        tokens[mine] = rng.poisson(load.tokens_per_s * load.window_s, len(mine)) if load.scatter else mean
+        tokens[mine] = load.draw_tokens(len(mine), rng)
+        if load.second_pass:
+            again[mine] = rng.random(len(mine)) < load.second_pass
     np.minimum(tokens, most_tokens, out=tokens)
-    return Calls(arrival[order], due[order], tokens, which, counted[order], shows[order], duration_s * replicas)
+    return Calls(arrival[order], due[order], tokens, again, which, counted[order], shows[order], duration_s * replicas)
 
 
 def _of_load(
@@ -153,10 +186,11 @@ def _of_load(
         speech = _speech(load, steps, (replicas, load.streams), rng).transpose(1, 0, 2)
         before = np.zeros_like(speech)
         before[:, 1:] = speech[:, :-1]
-        if AGREEING_CALLS[load.strategy] == 1:
+        if _CALLS_OF_A_WORD[load.strategy] == 1:
             made, shows = speech, speech
         else:
-            made, shows = speech | before, before
+            made = speech | before
+            shows = before if load.strategy == "sliding" else made
         if not load.skip_silence:
             made = np.ones_like(speech)
     counted = np.broadcast_to((np.arange(steps) >= max(2, steps // 5))[None, :, None], arrival.shape)

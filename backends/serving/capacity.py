@@ -11,7 +11,7 @@ from ..gpu.gpu import Gpu
 from ..lpu.lpu import Lpu
 from ..timing import Backend, CapacityError, Timing
 from ..workload.op import LONGEST_S
-from ..workload.windows import GRID_PER_S, window_call
+from ..workload.windows import GRID_PER_S
 from ..workload.workload import Workload
 from .arrivals import Traffic, longest_step_s, replica_period_s
 from .server import MAX_BATCH, Server, server_of
@@ -187,12 +187,11 @@ def simulate_span(
     policy "own phases"; for synchronised streams it has a formula, which this checks.
     """
     if load.strategy == "disjoint":
-        raise InputError("the simulated span is for sliding windows; type --strategy sliding")
+        raise InputError("the simulated span is for windows that slide; type --strategy sliding or alignatt")
 
     def attempt(tick: int) -> str:
-        window_s = tick / GRID_PER_S
-        call = window_call(template, window_s, load.tokens_per_s)
-        return streams_verdict(backend, call, replace(load, window_s=window_s), latency_s, batching=batching).cause
+        asked = replace(load, window_s=tick / GRID_PER_S)
+        return streams_verdict(backend, asked.call(template), asked, latency_s, batching=batching).cause
 
     first, last = max(1, math.ceil(round(load.step_s * GRID_PER_S, 6))), round(LONGEST_S * GRID_PER_S)
     best, limited_by = search_largest(attempt, first, last)

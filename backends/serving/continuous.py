@@ -55,17 +55,22 @@ class Continuous:
 
 
 def serve_continuously(
-    device: Continuous, arrival_s: Array, tokens: NDArray[np.int64], rng: np.random.Generator
+    device: Continuous,
+    arrival_s: Array,
+    tokens: NDArray[np.int64],
+    rng: np.random.Generator,
+    again: NDArray[np.bool_] | None = None,
 ) -> Served:
     """Return when calls that arrive at rising times are served, in the order in which they were given.
 
     A call begins when it is taken up and ends after its last decode step; its `batch` is the number of calls in flight
-    once it has been taken up, itself among them.
+    once it has been taken up, itself among them. again: which calls are encoded a second time, when they are taken up.
     """
     arrivals, lengths, count = arrival_s.tolist(), tokens.tolist(), len(arrival_s)
     before, each, largest = device.before_s, device.step_s, device.max_batch
     factors = factors_of(device.jitter, rng)
     start_s, finish_s, batch = [0.0] * count, [0.0] * count, [0] * count
+    twice = None if again is None else np.concatenate(([0], np.cumsum(again))).tolist()
     flying: list[tuple[int, int]] = []  # (step after which the call ends, call)
     now, step, first, factor, busy = 0.0, 0, 0, 1.0, 0.0
     while first < count or flying:
@@ -77,7 +82,8 @@ def serve_continuously(
             taken, room = taken + 1, room - 1
         if taken > first:
             factor = next(factors)
-            took = before[taken - first - 1] * factor
+            more = twice[taken] - twice[first] if twice else 0
+            took = (before[taken - first - 1] + (before[more - 1] if more else 0.0)) * factor
             for call in range(first, taken):
                 heappush(flying, (step + lengths[call], call))
             start_s[first:taken] = [now] * (taken - first)

@@ -18,6 +18,10 @@ from ..roofline import Roofline
 from ..timing import Backend
 from ..workload.workload import Workload
 
+# Watts of devices in a rack: an assumption, that of four DGX H100 in the racks of NVIDIA's DGX SuperPOD reference
+# architecture: 32 GPUs of 700 W, in systems of 10.2 kW at most (DGX H100 data sheet; both recalled, not read again).
+RACK_W = 4 * 8 * 700.0
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -81,6 +85,14 @@ class Bill:
     def joules_per_audio_h(self, streams: int) -> float | None:
         """Return the joules for an hour of audio at design power, an upper bound; None if a power is not known."""
         return None if self.power_w is None or not streams else self.power_w * 3600 / streams
+
+    def streams_per_kw(self, streams: int) -> float | None:
+        """Return the streams for each kilowatt of design power, given those of one server; None if it is not known."""
+        return streams / (self.power_w / 1e3) if self.power_w else None
+
+    def streams_per_rack(self, streams: int) -> int | None:
+        """Return the streams of as many whole servers as `RACK_W` feeds; None if the power is not known."""
+        return streams * int(RACK_W // self.power_w) if self.power_w else None
 
     def break_even_usd_per_h(self, streams: int, usd_per_audio_h: float) -> float | None:
         """Return the price, per card or chip and hour, at which an hour of audio would cost `usd_per_audio_h` dollars.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import InputError, unknown
-from ..gpu.gpu import Gpu
+from ..gpu.gpu import Gpu, sweep
 from ..hybrid.hybrid import Hybrid
 from ..timing import Backend, CapacityError, Timing
 from ..workload.workload import Workload
@@ -13,6 +13,7 @@ from .station import Line, Station
 
 BATCHING = ("dynamic", "continuous")
 MAX_BATCH = 256
+Pairs = list[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,50 +62,70 @@ def server_of(
         raise unknown("batching", batching, BATCHING)
     if max_batch < 1 or not 0 <= max_wait_s < float("inf"):
         raise InputError(f"largest batch {max_batch}, wait {max_wait_s:g} s; expected at least 1 and at least 0")
-    provenance = backend.time(call).provenance
+    alone = backend.time(call)
+    provenance, jitter = alone.provenance, alone.jitter
     if batching == "continuous":
         if not isinstance(backend, Gpu):
             raise InputError(f"{backend.name}: continuous batching is for GPUs; type --batching dynamic")
         return Server(backend.name, (_continuous(backend, call, max_batch),), provenance)
-    lengths = _lengths(call)
+    station = _Forming(call, max_batch, max_wait_s, jitter)
     if isinstance(backend, Hybrid) and backend.mode == "phase" and call.decode_tokens:
-        there = _station(
-            f"{backend.name}: GPU", _by_batch(backend.time_gpu_stage, call, max_batch), lengths, max_wait_s
-        )
-        here = _station(f"{backend.name}: LPUs", _by_batch(backend.time_lpu_stage, call, max_batch), lengths, 0.0)
+        there = station.of(f"{backend.name}: GPU", backend.time_gpu_stage)
+        here = replace(station, max_wait_s=0.0).of(f"{backend.name}: LPUs", backend.time_lpu_stage)
         return Server(backend.name, (there, here), provenance)
-    station = _station(backend.name, _by_batch(backend.time, call, max_batch), lengths, max_wait_s)
-    return Server(backend.name, (station,), provenance)
+    if isinstance(backend, Gpu):
+        return Server(backend.name, (station.of_gpu(backend),), provenance)
+    return Server(backend.name, (station.of(backend.name, backend.time),), provenance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Forming:
+    """How batches of calls like `call` form, and how much their times scatter."""
+
+    call: Workload
+    max_batch: int
+    max_wait_s: float
+    jitter: float
+
+    def of(self, name: str, time: Callable[[Workload], Timing]) -> Station:
+        """Return the station whose batches take so long."""
+        found: list[tuple[Timing, Timing]] = []
+        for batch in range(1, self.max_batch + 1):
+            try:
+                low, high = (time(work) for work in self.lengths(batch))
+            except CapacityError:
+                if batch == 1:
+                    raise
+                break
+            found.append((low, high))
+        return self.make(
+            name, [(a.seconds, b.seconds) for a, b in found], [(a.interval_s, b.interval_s) for a, b in found]
+        )
+
+    def of_gpu(self, gpu: Gpu) -> Station:
+        """Return the same for a GPU, whose batches are timed all at once and follow one another."""
+        most = min(self.max_batch, gpu.largest_batch(self.call))
+        works = [work for batch in range(1, most + 1) for work in self.lengths(batch)]
+        pairs = [(float(low), float(high)) for low, high in sweep([gpu], works).reshape(-1, 2)]
+        return self.make(gpu.name, pairs, pairs)
+
+    def lengths(self, batch: int) -> tuple[Workload, Workload]:
+        """Return batches of two numbers of decode steps, the higher that of the call: between, times are on a line."""
+        low, high = _lengths(self.call)
+        return tuple(replace(self.call, batch=batch, decode_tokens=tokens) for tokens in (low, high))
+
+    def make(self, name: str, seconds: Pairs, intervals: Pairs) -> Station:
+        """Return the station, given times by the size of a batch, each of both lengths."""
+        # a larger batch does not always take less time per call: on an LPU it leaves room for fewer in flight
+        best = max(range(len(intervals)), key=lambda index: (index + 1) / intervals[index][1])
+        lengths = _lengths(self.call)
+        lines, gaps = (tuple(_line(lengths, *pair) for pair in pairs[: best + 1]) for pairs in (seconds, intervals))
+        return Station(name, lines, gaps, self.max_wait_s, self.jitter)
 
 
 def _lengths(call: Workload) -> tuple[int, int]:
-    """Return two numbers of decode steps, the higher that of the call: times in between are nearly on a line."""
     high = max(2, call.decode_tokens)
     return high // 2, high
-
-
-def _by_batch(time: Callable[[Workload], Timing], call: Workload, max_batch: int) -> list[tuple[Timing, Timing]]:
-    """Return the timings of both lengths for every size of a batch that fits."""
-    low, high = _lengths(call)
-    found = []
-    for batch in range(1, max_batch + 1):
-        work = replace(call, batch=batch)
-        try:
-            found.append((time(replace(work, decode_tokens=low)), time(replace(work, decode_tokens=high))))
-        except CapacityError:
-            if batch == 1:
-                raise
-            break
-    return found
-
-
-def _station(name: str, timings: list[tuple[Timing, Timing]], lengths: tuple[int, int], max_wait_s: float) -> Station:
-    # a larger batch does not always take less time per call: on an LPU it leaves room for fewer in flight
-    best = max(range(len(timings)), key=lambda index: (index + 1) / timings[index][1].interval_s)
-    timings = timings[: best + 1]
-    seconds = tuple(_line(lengths, low.seconds, high.seconds) for low, high in timings)
-    intervals = tuple(_line(lengths, low.interval_s, high.interval_s) for low, high in timings)
-    return Station(name, seconds, intervals, max_wait_s, timings[0][1].jitter)
 
 
 def _line(lengths: tuple[int, int], low_s: float, high_s: float) -> Line:

@@ -108,7 +108,7 @@ def run(server: Server, loads: tuple[Traffic, ...], calls: Calls, seed: int = 0)
         # what leaves one station in another order than it came in queues at the next as it leaves
         turn = np.argsort(ready, kind="stable")
         order, ready = order[turn], ready[turn]
-        served = _serve(station, ready, calls.tokens[order], rng)
+        served = _serve(station, ready, calls.tokens[order], calls.again[order], rng)
         if begin_s is None:
             begin_s = served.start_s
         ready = served.finish_s
@@ -118,10 +118,17 @@ def run(server: Server, loads: tuple[Traffic, ...], calls: Calls, seed: int = 0)
     return Outcome(loads, calls, begin_s if begin_s is not None else ready, finish_s, tuple(used))
 
 
-def _serve(station: Station | Continuous, ready: Array, tokens: NDArray[np.int64], rng: np.random.Generator) -> Served:
+def _serve(
+    station: Station | Continuous,
+    ready: Array,
+    tokens: NDArray[np.int64],
+    again: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> Served:
+    twice = again if again.any() else None
     if isinstance(station, Continuous):
-        return serve_continuously(station, ready, tokens, rng)
-    return serve(station, ready, tokens, rng)
+        return serve_continuously(station, ready, tokens, rng, twice)
+    return serve(station, ready, tokens, rng, twice)
 
 
 def _use(station: Station | Continuous, served: Served, duration_s: float) -> StationUse:

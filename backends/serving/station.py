@@ -94,11 +94,20 @@ class Served:
     busy_s: float
 
 
-def serve(station: Station, arrival_s: Array, tokens: NDArray[np.int64], rng: np.random.Generator) -> Served:
+def serve(
+    station: Station,
+    arrival_s: Array,
+    tokens: NDArray[np.int64],
+    rng: np.random.Generator,
+    again: NDArray[np.bool_] | None = None,
+) -> Served:
     """Return when calls that arrive at rising times are served, first come first served.
 
     A free server takes what waits, up to the largest batch. If that is less, it waits until the batch is full or its
     first call has waited `max_wait_s`.
+    tokens: decode steps of each call, over all its passes.
+    again: which calls take a second pass; None for none. Those of a batch are passed together, before the next batch
+        begins, which takes as long as a batch of so many without decode steps.
     """
     arrivals, count = arrival_s.tolist(), len(arrival_s)
     same = int(tokens[0]) if count and (tokens == tokens[0]).all() else None
@@ -107,6 +116,8 @@ def serve(station: Station, arrival_s: Array, tokens: NDArray[np.int64], rng: np
     served = [(line.base_s, line.token_s) for line in station.seconds]
     gaps = [(line.base_s, line.token_s) for line in station.intervals]
     pipelined = station.seconds != station.intervals
+    # how many of the calls before each take a second pass
+    twice = None if again is None else np.concatenate(([0], np.cumsum(again))).tolist()
     free, until = [0.0] * station.servers, 0.0
     starts, ends, sizes = [], [], []
     busy, first = 0.0, 0
@@ -124,10 +135,15 @@ def serve(station: Station, arrival_s: Array, tokens: NDArray[np.int64], rng: np
         size = last - first
         longest = same if same is not None else max(lengths[first:last])
         base, slope = served[size - 1]
+        more = twice[last] - twice[first] if twice else 0
+        if more:
+            base += max(0.0, served[more - 1][0])
         factor = next(factors)
         seconds = gap = max(0.0, (base + slope * longest) * factor)
         if pipelined:
             base, slope = gaps[size - 1]
+            if more:
+                base += max(0.0, gaps[more - 1][0])
             gap = max(0.0, (base + slope * longest) * factor)
             if until > at and 0 < gap < seconds:
                 # calls in flight take turns: the pipeline moves in slots, and this one is in `depth` of them

@@ -1,6 +1,7 @@
 """From a window of audio to the workload of its call: what the planner and the simulation of servers share."""
 
 import math
+from bisect import bisect_right
 from dataclasses import replace
 
 from .workload import Workload
@@ -14,6 +15,36 @@ ALIGNATT_MARGIN_S = 0.5
 POLICIES = ("synchronised", "own phases")
 # English speech, about 150 words a minute at 1.3 tokens a word; an assumption, runs use their own counts
 TOKENS_PER_S = 3.3
+
+# The part of the calls that take a second pass of encoder and decoder: whisper.transcribe goes on inside a window where
+# its first text breaks off before the end. By window in seconds, straight in between. Measured by `earspan curve` with
+# tiny.en in sliding windows of talks-clean, which is a column of docs/curve.md; none took a third.
+SECOND_PASS = {3.0: 0.0, 10.0: 0.03, 15.0: 0.17, 20.0: 0.35, 30.0: 1.0}
+
+
+def second_pass_chance(strategy: str, window_s: float) -> float:
+    """Return the part of the calls with this window that take a second pass; AlignAtt makes one pass by design."""
+    if strategy == "alignatt":
+        return 0.0
+    windows = tuple(SECOND_PASS)
+    right = bisect_right(windows, window_s)
+    if right in (0, len(windows)):
+        return SECOND_PASS[windows[max(0, right - 1)]]
+    low_s, high_s = windows[right - 1], windows[right]
+    low, high = SECOND_PASS[low_s], SECOND_PASS[high_s]
+    return low + (window_s - low_s) / (high_s - low_s) * (high - low)
+
+
+def new_audio_s(strategy: str, window_s: float, step_s: float) -> float:
+    """Return the seconds of a window whose text is decoded in each call: all of it, or for AlignAtt the step."""
+    return min(window_s, step_s) if strategy == "alignatt" else window_s
+
+
+def strategy_call(template: Workload, strategy: str, window_s: float, step_s: float, tokens_per_s: float) -> Workload:
+    """Return one call of a strategy, in one pass: what is new decoded at the speech rate, rounded up, the rest fed."""
+    new_s = new_audio_s(strategy, window_s, step_s)
+    fed = feed_text(template, tokens_per_s * (window_s - new_s)) if new_s < window_s else template
+    return call_of(fed, window_s, math.ceil(round(tokens_per_s * new_s, 6)))
 
 
 def most_tokens(template: Workload) -> int:

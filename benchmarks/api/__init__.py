@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from earspan.benchmarks.recommend.demand import Demand
     from earspan.benchmarks.recommend.records import Recommendation
     from earspan.benchmarks.recommend.search import recommend
+    from earspan.benchmarks.recommend.weigh import Weighing, weigh_strategies
     from earspan.benchmarks.report.render import write_report
     from earspan.benchmarks.results.compare import RunDifference, compare
     from earspan.benchmarks.results.records import Curve, Latency, Results, Row, Work
@@ -57,6 +58,8 @@ _PLACES = {
     "write_report": "benchmarks.report.render",
     "recommend": "benchmarks.recommend.search",
     "Demand": "benchmarks.recommend.demand",
+    "weigh_strategies": "benchmarks.recommend.weigh",
+    "Weighing": "benchmarks.recommend.weigh",
     "Recommendation": "benchmarks.recommend.records",
     "span": "planning",
     "time": "planning",
@@ -75,9 +78,9 @@ _PLACES = {
 
 __all__ = [
     "Curve", "Dataset", "Demand", "Experiment", "Hypothesis", "InputError", "Latency", "Load", "Plan",
-    "Recommendation", "Recording", "Results", "Row", "Run", "RunDifference", "Span", "Timing", "Work", "compare",
-    "devices", "get_backend", "load_model", "load_run", "open_dataset", "recommend", "run", "score", "span", "time",
-    "transcribe", "write_report",
+    "Recommendation", "Recording", "Results", "Row", "Run", "RunDifference", "Span", "Timing", "Weighing", "Work",
+    "compare", "devices", "get_backend", "load_model", "load_run", "open_dataset", "recommend", "run", "score", "span",
+    "time", "transcribe", "weigh_strategies", "write_report",
 ]  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def count_voices(backend: Backend, step_s: float, prices: Mapping[str, Price], *
         return Voices(backend.name, 0, step_s, "a hybrid hands over an encoder's work: there is none")
     # an LPU has batches in flight together, and larger ones leave room for fewer
     most = 8 if isinstance(backend, Lpu) else MAX_BATCH
-    load = Traffic(1, step_s, step_s, "disjoint", tokens_per_s=AUDIO_TOKENS_PER_S, scatter=False)
+    load = Traffic(1, step_s, step_s, "disjoint", tokens_per_s=AUDIO_TOKENS_PER_S, scatter=False, continuing=False)
     try:
         found = capacity(server_of(backend, call, max_batch=most), load, seed=seed)
         call_s = backend.time(call).seconds

@@ -1,7 +1,7 @@
 """The page of a capacity study: any two measures against each other, what is sure of that, fleets, and assumptions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import altair as alt
@@ -12,8 +12,7 @@ from ..report.explorer import draw_explorer
 from ..report.page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
 from ..report.tables import write_csv
 from .records import BatchCurve, BatchRow, CapacityStudy
-from .tables import CELLS, list_claims, list_demand, list_fleets, list_points
-from .words import describe_step
+from .tables import CELLS, list_claims, list_demand, list_fleets, list_points, list_spans
 
 _PLAIN = alt.Axis(grid=False, format="~g", labelOverlap=True)
 
@@ -32,22 +31,20 @@ def render_capacity(study: CapacityStudy) -> str:
     points = list_points("All points", study.points, tuple(CELLS), write_csv(study.points))
     parts = [
         _show_head(study),
-        _explore(study),
+        Figure(
+            "Streams for each kilowatt",
+            "The most streams of each backend for a kilowatt of its design power, against the latency that 99 of 100 "
+            f"words keep; windows of {study.settings.window_s:g} s. Both axes are logarithmic.",
+            [draw_density(study, backends, name) for name in study.settings.strategies if name != "disjoint"],
+            series=[backends],
+        ),
+        replace(_explore(study), folded=True),
+        show_section(list_spans(study)),
         show_section(list_fleets(study)),
         el("div", el("b", "No larger fleet. " if study.fleets else "No fleet. "), study.no_fleet, class_="notice")
         if study.no_fleet
         else None,
-        Figure(
-            "What a batch buys",
-            "Calls per second as a part of the most that each device reaches, against the size of its batch; beside "
-            "it, decode steps alone. The encoder, whose 30 s fill a GPU by themselves, is why the lines of whole calls "
-            "bend early.",
-            [
-                draw_batches(study.batches, backends, "whole call", lambda row: row.calls_per_s),
-                draw_batches(study.batches, backends, "decode steps alone", lambda row: row.decoded_per_s),
-            ],
-            series=[backends],
-        ),
+        replace(_show_batches(study, backends), folded=True),
         show_section(list_claims(study)),
         el("section", el("h2", points.title), el("p", every, class_="about"), show_table(points)),
         show_section(list_demand(study)),
@@ -56,13 +53,27 @@ def render_capacity(study: CapacityStudy) -> str:
     return render_page(f"Earspan: capacity of {study.settings.timed_as}", parts)
 
 
+def _show_batches(study: CapacityStudy, backends: Series) -> Figure:
+    about = (
+        "Calls per second as a part of the most that each device reaches, against the size of its batch; beside it, "
+        "decode steps alone. The encoder, whose 30 s fill a GPU by themselves, is why whole calls bend early."
+    )
+    charts = [
+        draw_batches(study.batches, backends, "whole call", lambda row: row.calls_per_s),
+        draw_batches(study.batches, backends, "decode steps alone", lambda row: row.decoded_per_s),
+    ]
+    return Figure("What a batch buys", about, charts, series=[backends])
+
+
 def _explore(study: CapacityStudy) -> Figure:
     """The points that hold streams, by any two measures."""
     rows = [
         {
-            "backend": point.backend, "streams": point.streams, "window_s": point.slo.window_s, "step_s": point.step_s,
+            "backend": point.backend, "strategy": point.slo.strategy, "streams": point.streams,
+            "window_s": point.slo.window_s, "step_s": point.step_s,
             "batch": point.batch, "latency_p50_s": point.latency_p50_s, "latency_p99_s": point.latency_p99_s,
-            "usd_per_audio_h": point.usd_per_audio_h, "joules_per_audio_h": point.joules_per_audio_h, "wer": point.wer,
+            "usd_per_audio_h": point.usd_per_audio_h, "joules_per_audio_h": point.joules_per_audio_h,
+            "streams_per_kw": point.streams_per_kw, "wer": point.heard and point.heard.wer,
             "limited_by": point.limited_by, "times_are": point.provenance,
         }
         for point in study.points
@@ -72,13 +83,46 @@ def _explore(study: CapacityStudy) -> Figure:
         "The most streams of each backend at each SLO, at the best step. Dashed across: what public services ask for "
         "an hour of audio; theirs holds much more than a device. Energy is of devices at design power all the time."
     )
-    if source := study.wer_source:
-        about += f" WER is {source.model}'s on {source.dataset}, measured {describe_step(source.step_s)}."
+    about += f" WER is {study.accuracy.model}'s on {study.accuracy.data}."
     prices = {reference.name: reference.usd_per_audio_h for reference in study.references}
-    equal = {"window_s": study.settings.window_s}
+    equal = {"window_s": study.settings.window_s, "strategy": study.settings.strategies[0]}
     names = [point.backend for point in study.points]
     across = {"usd_per_audio_h": prices}
-    return draw_explorer(rows, "What streams cost", about, names=names, equal=equal, across=across)
+    return draw_explorer(rows, "Any two measures: what streams cost", about, names=names, equal=equal, across=across)
+
+
+def _stop_at(values: Sequence[float]) -> alt.Axis:
+    return alt.Axis(grid=False, format=",~g", labelOverlap=True, values=list(values))
+
+
+def draw_density(study: CapacityStudy, backends: Series, strategy: str) -> Chart:
+    """Return streams for each kilowatt against the latency, of one strategy; all strategies on the same axes."""
+    values = [
+        {
+            "backend": point.backend,
+            "latency": point.slo.latency_s,
+            "density": point.streams_per_kw,
+            "streams": f"{point.streams:,}",
+            "rack": f"{point.streams_per_rack:,}",
+        }
+        for point in study.by_latency
+        if point.streams and point.streams_per_kw and point.slo.strategy == strategy
+    ]
+    latencies = sorted(study.settings.latencies_s)
+    densities = [point.streams_per_kw for point in study.by_latency if point.streams_per_kw] or [1.0]
+    stops = [stop * 10**power for power in range(-1, 6) for stop in (1, 2, 5)]
+    across = alt.Scale(type="log", domain=[latencies[0] * 0.95, latencies[-1] * 1.05], nice=False)
+    up = alt.Scale(type="log", domain=[min(densities) * 0.9, max(densities) * 1.1], nice=False)
+    base = chart_values(values).encode(
+        x=alt.X("latency:Q", title="99 of 100 words within, s", scale=across, axis=_stop_at(latencies)),
+        y=alt.Y("density:Q", title="streams per kW", scale=up, axis=_stop_at(stops)),
+        color=backends.colour,
+        opacity=dim_others("backend"),
+    )
+    names = {"backend": "Backend", "latency": "Latency, s", "density": "Streams per kW", "streams": "Streams a server",
+             "rack": "Streams a rack"}  # fmt: skip
+    dots = base.mark_point().encode(shape=backends.shape, tooltip=tell(names=names))
+    return layer(base.mark_line(), dots, title=strategy)
 
 
 def draw_batches(
@@ -127,11 +171,8 @@ def _show_head(study: CapacityStudy) -> Markup:
 
 
 def _show_kinds(study: CapacityStudy) -> Markup:
-    source = study.wer_source
     measured = (
-        f"{source.model} on {source.dataset}, from the run {source.run!r}."
-        if source
-        else "Nothing: no run with word error rates was given (--wer RUN)."
+        f"{study.accuracy.model} on {study.accuracy.data}, from {study.settings.wer_run or 'the reference curve'}."
     )
     simulated = (
         f"{study.settings.timed_as}, {study.settings.padding} padding: service times by device models, queues and "

@@ -1,6 +1,5 @@
 """A capacity study as records, from the simulation to the page; `results.json` is these and nothing else."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,43 +10,10 @@ from ...backends.errors import InputError
 from ...backends.serving.cost import Bill, Reference
 from ...backends.serving.fleet import Fleet
 from ..experiment import store
+from ..results.accuracy import Accuracy, Heard
 from .settings import CapacitySettings, Slo
 
 _FILE = "results.json"
-
-
-@dataclass(frozen=True, slots=True)
-class WerPoint:
-    """Word error rate of a window."""
-
-    window_s: float
-    wer: float
-
-
-@dataclass(frozen=True, slots=True)
-class WerSource:
-    """Word error rate by window as a run has measured it, of sliding windows.
-
-    model, dataset: what was heard by whom. run: name of its folder, made at `date`. step_s: between its calls.
-    points: by rising window.
-    """
-
-    model: str
-    dataset: str
-    run: str
-    date: str
-    step_s: float | None
-    points: tuple[WerPoint, ...]
-
-    def wer_at(self, window_s: float) -> float | None:
-        """Return the rate at a window: straight over log(window) between two points, None beyond the ends."""
-        for left, right in zip(self.points, self.points[1:] or self.points, strict=False):
-            if left.window_s <= window_s <= right.window_s:
-                if window_s == left.window_s:
-                    return left.wer
-                part = math.log(window_s / left.window_s) / math.log(right.window_s / left.window_s)
-                return left.wer + part * (right.wer - left.wer)
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +23,9 @@ class Point:
     kind: "GPU", "LPU", "hybrid" or "other". streams: 0 if it cannot keep it. step_s: between calls of a stream, None
     without streams. limited_by: what fails with more streams, in a word; reason: in a sentence. batch: mean size.
     busy: part of the time of its busiest station. latency_p..._s: of words. usd_per_audio_h, joules_per_audio_h: of an
-    hour of audio, None where price or power is not known. wer: of the window, None where it was not measured.
-    provenance: of the times.
+    hour of audio, None where price or power is not known. streams_per_kw, streams_per_rack: by the devices' design
+    power, see `backends.serving.cost.RACK_W`. heard: what was measured nearest below the window, and there nearest to
+    the step; None where nothing was. provenance: of the times.
     """
 
     backend: str
@@ -68,7 +35,7 @@ class Point:
     step_s: float | None
     limited_by: str
     reason: str
-    wer: float | None
+    heard: Heard | None
     provenance: str = "estimate"
     batch: float = 0.0
     busy: float = 0.0
@@ -78,6 +45,8 @@ class Point:
     latency_p999_s: float | None = None
     usd_per_audio_h: float | None = None
     joules_per_audio_h: float | None = None
+    streams_per_kw: float | None = None
+    streams_per_rack: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +114,14 @@ class BatchCurve:
 
 @dataclass(frozen=True, slots=True)
 class SpanPair:
-    """The span of a backend under a load. planned_s: all streams due at once. simulated_s: each at its own time."""
+    """The span of a backend under a load, as "16x0.25", with windows that slide.
+
+    planned_s: all streams due at once. simulated_s: each at its own time. limited_by: what limits the second.
+    """
 
     backend: str
-    streams: int
-    step_s: float
+    load: str
+    strategy: str
     planned_s: float | None
     simulated_s: float | None
     limited_by: str
@@ -183,9 +155,10 @@ class StudyProvenance:
 class CapacityStudy:
     """A whole study.
 
-    wer_source: None without a run. bills: what each backend's parts cost and draw. references: what public services
-    ask. points: for every SLO, every backend. claims: for every SLO, by dollars and by joules; variations: of the
-    models, in which each was made again. fleets: the cheapest, by streams; no_fleet: why there is none, or none larger.
+    accuracy: every word error rate that was measured, and by whom on what. bills: what each backend's parts cost and
+    draw. references: what public services ask. points: for every SLO, every backend. claims: for every SLO, by dollars
+    and by joules; variations: of the models, in which each was made again. spans: by load. fleets: the cheapest, by
+    streams; no_fleet: why there is none, or none larger.
     summary: all of it in sentences.
     """
 
@@ -193,7 +166,7 @@ class CapacityStudy:
     benchmark: Literal["capacity"] = "capacity"
     settings: CapacitySettings
     provenance: StudyProvenance
-    wer_source: WerSource | None
+    accuracy: Accuracy
     bills: dict[str, Bill]
     break_even: tuple[BreakEven, ...]
     references: tuple[Reference, ...]
@@ -210,13 +183,15 @@ class CapacityStudy:
     @property
     def by_latency(self) -> list[Point]:
         """The points of the SLOs where the latency varies, by rising latency."""
-        own = [point for point in self.points if point.slo.window_s == self.settings.window_s]
+        asked = self.settings.by_latency
+        own = [point for point in self.points if point.slo in asked]
         return sorted(own, key=lambda point: point.slo.latency_s)
 
     @property
     def by_window(self) -> list[Point]:
         """The points of the SLOs where the window varies, by rising window."""
-        own = [point for point in self.points if point.slo.latency_s == self.settings.latency_s]
+        asked = self.settings.by_window
+        own = [point for point in self.points if point.slo in asked]
         return sorted(own, key=lambda point: point.slo.window_s)
 
 

@@ -21,11 +21,13 @@ from ...backends.timing import Backend, CapacityError
 from ...backends.workload.windows import window_call
 from ...backends.workload.workload import Workload
 from ...speech.weights.dims import find_dims
-from .records import BatchCurve, BatchRow, Point, WerSource
+from ..results.accuracy import Accuracy
+from .records import BatchCurve, BatchRow, Point
 from .settings import CapacitySettings, Slo
 
-# A word waits for at most two steps under LocalAgreement-2; what is left of the latency is for queue and service.
-STEPS_OF_LATENCY = (0.45, 0.4, 1 / 3, 0.25)
+# Steps as parts of the latency that a strategy leaves: a word waits for at most two under LocalAgreement-2, and for one
+# under AlignAtt, after what that holds back; what is left is for queue and service.
+STEPS_OF_LATENCY = {"sliding": (0.45, 0.4, 1 / 3, 0.25), "alignatt": (0.85, 0.75, 0.6, 0.45)}
 LONGEST_STEP_S = 5.0
 BATCH_SIZES = tuple(2**power for power in range(9))
 
@@ -49,20 +51,20 @@ class Scenario:
     backends: Sequence[Backend]
     template: Workload
     prices: Mapping[str, Price]
-    wer: WerSource | None = None
+    wer: Accuracy | None = None
     factors: Callable[[Backend], tuple[float, ...]] = lambda backend: (1.0,)
-    servers: dict[tuple[str, float], Server | None] = field(default_factory=dict)
+    servers: dict[tuple[str, Workload], Server | None] = field(default_factory=dict)
     capacities: dict[tuple[str, Slo], Capacity | None] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, settings: CapacitySettings, wer: WerSource | None = None) -> "Scenario":
+    def open(cls, settings: CapacitySettings, wer: Accuracy | None = None) -> "Scenario":
         """Return what the settings ask for, with the models as they are. Raises `InputError` for unknown names."""
         template = Workload(find_dims(settings.timed_as), padding=settings.padding)
         return cls(settings, [get_backend(name) for name in settings.backends], template, settings.read_prices(), wer)
 
     @cached_property
     def load(self) -> Traffic:
-        """What all streams have in common, besides the streams, window and step whose span is found."""
+        """What all streams have in common, besides how many they are and how their audio is cut."""
         return self.settings.make_traffic()
 
     @cached_property
@@ -72,14 +74,17 @@ class Scenario:
         return {backend.name: bill_of(backend, self.prices, call) for backend in self.backends}
 
     def build_server(self, backend: Backend, window_s: float) -> Server | None:
-        """Return the backend as a server for windows of this length; None if it cannot hold one call."""
-        key = backend.name, window_s
+        """Return the backend as a server for windows of this length that slide; None if it cannot hold one call."""
+        return self.serve(backend, window_call(self.template, window_s, self.load.tokens_per_s))
+
+    def serve(self, backend: Backend, call: Workload) -> Server | None:
+        """Return the backend as a server for such calls; None if it cannot hold one."""
+        key = backend.name, call
         if key not in self.servers:
-            self.servers[key] = self._build_server(backend, window_s)
+            self.servers[key] = self._build_server(backend, call)
         return self.servers[key]
 
-    def _build_server(self, backend: Backend, window_s: float) -> Server | None:
-        call = window_call(self.template, window_s, self.load.tokens_per_s)
+    def _build_server(self, backend: Backend, call: Workload) -> Server | None:
         asked = self.settings
         how = asked.batching if isinstance(backend, Gpu) else "dynamic"
         try:
@@ -93,32 +98,45 @@ class Scenario:
         key = backend.name, slo
         if key not in self.capacities:
             self.capacities[key] = self._find_capacity(backend, slo)
-        found, server = self.capacities[key], self.build_server(backend, slo.window_s)
-        wer = self.wer.wer_at(slo.window_s) if self.wer else None
-        head = backend.name, kind_of(backend), slo
-        if found is None or server is None:
-            return Point(*head, 0, None, "capacity", "it cannot hold one call", wer)
+        found, head = self.capacities[key], (backend.name, kind_of(backend), slo)
+        if found is None:
+            return Point(*head, 0, None, "capacity", "it cannot hold one call", None)
         step_s, bill = found.load.step_s if found.streams else None, self.bills[backend.name]
+        heard = self.wer.at(slo.strategy, slo.window_s, found.load.step_s) if self.wer else None
+        server = self.serve(backend, found.load.call(self.template))
         costs = bill.usd_per_audio_h(found.streams), bill.joules_per_audio_h(found.streams)
         p50_s, p95_s, p99_s, p999_s = (float(found.word_latency_s[quantile]) for quantile in QUANTILES)
         why, use = (found.limited_by, found.reason), (float(found.batch), float(found.busy))
-        return Point(*head, found.streams, step_s, *why, wer, server.provenance, *use, p50_s, p95_s, p99_s, p999_s,
-                     *costs)  # fmt: skip
+        dense = bill.streams_per_kw(found.streams), bill.streams_per_rack(found.streams)
+        provenance = server.provenance if server else "estimate"
+        return Point(*head, found.streams, step_s, *why, heard, provenance, *use, p50_s, p95_s, p99_s, p999_s, *costs,
+                     *dense)  # fmt: skip
 
     def _find_capacity(self, backend: Backend, slo: Slo) -> Capacity | None:
-        server = self.build_server(backend, slo.window_s)
-        if server is None:
-            return None
         best: Capacity | None = None
-        steps = {min(part * slo.latency_s, LONGEST_STEP_S, slo.window_s) for part in STEPS_OF_LATENCY}
-        for step_s in sorted(steps, reverse=True):
-            load = replace(self.load, streams=1, window_s=slo.window_s, step_s=step_s)
+        for step_s in self._steps_s(slo):
+            load = self._stream(slo, step_s)
+            server = self.serve(backend, load.call(self.template))
+            if server is None:
+                return None
             found = capacity(server, load, latency_s=slo.latency_s, seed=self.settings.seed)
             if best is not None and 0 < found.streams < best.streams:
                 break  # shorter steps only make more calls from here
             if best is None or found.streams > best.streams:
                 best = found
         return best
+
+    def _steps_s(self, slo: Slo) -> list[float]:
+        """The steps that streams may take, longest first."""
+        if slo.strategy == "disjoint":
+            return [slo.window_s]
+        left_s = slo.latency_s - self._stream(slo, min(1.0, slo.window_s)).held_back_s
+        steps = {min(part * left_s, LONGEST_STEP_S, slo.window_s) for part in STEPS_OF_LATENCY[slo.strategy]}
+        # where nothing is left, no step keeps the latency; the shortest shows what fails
+        return sorted((step_s for step_s in steps if step_s > 0), reverse=True) or [min(0.1, slo.window_s)]
+
+    def _stream(self, slo: Slo, step_s: float, streams: int = 1) -> Traffic:
+        return replace(self.load, streams=streams, window_s=slo.window_s, step_s=step_s, strategy=slo.strategy)
 
     def find_fleet(self, tiers: Sequence[Tier], slos: Mapping[str, Slo]) -> Fleet:
         """Return the cheapest fleet, every mix of tiers on a server simulated. Raises `InputError` if there is none.
@@ -144,14 +162,15 @@ class Scenario:
     def _is_carried(self, name: str, streams: Mapping[str, int], slos: Mapping[str, Slo]) -> bool:
         backend = next(one for one in self.backends if one.name == name)
         points = {tier: self.find_best(backend, slos[tier]) for tier in streams}
-        # the longest window decides how its calls are timed; shorter ones have fewer decode steps
-        server = self.build_server(backend, max(slos[tier].window_s for tier in streams))
-        if server is None:
-            return False
         loads = tuple(
-            replace(self.load, streams=count, window_s=slos[tier].window_s, step_s=points[tier].step_s or 1.0)
+            self._stream(slos[tier], points[tier].step_s or slos[tier].window_s, count)
             for tier, count in streams.items()
         )
+        # the longest call decides how calls are timed; others have fewer decode steps, or less that is fed
+        calls = [load.call(self.template) for load in loads]
+        server = self.serve(backend, max(calls, key=lambda call: (call.decode_tokens, call.prompt_tokens)))
+        if server is None:
+            return False
         return verdict(trial(server, loads, self.settings.seed), *(slos[tier].latency_s for tier in streams)).valid
 
     def time_batches(self, backend: Backend, window_s: float = 10.0) -> BatchCurve:

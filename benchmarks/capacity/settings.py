@@ -9,16 +9,21 @@ from ...backends.serving.cost import Price, read_price
 from ...backends.serving.fleet import demand_after
 from ...backends.serving.server import BATCHING, MAX_BATCH
 from ...backends.workload.op import LONGEST_S
-from ...backends.workload.windows import TOKENS_PER_S
+from ...backends.workload.windows import STRATEGIES, TOKENS_PER_S
 from ...backends.workload.workload import PADDINGS
+from ..experiment.experiment import Load
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """What a stream is promised: seconds of audio that each call hears, and a latency that 99 of 100 words keep."""
+    """What a stream is promised, and how its audio is cut.
+
+    window_s: seconds of audio that each call hears. latency_s: what 99 of 100 words keep. strategy: how audio is cut.
+    """
 
     window_s: float
     latency_s: float
+    strategy: str = "sliding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,11 @@ class CapacitySettings:
     """What a study asks; frozen, and checked when it is made. Raises `InputError` for what cannot be asked.
 
     timed_as: the Whisper that is served. backends: by name. prices: as "h100=2.5" or "groq-v1=0.4..2", dollars for a
-    card or chip and hour; others are those of the device files. wer_run: the folder of a run that has measured WER by
-    window, None to leave it out.
-    window_s, latencies_s: SLOs where the latency varies. windows_s, latency_s: SLOs where the window varies.
-    streams, step_s: the load whose spans are planned and simulated. tiers: of a fleet, as `TierShare.parse` reads them.
+    card or chip and hour; others are those of the device files. wer_run: what says the WER: the folder of a run, or a
+    dataset of the reference curve; None for its first, talks-clean.
+    strategies: ways of cutting audio; fleets are of the first. window_s, latencies_s: SLOs where the latency varies.
+    windows_s, latency_s: SLOs where the window varies. Disjoint chunks are as long as windows and latency allow.
+    loads: as "16x0.25", whose spans are planned and simulated. tiers: of a fleet, as `TierShare.parse` reads them.
     elasticity: of demand against price; None shows three.
     padding: "full" pads calls to 30 s, "fit" does not. activity: part of the time that is speech; skip_silence: no
     calls in the rest. tokens_per_s: of speech. batching: how GPUs form batches, None as their runtime does.
@@ -66,8 +72,8 @@ class CapacitySettings:
     latency_s: float = 2.0
     windows_s: tuple[float, ...] = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0)
     latencies_s: tuple[float, ...] = (0.15, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
-    streams: int = 8
-    step_s: float = 1.0
+    strategies: tuple[str, ...] = ("sliding", "alignatt", "disjoint")
+    loads: tuple[str, ...] = ("6x1", "1x0.25", "16x0.25", "64x1", "256x2")
     tiers: tuple[str, ...] = ("free=0.9:4", "premium=0.1:0.5")
     elasticity: float | None = None
     padding: str = "full"
@@ -80,7 +86,7 @@ class CapacitySettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("backends", "prices", "windows_s", "latencies_s", "tiers"):
+        for name in ("backends", "prices", "windows_s", "latencies_s", "strategies", "loads", "tiers"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for window_s in (*self.windows_s, self.window_s):
             if not 0 < window_s <= LONGEST_S:
@@ -88,8 +94,11 @@ class CapacitySettings:
         for latency_s in (*self.latencies_s, self.latency_s):
             if not 0 < latency_s < math.inf:
                 raise InputError(f"latency is {latency_s:g} s; expected more than 0")
-        if not (self.backends and self.windows_s and self.latencies_s):
-            raise InputError("a study needs a backend, a window and a latency; give one of each")
+        if not (self.backends and self.windows_s and self.latencies_s and self.strategies):
+            raise InputError("a study needs a backend, a window, a latency and a strategy; give one of each")
+        for name in self.strategies:
+            if name not in STRATEGIES:
+                raise unknown("strategy", name, STRATEGIES)
         if self.padding not in PADDINGS:
             raise unknown("padding", self.padding, PADDINGS)
         if self.batching not in (None, *BATCHING):
@@ -100,15 +109,16 @@ class CapacitySettings:
         if self.elasticity is not None:
             demand_after(1.0, self.elasticity)
         self.make_traffic()
+        self.read_loads()
         self.read_prices()
         self.read_tiers()
 
     def make_traffic(self) -> Traffic:
-        """Return the load whose spans are found. Raises `InputError` for what no load can be."""
+        """Return what all streams have in common. Raises `InputError` for what no stream can be."""
         return Traffic(
-            streams=self.streams,
-            window_s=max(self.step_s, 1.0),
-            step_s=self.step_s,
+            streams=1,
+            window_s=1.0,
+            step_s=1.0,
             activity=self.activity,
             skip_silence=self.skip_silence,
             tokens_per_s=self.tokens_per_s,
@@ -127,9 +137,29 @@ class CapacitySettings:
             raise InputError(f"shares of the tiers add up to {sum(tier.share for tier in found):g}; expected 1")
         return found
 
+    def read_loads(self) -> tuple[Load, ...]:
+        """Return the loads. Raises `InputError` for what cannot be read."""
+        return tuple(map(Load.parse, self.loads))
+
     @property
     def slos(self) -> tuple[Slo, ...]:
-        """Every SLO, each once: those where the latency varies, then those where the window does."""
-        by_latency = (Slo(self.window_s, latency_s) for latency_s in self.latencies_s)
-        by_window = (Slo(window_s, self.latency_s) for window_s in self.windows_s)
-        return tuple(dict.fromkeys((*by_latency, *by_window)))
+        """Every SLO, each once, by strategy: those where the latency varies, then those where the window does."""
+        return tuple(dict.fromkeys((*self.by_latency, *self.by_window)))
+
+    @property
+    def by_latency(self) -> tuple[Slo, ...]:
+        """The SLOs where the latency varies."""
+        found = []
+        for strategy in self.strategies:
+            for latency_s in self.latencies_s:
+                # a word waits for the end of its chunk, and then for its text
+                fitting = [window_s for window_s in self.windows_s if window_s < latency_s]
+                window_s = max(fitting, default=None) if strategy == "disjoint" else self.window_s
+                found += [Slo(window_s, latency_s, strategy)] if window_s else []
+        return tuple(found)
+
+    @property
+    def by_window(self) -> tuple[Slo, ...]:
+        """The SLOs where the window varies."""
+        names = [name for name in self.strategies if name != "disjoint"]
+        return tuple(Slo(window_s, self.latency_s, name) for name in names for window_s in self.windows_s)

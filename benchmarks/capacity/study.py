@@ -5,20 +5,18 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from ...backends.errors import InputError
 from ...backends.serving.capacity import simulate_span
 from ...backends.serving.cost import REFERENCES
 from ...backends.serving.fleet import Fleet, Tier, demand_after
 from ...backends.span import span
-from ...backends.timing import Backend
 from ..experiment import store
 from ..experiment.progress import Progress, Silence
 from ..experiment.records import describe_machine
-from ..results.records import read_results
+from ..results.accuracy import Accuracy, read_accuracy
 from .claims import VARIATIONS, find_claims
-from .records import BreakEven, CapacityStudy, DemandChange, SpanPair, StudyProvenance, WerPoint, WerSource
+from .records import BreakEven, CapacityStudy, DemandChange, SpanPair, StudyProvenance
 from .scenario import Scenario
 from .settings import CapacitySettings, Slo, TierShare
 from .words import write_summary
@@ -31,26 +29,28 @@ ELASTICITIES = (0.5, 1.0, 1.5)
 def study_capacity(settings: CapacitySettings, progress: Progress | None = None) -> CapacityStudy:
     """Return the study that the settings ask for; minutes of simulation. Raises `InputError` before they begin."""
     progress, began_s = progress or Silence(), time.monotonic()
-    wer = read_wer(Path(settings.wer_run)) if settings.wer_run is not None else None
-    scenario = Scenario.open(settings, wer)
+    accuracy = read_accuracy(settings.wer_run)
+    scenario = Scenario.open(settings, accuracy)
     tiers = settings.read_tiers()
-    tier_slos = {tier.name: choose_slo(tier, settings, wer) for tier in tiers}
+    tier_slos = {tier.name: choose_slo(tier, settings, accuracy) for tier in tiers}
     with progress.stage("capacities, as modelled and with the models off") as advance:
         claims = find_claims(scenario, settings.slos, advance)
     with progress.stage("fleets"):
         fleets, no_fleet = _find_fleets(scenario, tiers, tier_slos)
+    with progress.stage("spans by load"):
+        spans = _find_spans(scenario)
     elasticities = ELASTICITIES if settings.elasticity is None else (settings.elasticity,)
     study = CapacityStudy(
         settings=settings,
-        wer_source=wer,
+        accuracy=accuracy,
         bills=scenario.bills,
-        break_even=find_break_even(scenario, Slo(settings.window_s, settings.latency_s)),
+        break_even=find_break_even(scenario, Slo(settings.window_s, settings.latency_s, settings.strategies[0])),
         references=REFERENCES,
         points=tuple(scenario.find_best(backend, slo) for slo in settings.slos for backend in scenario.backends),
         claims=claims,
         variations=tuple(variation.name for variation in VARIATIONS),
         batches=tuple(map(scenario.time_batches, scenario.backends)),
-        spans=tuple(_find_spans(backend, scenario) for backend in scenario.backends),
+        spans=spans,
         fleets=fleets,
         no_fleet=no_fleet,
         elasticity=tuple(DemandChange(e, r, **asdict(demand_after(r, e))) for e in elasticities for r in PRICE_RATIOS),
@@ -59,34 +59,22 @@ def study_capacity(settings: CapacitySettings, progress: Progress | None = None)
     return replace(study, summary=write_summary(study))
 
 
-def read_wer(folder: Path) -> WerSource:
-    """Return the WER of sliding windows in a stored run. Raises `InputError` if there is none."""
-    results = read_results(folder)
-    for curve in results.curves:
-        measured = [(row.window_s, row.wer) for row in curve.points]
-        points = tuple(WerPoint(w, wer) for w, wer in measured if w is not None and wer is not None)
-        if curve.strategy == "sliding" and points:
-            made = results.provenance
-            return WerSource(made.model, results.data, folder.name, made.date, curve.step_s, points)
-    raise InputError(f"{folder}: no WER of sliding windows; earspan bench --out {folder} measures it")
-
-
-def choose_slo(tier: TierShare, settings: CapacitySettings, wer: WerSource | None) -> Slo:
+def choose_slo(tier: TierShare, settings: CapacitySettings, accuracy: Accuracy) -> Slo:
     """Return what a tier is promised: the window of the settings, or the shortest one that has the tier's WER.
 
-    Raises `InputError` if none has it, or none was measured.
+    That is, of the windows that were heard with the first of the settings' strategies, at the step nearest to half the
+    tier's latency. Raises `InputError` if none has it, or none was measured.
     """
+    strategy = settings.strategies[0]
     if tier.wer is None:
-        return Slo(settings.window_s, tier.latency_s)
-    if wer is None:
-        raise InputError(f"tier {tier.name!r} asks for a WER; type --wer RUN for a run that has measured it")
-    measured = {window_s: wer.wer_at(window_s) for window_s in sorted(settings.windows_s)}
-    known = {window_s: rate for window_s, rate in measured.items() if rate is not None}
+        return Slo(settings.window_s, tier.latency_s, strategy)
+    heard = {window_s: accuracy.at(strategy, window_s, tier.latency_s / 2) for window_s in sorted(settings.windows_s)}
+    known = {window_s: way.wer for window_s, way in heard.items() if way is not None}
     window_s = next((window_s for window_s, rate in known.items() if rate <= tier.wer), None)
     if window_s is None:
         least = f"the least is {min(known.values()):.3f}" if known else "none was measured"
-        raise InputError(f"tier {tier.name!r}: no window has a WER of {tier.wer:g}; {least}")
-    return Slo(window_s, tier.latency_s)
+        raise InputError(f"tier {tier.name!r}: no {strategy} window has a WER of {tier.wer:g}; {least}")
+    return Slo(window_s, tier.latency_s, strategy)
 
 
 def share_out(size: int, shares: Sequence[float]) -> list[int]:
@@ -126,19 +114,24 @@ def _find_fleets(scenario: Scenario, tiers: Sequence[TierShare], slos: dict[str,
     return found, ""
 
 
-def _find_spans(backend: Backend, scenario: Scenario) -> SpanPair:
-    """The span as the planner has it, with all streams due at once, and as simulated, each at its own time."""
-    load, template = scenario.load, scenario.template
-    planned = span(
-        backend,
-        template.dims,
-        streams=load.streams,
-        step_s=load.step_s,
-        padding=template.padding,
-        tokens_per_s=load.tokens_per_s,
-    )
-    simulated_s, limited_by = simulate_span(backend, template, load)
-    return SpanPair(backend.name, load.streams, load.step_s, planned.span_s, simulated_s, limited_by)
+def _find_spans(scenario: Scenario) -> tuple[SpanPair, ...]:
+    """The spans as the planner has them, with all streams due at once, and as simulated, each at its own time."""
+    found = []
+    for load in scenario.settings.read_loads():
+        for strategy in [name for name in scenario.settings.strategies if name != "disjoint"]:
+            for backend in scenario.backends:
+                common = {"streams": load.streams, "step_s": load.step_s, "strategy": strategy}
+                stream = replace(scenario.load, window_s=max(load.step_s, 1.0), **common)
+                planned = span(
+                    backend,
+                    scenario.template.dims,
+                    padding=scenario.template.padding,
+                    tokens_per_s=stream.tokens_per_s,
+                    **common,
+                )
+                simulated_s, limited_by = simulate_span(backend, scenario.template, stream)
+                found.append(SpanPair(backend.name, load.name, strategy, planned.span_s, simulated_s, limited_by))
+    return tuple(found)
 
 
 def _describe(wall_s: float) -> StudyProvenance:

@@ -13,6 +13,7 @@ from .words import UNITS, describe_verdict
 # A point as cells of a table.
 CELLS: dict[str, Callable[[Point], str]] = {
     "backend": lambda point: point.backend,
+    "cut": lambda point: point.slo.strategy,
     "window>": lambda point: f"{point.slo.window_s:g} s",
     "latency>": lambda point: f"{point.slo.latency_s:g} s",
     "streams>": lambda point: f"{point.streams:,}",
@@ -24,21 +25,25 @@ CELLS: dict[str, Callable[[Point], str]] = {
     "p99.9>": lambda point: _show(point.latency_p999_s if point.streams else None, ".2f", " s"),
     "USD/audio h>": lambda point: _show(point.usd_per_audio_h, ".4f"),
     "kJ/audio h>": lambda point: _show(point.joules_per_audio_h and point.joules_per_audio_h / 1e3, ".1f"),
-    "WER>": lambda point: percent(point.wer),
+    "per kW>": lambda point: _show(point.streams_per_kw if point.streams else None, ",.0f"),
+    "per rack>": lambda point: _show(point.streams_per_rack if point.streams else None, ",d"),
+    "WER>": lambda point: percent(point.heard and point.heard.wer),
+    "heard with": lambda point: f"{point.heard.window_s:g} s every {point.heard.step_s:g} s" if point.heard else "-",
     "limited by": lambda point: point.limited_by,
     "times are": lambda point: point.provenance,
 }
-_BRIEF = ("streams>", "step>", "batch>", "p50>", "p99>", "USD/audio h>", "kJ/audio h>", "WER>", "limited by")
+_BRIEF = ("backend", "streams>", "per kW>", "per rack>", "step>", "batch>", "p50>", "p99>", "USD/audio h>",
+          "kJ/audio h>", "WER>", "heard with", "limited by")  # fmt: skip
 
 
 def print_study(study: CapacityStudy) -> None:
     """Print the tables of a study, then its sentences."""
     settings = study.settings
-    by_latency = f"By latency of 99 of 100 words, windows of {settings.window_s:g} s"
+    by_latency = f"By latency of 99 of 100 words; windows that slide have {settings.window_s:g} s"
     by_window = f"By window, latency {settings.latency_s:g} s"
     tables = [
-        list_points(by_latency, study.by_latency, ("latency>", "backend", *_BRIEF)),
-        list_points(by_window, study.by_window, ("window>", "backend", *_BRIEF)),
+        list_points(by_latency, study.by_latency, ("cut", "latency>", "window>", *_BRIEF)),
+        list_points(by_window, study.by_window, ("cut", "window>", *_BRIEF)),
         list_spans(study),
         list_fleets(study),
     ]
@@ -61,6 +66,7 @@ def list_claims(study: CapacityStudy) -> Table:
         (
             f"{claim.slo.latency_s:g} s",
             f"{claim.slo.window_s:g} s",
+            claim.slo.strategy,
             claim.measure,
             f"{claim.answer} ({claim.backend})" if claim.backend else claim.answer,
             ", ".join(f"{kind} {figures(value)} {UNITS[claim.measure]}" for kind, value in claim.figures.items()),
@@ -68,16 +74,28 @@ def list_claims(study: CapacityStudy) -> Table:
         )
         for claim in study.claims
     ]
-    columns = ("latency>", "window>", "least", "by", "best of each kind", "with the models off")
+    columns = ("latency>", "window>", "cut", "least", "by", "best of each kind", "with the models off")
     return Table("Interval of truth", columns, rows, f"Every conclusion again, with: {'; '.join(study.variations)}.")
 
 
 def list_spans(study: CapacityStudy) -> Table:
-    """Return the span of each backend, planned and simulated."""
-    rows = [(one.backend, _show(one.planned_s, "g", " s"), _show(one.simulated_s, "g", " s"), one.limited_by)
-            for one in study.spans]  # fmt: skip
-    title = f"Span at {study.settings.streams} streams, a call every {study.settings.step_s:g} s"
-    return Table(title, ("backend", "synchronised (planner)>", "own phases (simulated)>", "limited by"), rows)
+    """Return the span of each backend under each load, planned and simulated."""
+    backends = list(dict.fromkeys(one.backend for one in study.spans))
+    rows = []
+    for load, strategy in dict.fromkeys((one.load, one.strategy) for one in study.spans):
+        pairs = {one.backend: one for one in study.spans if (one.load, one.strategy) == (load, strategy)}
+        spans = [f"{_span(pairs[name].planned_s)} / {_span(pairs[name].simulated_s)}" for name in backends]
+        rows.append([load.replace("x", " x ") + " s", strategy, *spans])
+    about = (
+        "In seconds: where the windows of all streams are clocked together (the planner), and where each stream calls "
+        "at its own time (simulated)."
+    )
+    columns = ["streams x step", "cut", *(f"{name}>" for name in backends)]
+    return Table("Span by load, together / at their own times", columns, rows, about)
+
+
+def _span(seconds: float | None) -> str:
+    return "none" if seconds is None else f"{seconds:g}"
 
 
 def list_fleets(study: CapacityStudy) -> Table | None:

@@ -1,10 +1,13 @@
 """A capacity study in sentences: what wins where, what is settled, and what the figures do not cover."""
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 
-from ..results.wording import figures
-from .records import BatchCurve, BreakEven, CapacityStudy, Claim
+from ...backends.serving.cost import RACK_W
+from ..results.wording import figures, join_words
+from .records import BatchCurve, BreakEven, CapacityStudy, Claim, Point
+from .settings import Slo
 
 VERBS = {"dollars per audio hour": "cheapest", "joules per audio hour": "the least energy"}
 UNITS = {"dollars per audio hour": "USD", "joules per audio hour": "J"}
@@ -12,18 +15,64 @@ _KINDS = ("GPU", "LPU", "hybrid")
 
 
 def write_summary(study: CapacityStudy) -> tuple[str, ...]:
-    """Return the winners at the study's window, by dollars and by energy, which are the first two sentences.
+    """Return what is cheapest and what is densest at the study's SLO, by strategy: the first two sentences.
 
-    Then each conclusion with whether it is settled, prices, batches, fleets, and what the figures do not cover.
+    Then the winners by latency, each conclusion with whether it is settled, prices, batches, fleets, and what the
+    figures do not cover.
     """
-    own = [claim for claim in study.claims if claim.slo.window_s == study.settings.window_s]
+    asked = study.settings.by_latency
+    own = [claim for claim in study.claims if claim.slo in asked]
     own.sort(key=lambda claim: (list(VERBS).index(claim.measure), claim.slo.latency_s))
-    said = [describe_winners([claim for claim in own if claim.measure == measure]) for measure in VERBS]
+    said = [_describe_cheapest(study), _describe_densest(study)]
+    for strategy in study.settings.strategies:
+        mine = [claim for claim in own if claim.slo.strategy == strategy]
+        said += [describe_winners(part) for m in VERBS if (part := [claim for claim in mine if claim.measure == m])]
     said += [*map(describe_claim, own), *map(_describe_break_even, study.break_even)]
     if study.batches:
         parts = "; ".join(map(_describe_batch, study.batches))
         said.append(f"Least batch with 90 % of the most calls per second: {parts}.")
     return (*said, *_describe_fleets(study), *_describe_limits(study))
+
+
+def _describe_cheapest(study: CapacityStudy) -> str:
+    """What an hour of audio costs at least with each strategy, at the study's window and latency."""
+    parts = []
+    for strategy, points in _by_strategy(study):
+        best = min(points, key=lambda point: point.usd_per_audio_h or math.inf, default=None)
+        if best is None or best.usd_per_audio_h is None:
+            parts.append(f"{strategy} none with a known price")
+        else:
+            usd = f"{figures(best.usd_per_audio_h)} USD on {best.backend}"
+            parts.append(f"{strategy} {usd}, {best.streams:,} streams a server")
+    return f"{_where(study)}, an hour of audio costs at least: {'; '.join(parts)}."
+
+
+def _describe_densest(study: CapacityStudy) -> str:
+    """What carries the most streams for each kilowatt with each strategy, and what a rack then carries."""
+    parts = []
+    for strategy, points in _by_strategy(study):
+        best = max(points, key=lambda point: point.streams_per_kw or 0.0, default=None)
+        if best is None or not best.streams_per_kw:
+            parts.append(f"{strategy} none")
+        else:
+            rack = f", {best.streams_per_rack:,} in a rack" if best.streams_per_rack else ""
+            parts.append(f"{strategy} {best.streams_per_kw:,.0f} on {best.backend}{rack}")
+    rack = f"a rack feeds devices with {RACK_W / 1e3:g} kW, an assumption"
+    return f"Streams for each kilowatt of the devices' design power, at most: {'; '.join(parts)} ({rack})."
+
+
+def _by_strategy(study: CapacityStudy) -> list[tuple[str, list[Point]]]:
+    """The points that carry streams at the study's window and latency, by strategy."""
+    asked = study.settings
+    slos = {name: Slo(asked.window_s, asked.latency_s, name) for name in asked.strategies if name != "disjoint"}
+    return [
+        (name, [point for point in study.points if point.slo == slo and point.streams]) for name, slo in slos.items()
+    ]
+
+
+def _where(study: CapacityStudy) -> str:
+    asked = study.settings
+    return f"{asked.timed_as}, windows of {asked.window_s:g} s, 99 of 100 words within {asked.latency_s:g} s"
 
 
 def describe_winners(claims: Sequence[Claim]) -> str:
@@ -35,15 +84,20 @@ def describe_winners(claims: Sequence[Claim]) -> str:
         parts.append(f"{name} at {' to '.join(dict.fromkeys((latencies[0], latencies[-1])))} s")
     turned = [f"{claim.slo.latency_s:g}" for claim in claims if not claim.settled]
     verdict = f"not settled at {', '.join(turned)} s" if turned else "all settled"
-    measure, window_s = claims[0].measure, claims[0].slo.window_s
+    measure, cut = claims[0].measure, _cut(claims[0].slo)
     of = " of those with a known price" if UNITS[measure] == "USD" else ""
-    return f"Windows of {window_s:g} s, {VERBS[measure]}{of} by word latency: {'; '.join(parts)} ({verdict})."
+    return f"{cut}, {VERBS[measure]}{of} by word latency: {'; '.join(parts)} ({verdict})."
+
+
+def _cut(slo: Slo) -> str:
+    """How audio is cut: the windows of disjoint chunks follow from the latency."""
+    return "Disjoint chunks" if slo.strategy == "disjoint" else f"Windows of {slo.window_s:g} s, {slo.strategy}"
 
 
 def describe_claim(claim: Claim) -> str:
     """Return a conclusion and whether it is settled."""
     slo, unit = claim.slo, UNITS[claim.measure]
-    where = f"At {slo.latency_s:g} s of word latency (99 of 100 words) and windows of {slo.window_s:g} s"
+    where = f"At {slo.latency_s:g} s of word latency (99 of 100 words) and {slo.strategy} windows of {slo.window_s:g} s"
     priced = " with a known price" if unit == "USD" else ""
     if claim.answer == "none":
         return f"{where}, no backend{priced} carries a stream. {describe_verdict(claim)}."
@@ -93,17 +147,13 @@ def _describe_fleets(study: CapacityStudy) -> list[str]:
 
 
 def _describe_limits(study: CapacityStudy) -> list[str]:
-    timed_as, source = study.settings.timed_as, study.wer_source
+    timed_as, source = study.settings.timed_as, study.accuracy
     padding = study.settings.padding
     told = [f"Times are simulated: {timed_as}, {padding} padding, on device models; nothing was measured."]
-    if source:
-        told.append(
-            f"WER is {source.model}'s on {source.dataset}, measured {describe_step(source.step_s)}; time is "
-            f"{timed_as}'s: the two are different Whispers."
-        )
+    told.append(
+        f"WER is {source.model}'s on {source.data}, measured in the windows and steps that stand beside it; time is "
+        f"{timed_as}'s."
+    )
+    if source.missing:
+        told.append(f"Nobody has heard {source.data} in {join_words(source.missing)} windows: there is no WER of them.")
     return told
-
-
-def describe_step(step_s: float | None) -> str:
-    """Return the step at which a WER was measured, in words."""
-    return "at a step that is not told" if step_s is None else f"at a step of {step_s:g} s"

@@ -17,14 +17,14 @@ from ..capacity.tables import list_other_use, print_study
 from ..experiment import store
 from ..recommend.demand import MEASURES, Demand
 from ..recommend.search import recommend
-from ..recommend.words import print_recommendation
+from ..recommend.weigh import weigh_strategies
+from ..recommend.words import print_recommendation, print_weighing
 from ..report.terminal import show_table
 from .options import comma_list, positive_count, positive_seconds, seconds_list, seed
 from .progress import Terminal
 
 WORKLOADS = ("captions", "synthesis", "agent")
 _DEFAULT = CapacitySettings()
-_RUN = Path("runs/bench")
 
 
 def add_capacity_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,14 +40,17 @@ def add_capacity_arguments(parser: argparse.ArgumentParser) -> None:
     add("--backends", "backends", "what serves", type=comma_list, metavar="A,B,...")
     add("--price", "prices", "dollars for a card or chip and hour: h100=2.5,groq-v1=0.4..2, else of device files",
         type=comma_list, metavar="DEVICE=USD,...")  # fmt: skip
-    add("--wer", "wer_run", "stored run of earspan bench for WER by window (default: runs/bench)", metavar="RUN")
+    add("--wer", "wer_run", "what says the WER: a run, or a dataset of the reference curve (default: talks-clean)",
+        metavar="RUN|DATASET")  # fmt: skip
+    add("--strategies", "strategies", "ways of cutting audio; fleets are of the first", type=comma_list,
+        metavar="A,B,...")  # fmt: skip
     add("--window", "window_s", "window where latency varies", type=positive_seconds, metavar="S")
     add("--latency", "latency_s", "latency of 99 of 100 words where the window varies", type=positive_seconds,
         metavar="S")  # fmt: skip
     add("--windows", "windows_s", "windows compared", type=seconds_list, metavar="S,S,...")
     add("--latencies", "latencies_s", "latencies compared", type=seconds_list, metavar="S,S,...")
-    add("--streams", "streams", "streams whose span is simulated as well", type=positive_count)
-    add("--step", "step_s", "their step", type=positive_seconds, metavar="S")
+    add("--loads", "loads", "loads whose spans are planned and simulated", type=comma_list,
+        metavar="STREAMSxSTEP,...")  # fmt: skip
     add("--tiers", "tiers", "parts of a fleet's streams, what each is promised, the most WER", type=comma_list,
         metavar="NAME=SHARE:S[:WER],...")  # fmt: skip
     add("--elasticity", "elasticity", "price elasticity of demand: what cheaper hours do to all work", type=float,
@@ -74,15 +77,10 @@ def run_capacity(args: argparse.Namespace) -> int:
         return 0
     from ..capacity.page import write_capacity_page  # charts take a second
 
-    progress = Terminal()
-    if args.wer_run is None and (_RUN / "results.json").exists():
-        args.wer_run = str(_RUN)
-    elif args.wer_run is None:
-        progress.say(f"no run in {_RUN}: WER is left out; earspan bench makes one, --wer names another")
     names = [one.name for one in fields(CapacitySettings) if hasattr(args, one.name)]
     settings = CapacitySettings(**{name: getattr(args, name) for name in names})
     store.check_folder(args.out)
-    study = study_capacity(settings, progress)
+    study = study_capacity(settings, Terminal())
     write_study(args.out, study)
     page = write_capacity_page(args.out, study)
     if args.json:
@@ -129,7 +127,15 @@ def add_recommend_arguments(parser: argparse.ArgumentParser) -> None:
         help="part of a server's capacity that stays free (default: 0.1)")  # fmt: skip
     add("--padding", default=default.padding, choices=PADDINGS, help="pad calls to 30 s, or fit them (default: full)")
     add(
-        "--from", dest="run", metavar="RUN", help="a run whose curves say the word error rates (default: the reference)"
+        "--from",
+        dest="run",
+        metavar="RUN|DATASET",
+        help="what says the word error rates: a run, or a dataset of the reference curve (default: talks-clean)",
+    )
+    add(
+        "--weigh",
+        action="store_true",
+        help="instead: what each strategy and each backend, slow to fast, make of so many streams on one server",
     )
     add("--seed", type=seed, default=default.seed, help="of phases and jitter (default: 0)")
     add("--json", action="store_true", help="print JSON instead of a table")
@@ -139,6 +145,10 @@ def run_recommend(args: argparse.Namespace) -> int:
     """Say which hardware a demand takes. Exit code 1: nothing keeps it, and what is nearest is told."""
     given = {one.name: getattr(args, one.name) for one in fields(Demand)}
     given |= {"wer_within": args.wer_within / 100, "backends": tuple(args.backends), "prices": tuple(args.prices)}
+    if args.weigh:
+        weighed = weigh_strategies(Demand(**given))
+        print(store.encode(weighed, indent=1)) if args.json else print_weighing(weighed)
+        return 0
     found = recommend(Demand(**given))
     if args.json:
         print(store.encode(found, indent=1))

@@ -10,10 +10,10 @@ from ...backends.devices.files import FOLDER, device_names
 from ...backends.errors import InputError
 from ...backends.footing import list_footings
 from ...backends.schedules import brief_schedule
-from ...backends.span import Span, span, window_call
+from ...backends.span import Span, span
 from ...backends.timing import Backend, CapacityError
 from ...backends.workload.models import Dimensions
-from ...backends.workload.windows import TOKENS_PER_S
+from ...backends.workload.windows import TOKENS_PER_S, window_call
 from ...backends.workload.workload import Workload
 from ...speech.strategies import step_of
 from .experiment import Experiment, Load
@@ -53,6 +53,8 @@ def plan_span(experiment: Experiment, backend: Backend, dims: Dimensions, load: 
         latency_s=experiment.latency_s,
         padding=experiment.padding,
         draft=experiment.draft,
+        # a greedy call is one pass, and `sequential` goes on in its next call
+        continuing=experiment.decoding != "greedy" and experiment.strategy != "sequential",
     )
 
 

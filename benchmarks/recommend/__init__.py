@@ -1,8 +1,8 @@
 """Which hardware for which demand: the cheapest servers that keep an SLO and a word error rate.
 
 demand.py   what is asked, checked as a whole
-accuracy.py word error rate by strategy and window, as a run or the reference curve has measured it
 records.py  what is answered
 search.py   the search: bounds first, then the simulation of servers
+weigh.py    strategy against hardware, for the same streams and latency
 words.py    the answer in sentences and tables
 """

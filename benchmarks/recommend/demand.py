@@ -26,7 +26,8 @@ class Demand:
     measure: what is to be least, "usd" or "joules".
     headroom: part of each server's capacity that is left free.
     padding: "full" for calls padded to 30 s, "fit" for calls as long as their audio.
-    run: folder of a run whose curves say the word error rates; None for the reference curve.
+    run: what says the word error rates: the folder of a run, or a dataset of the reference curve by name; None for
+        its first, talks-clean.
     seed: of the simulation's phases and jitter.
     """
 

@@ -57,6 +57,7 @@ class Recommendation:
     """The answer to a demand.
 
     model, data: who heard what the error rates are of. best_wer: the lowest that was measured.
+    unheard: strategies whose error rates were not measured there, so that none of their ways was searched.
     choices: the best of each backend, best first.
     settled: whether the first choice stays the first when the models are off by as much as they may be.
     turns: which other backend would be first, by how the models are off.
@@ -68,6 +69,7 @@ class Recommendation:
     model: str
     data: str
     best_wer: float
+    unheard: tuple[str, ...]
     choices: tuple[Choice, ...]
     settled: bool
     turns: dict[str, str]

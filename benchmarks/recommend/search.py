@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ...backends.registry import get_backend
-from ...backends.serving.arrivals import Traffic
 from ...backends.serving.capacity import capacity, trial
 from ...backends.serving.cost import Bill, bill_of
 from ...backends.serving.server import MAX_BATCH, Server, server_of
@@ -20,7 +19,7 @@ from ...backends.workload.workload import Workload
 from ...speech.weights.dims import find_dims
 from ..capacity.claims import GPU_ERROR, LPU_ERROR, split_factors
 from ..capacity.scenario import kind_of
-from .accuracy import Accuracy, Heard, read_accuracy
+from ..results.accuracy import Accuracy, Heard, read_accuracy
 from .demand import Demand
 from .records import Choice, Recommendation, Refusal
 
@@ -62,7 +61,7 @@ class Search:
     accuracy: Accuracy
     template: Workload
     factors: tuple[float, float] = (1.0, 1.0)
-    servers: dict[tuple[str, float, int], Server | None] = field(default_factory=dict)  # with times as they are
+    servers: dict[tuple[str, Workload, int], Server | None] = field(default_factory=dict)  # with times as they are
 
     def open(self, name: str) -> Candidate | None:
         """Return a backend with its ways, cheapest bound first; None if it has none, or its cost is not known."""
@@ -94,17 +93,20 @@ class Search:
     def list_ways(self, backend: Backend, cost: float) -> Iterator[Way]:
         """Yield the ways of cutting that keep the error rate, and can keep the latency as far as cutting goes."""
         for heard in self.accuracy.within(self.demand.wer_within):
-            calls_per_s = self.bound_calls_per_s(backend, heard.window_s)
-            load = Traffic(1, heard.window_s, heard.step_s, heard.strategy)
-            # a word that ends just after its last call has begun waits for a step, and for calls to agree
-            soon = load.least_latency_s + self.demand.quantile * heard.step_s <= self.demand.latency_s
-            if calls_per_s and soon:
+            if not self.is_soon_enough(heard):
+                continue
+            if calls_per_s := self.bound_calls_per_s(backend, heard.stream.call(self.template)):
                 most = math.floor(calls_per_s * heard.step_s) + 1
                 yield Way(heard, most, self.count_servers(most) * cost)
 
-    def bound_calls_per_s(self, backend: Backend, window_s: float) -> float:
-        """Return more calls a second than the backend can serve, whatever the batch; 0 if it cannot hold one."""
-        call, best = window_call(self.template, window_s, TOKENS_PER_S), 0.0
+    def is_soon_enough(self, heard: Heard) -> bool:
+        """Return whether a way can keep the latency on a server that takes no time."""
+        # a word that ends just after its last call has begun waits for a step, and for calls to agree
+        return heard.stream.least_latency_s + self.demand.quantile * heard.step_s <= self.demand.latency_s
+
+    def bound_calls_per_s(self, backend: Backend, call: Workload) -> float:
+        """Return more such calls a second than the backend can serve, in any batch; 0 if it cannot hold one."""
+        best = 0.0
         for batch in _BATCHES:
             try:
                 timing = backend.time(replace(call, batch=batch))
@@ -126,16 +128,15 @@ class Search:
         given = math.ceil(self.demand.streams / servers) if servers else math.inf
         return given if given in (1, math.inf) else math.ceil(given / (1 - self.demand.headroom) - 1e-9)
 
-    def build_server(self, backend: Backend, window_s: float, most_streams: int) -> Server | None:
-        """Return the backend as a server for windows of this length; None if it cannot hold one call.
+    def build_server(self, backend: Backend, call: Workload, most_streams: int) -> Server | None:
+        """Return the backend as a server for such calls; None if it cannot hold one.
 
         most_streams: more than it can carry; no batch is larger.
         """
         most = min(MAX_BATCH, self.demand.streams, 2 ** math.ceil(math.log2(most_streams)))
-        key = backend.name, window_s, most
+        key = backend.name, call, most
         if key not in self.servers:
             try:
-                call = window_call(self.template, window_s, TOKENS_PER_S)
                 self.servers[key] = server_of(backend, call, max_batch=most)
             except CapacityError:
                 self.servers[key] = None
@@ -145,10 +146,10 @@ class Search:
     def simulate(self, backend: Backend, bill: Bill, way: Way, enough: float) -> Choice | None:
         """Return the choice with the most streams that a server carries by simulation; None for less than `enough`."""
         demand, heard = self.demand, way.heard
-        server = self.build_server(backend, heard.window_s, way.most_streams) if enough <= way.most_streams else None
+        load, most = heard.stream, way.most_streams
+        server = self.build_server(backend, load.call(self.template), most) if enough <= most else None
         if server is None:
             return None
-        load = Traffic(1, heard.window_s, heard.step_s, heard.strategy)
         first = trial(server, (replace(load, streams=int(enough)),), demand.seed)
         if not verdict(first, demand.latency_s, quantile=demand.quantile).valid:
             return None
@@ -204,6 +205,7 @@ def recommend(demand: Demand | None = None, **keywords: object) -> Recommendatio
         model=accuracy.model,
         data=accuracy.data,
         best_wer=accuracy.best.wer,
+        unheard=accuracy.missing,
         choices=tuple(kept),
         settled=not turns,
         turns=turns,

@@ -25,7 +25,8 @@ _INTRODUCTION = """\
 
 Word error rate of OpenAI's Whisper against the window that it hears at once, measured: each window is transcribed as
 `whisper.transcribe` hears it. *Disjoint* windows are heard once; *sliding* ones again every second, and a word
-counts when two calls in a row agree on it. *Offline* is the whole recording at once. Written by `earspan curve --page`;
+counts when two calls in a row agree on it; *alignatt* hears them as often, is fed what was written before and decodes
+what is new, up to the newest 0.5 s. *Offline* is the whole recording at once. Written by `earspan curve --page`;
 `benchmarks/results/reference_curve.json` holds the counts of every recording; `speech-long` are 31 real recordings of
 about 38 speakers, which are not in the repository. To go on where it ends, or to measure your own:
 
@@ -114,9 +115,9 @@ def _steps(series: Sequence[CurveSeries]) -> list[str]:
                 rates = bare_percent(same.total), bare_percent(point.total)
                 change = f"{100 * found.difference:+.1f} {interval(found.interval)}" if found else ""
                 steps = f"{other.step_s:g} s", f"{one.step_s:g} s"
-                rows.append([one.model, f"{point.window_s:g} s", *steps, *rates, change])
-    columns = ("model", "window>", "from a call every>", "to every>", "WER, %>", "WER, %>", "points, paired")
-    told = "How much a step matters: the same sliding windows with more and less time between two calls.\n\n"
+                rows.append([one.model, one.strategy, f"{point.window_s:g} s", *steps, *rates, change])
+    columns = ("model", "cut", "window>", "from a call every>", "to every>", "WER, %>", "WER, %>", "points, paired")
+    told = "How much a step matters: the same windows with more and less time between two calls.\n\n"
     return [told + _markdown(Table("Steps", columns, rows))] if rows else []
 
 

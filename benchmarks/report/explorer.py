@@ -32,6 +32,7 @@ MEASURES = {
     "joules_per_audio_h": Measure("energy, kJ per hour of audio", factor=1e-3),
     "wer": Measure("WER, %", factor=100),
     "streams": Measure("streams per backend", more=True),
+    "streams_per_kw": Measure("streams per kW", more=True),
     "span_s": Measure("span, s", more=True),
     "window_s": Measure("window, s", more=True),
 }

@@ -58,6 +58,7 @@ class Figure:
 
     series: what colours stand for; a reader chooses among the names of the first by pointing at marks too.
     above: stands between the legend and the charts. explorer: what the page's script places in the only chart.
+    folded: whether it is shown when its heading is clicked, and on paper.
     """
 
     heading: str
@@ -67,6 +68,7 @@ class Figure:
     series: Sequence[Series] = ()
     above: Markup | None = None
     explorer: Mapping[str, Any] | None = None
+    folded: bool = False
 
 
 def escape(text: Child) -> Markup:
@@ -238,8 +240,9 @@ def _place(figure: Figure, names: Iterable[str]) -> Markup:
     places = [el("div", id=name, class_="chart", role="img", aria_label=said, data_field=field) for name in names]
     missing = el("noscript", el("p", "The charts need a script; their figures are in the tables.", class_="about"))
     charts = el("div", *places, class_="charts")
-    return el("section", el("figure", el("h2", figure.heading), caption, *legends, figure.above, charts, missing),
-              figure.below)  # fmt: skip
+    shown = el("figure", None if figure.folded else el("h2", figure.heading), caption, *legends, figure.above, charts,
+               missing)  # fmt: skip
+    return fold(figure.heading, shown, figure.below) if figure.folded else el("section", shown, figure.below)
 
 
 def specify(chart: Chart) -> Any:

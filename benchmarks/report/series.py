@@ -10,8 +10,8 @@ from .tables import Table, describe_errors
 
 def list_points(series: CurveSeries) -> Table:
     """Return the points of a reference curve, each with its paired difference to the one before."""
-    columns = ("Window>", "WER, %>", "95 %", "S / D / I>", "Step to here, points, paired", "Passes a call>",
-               "Cut words / others, %>")  # fmt: skip
+    columns = ("Window>", "WER, %>", "95 %", "S / D / I>", "Step to here, points, paired",
+               "Second pass, % of whole windows>", "Cut words / others, %>")  # fmt: skip
     pairs = zip(series.points, (None, *series.points), strict=False)
     return Table(name_series(series), columns, [_point(series, point, before) for point, before in pairs])
 
@@ -25,7 +25,7 @@ def _point(series: CurveSeries, point: CurvePoint, before: CurvePoint | None) ->
         interval(series.interval(point)),
         describe_errors(point.total),
         f"{100 * step.difference:+.1f} {interval(step.interval)}" if step else "",
-        f"{point.encoder_passes / max(1, point.calls):.2f}",
+        f"{100 * (point.second_passes or 0) / point.whole_calls:.0f}" if point.whole_calls else "-",
         cut or "",
     )
 

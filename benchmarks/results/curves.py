@@ -11,6 +11,8 @@ from ..experiment.records import Run
 from .latency import Aligned, align_tracks, find_boundary_errors
 from .units import pool
 
+_SAME_S = 0.01  # two times as near as this are one
+
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
@@ -19,6 +21,8 @@ class CurvePoint:
     window_s: of each call; of `offline`, which hears all at once, Whisper's own 30 s.
     errors: of each recording, in the order of the series.
     calls, encoder_passes, decoder_runs: that were made, all together.
+    whole_calls, second_passes: calls that hear a whole window, not the first seconds of a recording or its end, and how
+        many of them took a second pass of the encoder; None where it was not counted.
     cut_words, whole_words: errors of the words that a cut goes through, and of the others; None without word times.
     """
 
@@ -27,6 +31,8 @@ class CurvePoint:
     calls: int
     encoder_passes: int
     decoder_runs: int
+    whole_calls: int | None = None
+    second_passes: int | None = None
     cut_words: ErrorRate | None = None
     whole_words: ErrorRate | None = None
 
@@ -141,6 +147,9 @@ def series_of(run: Run) -> list[CurveSeries]:
 
 def _point(window_s: float, items: Sequence[Aligned]) -> CurvePoint:
     calls = [call for item in items for call in item.track.calls]
+    # the last call of a recording hears its end, where nothing is cut off
+    inner = [call for item in items for call in item.track.calls if call.end_s < item.reference.duration_s - _SAME_S]
+    whole = [call for call in inner if call.end_s - call.start_s > window_s - _SAME_S]
     timed = all(item.reference.words is not None for item in items)
     places = [place.errors for place in find_boundary_errors(items).places] if timed else []
     return CurvePoint(
@@ -149,6 +158,8 @@ def _point(window_s: float, items: Sequence[Aligned]) -> CurvePoint:
         calls=len(calls),
         encoder_passes=sum(call.encoder_passes for call in calls),
         decoder_runs=sum(call.decoder_runs for call in calls),
+        whole_calls=len(whole),
+        second_passes=sum(call.encoder_passes > 1 for call in whole),
         cut_words=places[0] if places else None,
         whole_words=pool(places[1:]) if places else None,
     )

@@ -133,7 +133,7 @@ def _passes(rows: Sequence[Row]) -> list[str]:
     behind = f" With them {join_words(late)} fell behind." if late else ""
     return [
         f"Whisper went on inside its window or tried again: at {row.window_s:g} s a call took {passes:.1f} passes of "
-        f"the encoder. Latencies count all; spans are planned with one.{behind}"
+        f"the encoder. Latencies count all; spans are planned with as many as windows so long took elsewhere.{behind}"
     ]
 
 

@@ -64,7 +64,7 @@ def test_a_backend_is_found_by_its_import_path(name, called):
 
 def test_a_backend_of_your_own_is_planned_and_served_like_ours():
     backend, large = get_backend("planted_backends:Fixed"), DIMENSIONS["large-v3"]
-    assert span(backend, large, streams=4, step_s=1.0).span_s == 30.0
+    assert span(backend, large, streams=4, step_s=1.0, continuing=False).span_s == 30.0
     assert span(backend, large, streams=6, step_s=1.0).limited_by == "compute"
     server = server_of(backend, Workload(large, decode_tokens=33), max_batch=4)
     assert 2 <= capacity(server, Traffic(1, 10.0, 1.0)).streams <= 5

@@ -21,6 +21,10 @@
     await view.signal("chosen", chosen()).runAsync();
   }
 
+  // a chart that was drawn in a closed fold had no width
+  for (const fold of document.querySelectorAll("details"))
+    fold.addEventListener("toggle", () => dispatchEvent(new Event("resize")));
+
   function toggle(field, name) {
     const names = state.getAll(field);
     state.delete(field);

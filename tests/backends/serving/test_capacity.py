@@ -14,7 +14,7 @@ from earspan.backends.serving.fleet import Option, Tier, cheapest_fleet, demand_
 from earspan.backends.serving.server import Server, server_of
 from earspan.backends.serving.simulate import verdict
 from earspan.backends.serving.station import Line, Station
-from earspan.backends.span import span, window_call
+from earspan.backends.span import span
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
 from hypothesis import given, settings
@@ -22,6 +22,11 @@ from hypothesis import strategies as st
 
 TINY = Workload(DIMENSIONS["tiny.en"])
 CALL = replace(TINY, decode_tokens=33)
+
+
+def once(streams, window_s, step_s, strategy="sliding", **rest):
+    """Streams whose calls take one pass each."""
+    return Traffic(streams, window_s, step_s, strategy, continuing=False, **rest)
 
 
 def fixed(seconds, batch=1):
@@ -33,7 +38,7 @@ def fixed(seconds, batch=1):
 def test_capacity_of_a_periodic_queue_is_known():
     # at most one call at a time, each 50 ms, one a second from each stream: all 20 fit, whatever their phases,
     # as a stream waits at most for the 19 others
-    found = capacity(fixed(0.05), Traffic(1, 5, 1))
+    found = capacity(fixed(0.05), once(1, 5, 1))
     assert found.streams == 20
     assert found.limited_by == "falls behind"
     assert found.batch == 1
@@ -42,7 +47,7 @@ def test_capacity_of_a_periodic_queue_is_known():
 
 @pytest.mark.parametrize("seconds", [0.01, 0.02])
 def test_a_server_that_falls_behind_slowly_is_seen_to(seconds):
-    found = capacity(fixed(seconds), Traffic(1, 5, 1))
+    found = capacity(fixed(seconds), once(1, 5, 1))
     assert found.streams == pytest.approx(1 / seconds, rel=0.01)  # 4 % more are late only after 24 steps
 
 
@@ -51,7 +56,7 @@ def test_a_server_that_falls_behind_slowly_is_seen_to(seconds):
 )
 def test_tiers_that_fall_behind_together_are_seen_to(often, seldom, carried):
     """Calls of 10 ms, one a second or one in two: a hundred a second can be served, one more shows only in time."""
-    outcome = trial(fixed(0.01), (Traffic(often, 5, 1), Traffic(seldom, 10, 2)))
+    outcome = trial(fixed(0.01), (once(often, 5, 1), once(seldom, 10, 2)))
     assert verdict(outcome).valid == carried
 
 
@@ -74,25 +79,25 @@ def test_silence_that_is_skipped_leaves_room_for_other_streams(activity):
 
 def test_capacity_within_a_budget():
     # a word takes 1 s to the second call, up to 1 s to the first, and 0.05 s for each call before its own
-    found = capacity(fixed(0.05), Traffic(1, 5, 1), latency_s=2.2)
+    found = capacity(fixed(0.05), once(1, 5, 1), latency_s=2.2)
     assert 1 < found.streams < 20
     assert found.limited_by == "latency budget"
     assert found.word_latency_s[0.99] <= 2.2
-    with_more = trial(fixed(0.05), (Traffic(found.streams + 1, 5, 1),))
+    with_more = trial(fixed(0.05), (once(found.streams + 1, 5, 1),))
     assert not verdict(with_more, 2.2).valid
 
 
 def test_a_server_that_is_too_slow_carries_nothing():
-    found = capacity(fixed(2.0), Traffic(1, 5, 1))
+    found = capacity(fixed(2.0), once(1, 5, 1))
     assert (found.streams, found.limited_by) == (0, "falls behind")
-    found = capacity(fixed(0.5), Traffic(1, 5, 1), latency_s=1.0)
+    found = capacity(fixed(0.5), once(1, 5, 1), latency_s=1.0)
     assert (found.streams, found.limited_by) == (0, "latency budget")
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.floats(0.01, 0.2), st.integers(1, 8))
 def test_a_faster_server_carries_no_less(seconds, batch):
-    load = Traffic(1, 5, 1)
+    load = once(1, 5, 1)
     assert capacity(fixed(seconds * 0.8, batch), load).streams >= capacity(fixed(seconds, batch), load).streams
 
 
@@ -211,6 +216,6 @@ def test_demand_with_elasticity():
 
 
 def test_a_mixed_server_serves_each_tier_at_its_window():
-    server = server_of(get_backend("h100"), window_call(TINY, 20, 3.3))
+    server = server_of(get_backend("h100"), Traffic(1, 20, 1).call(TINY))
     assert server.calls_per_s(10) > server.calls_per_s(66)
     assert np.isfinite(server.calls_per_s(66))

@@ -6,15 +6,22 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.arrivals import TALK_SPURT_S, Traffic, calls_of
+from earspan.backends.serving.continuous import Continuous, serve_continuously
 from earspan.backends.serving.server import Server, server_of
 from earspan.backends.serving.simulate import LATE_ALLOWED, quantile_of_spread, simulate, verdict
-from earspan.backends.serving.station import Line, Station
+from earspan.backends.serving.station import Line, Station, serve
 from earspan.backends.workload.models import DIMENSIONS
+from earspan.backends.workload.windows import SECOND_PASS
 from earspan.backends.workload.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 CALL = Workload(DIMENSIONS["tiny.en"], decode_tokens=33)
+
+
+def once(streams, window_s, step_s, strategy="sliding"):
+    """Streams whose calls take one pass each."""
+    return Traffic(streams, window_s, step_s, strategy, continuing=False)
 
 
 def fixed(seconds, interval=None):
@@ -66,16 +73,16 @@ def test_quantile_of_spread_is_that_of_many_words(responses, step_s, quantile):
 
 def test_word_latency_of_one_stream_by_hand():
     # a word waits up to a step for its call, a step for the one that agrees, and for that
-    outcome = simulate(fixed(0.25), (Traffic(1, 5, 1),), 2000)
+    outcome = simulate(fixed(0.25), (once(1, 5, 1),), 2000)
     assert outcome.word_latency_s(0.5) == pytest.approx(1 + 0.5 + 0.25)
     assert outcome.word_latency_s(0.99) == pytest.approx(1 + 0.99 + 0.25)
-    disjoint = simulate(fixed(0.25), (Traffic(1, 1, 1, "disjoint"),), 2000)
+    disjoint = simulate(fixed(0.25), (once(1, 1, 1, "disjoint"),), 2000)
     assert disjoint.word_latency_s(0.99) == pytest.approx(0.99 + 0.25)
     assert outcome.stations[0].utilisation == pytest.approx(0.25)
 
 
 def test_littles_law():
-    outcome = simulate(fixed(0.009), (Traffic(100, 5, 1),), 100)
+    outcome = simulate(fixed(0.009), (once(100, 5, 1),), 100)
     times = np.linspace(20, 90, 200_001)
     waiting, inside = outcome.begin_s - outcome.calls.arrival_s, outcome.finish_s - outcome.calls.arrival_s
     assert outcome.queue(times).mean() == pytest.approx(100 * waiting.mean(), rel=0.01)
@@ -83,17 +90,17 @@ def test_littles_law():
 
 
 def test_verdicts():
-    at_ease = simulate(fixed(0.25), (Traffic(3, 5, 1),), 1000)
+    at_ease = simulate(fixed(0.25), (once(3, 5, 1),), 1000)
     assert str(verdict(at_ease)) == "VALID"
     assert verdict(at_ease, 5).valid
     late = verdict(at_ease, 2.1)
     assert (late.valid, late.cause) == (False, "latency budget")
     assert "budget 2.1 s, of which the strategy takes 2 s" in late.reason
-    behind = simulate(fixed(0.25), (Traffic(5, 5, 1),), 1000)
+    behind = simulate(fixed(0.25), (once(5, 5, 1),), 1000)
     assert verdict(behind).cause == "falls behind"
     assert behind.backlog(np.array([100.0, 900.0])).tolist() == sorted(behind.backlog(np.array([100.0, 900.0])))
     assert behind.late() > LATE_ALLOWED
-    assert verdict(simulate(fixed(0.25), (Traffic(3, 5, 1),), 10)).cause == "too few calls"
+    assert verdict(simulate(fixed(0.25), (once(3, 5, 1),), 10)).cause == "too few calls"
 
 
 def test_a_loaded_gpu_batches_and_an_idle_one_does_not():
@@ -151,3 +158,41 @@ def test_equal_seeds_give_equal_runs():
 def test_bad_loads_are_refused(wrong, said):
     with pytest.raises(InputError, match=said):
         Traffic(**({"streams": 1, "window_s": 10, "step_s": 1} | wrong))
+
+
+def test_alignatt_shows_a_word_half_a_second_after_it_and_decodes_a_step_of_it():
+    # by hand: 0.25 s a call, a word waits for 0.5 s more audio and evenly for up to a step of 1 s
+    outcome = simulate(fixed(0.25), (Traffic(1, 20, 1, "alignatt"),), 2000)
+    assert outcome.word_latency_s(0.5) == pytest.approx(0.5 + 0.5 + 0.25, abs=0.01)
+    assert outcome.word_latency_s(0.99) == pytest.approx(0.5 + 0.99 + 0.25, abs=0.01)
+    calls = calls_of((Traffic(200, 20, 1, "alignatt"),), 100)
+    assert calls.tokens.mean() == pytest.approx(3.3, rel=0.02)
+    assert not calls.again.any()
+    call = Traffic(1, 20, 1, "alignatt").call(CALL)
+    assert (call.decode_tokens, call.prompt_tokens) == (4, CALL.prompt_tokens + math.ceil(3.3 * 19))
+
+
+def test_second_passes_of_a_batch_are_made_together():
+    # a pass of n calls takes 0.1 + 0.01 n s, each decode step 1 ms; every call of 30 s takes a second pass
+    lines = tuple(Line(0.1 + 0.01 * n, 0.001) for n in range(1, 5))
+    station = Station("known", lines, lines)
+    arrival_s, tokens = np.array([0.0, 0.0, 0.0, 10.0]), np.array([5, 9, 7, 20])
+    again = np.array([True, False, True, False])
+    served = serve(station, arrival_s, tokens, np.random.default_rng(0), again)
+    # three calls as long as the longest, then the two that go on; the last one alone
+    assert served.finish_s == pytest.approx([0.13 + 0.009 + 0.12] * 3 + [10 + 0.11 + 0.02])
+    assert served.busy_s == pytest.approx(0.259 + 0.13)
+    pipelined = Station("known", lines, tuple(Line(0.05, 0) for _ in lines))
+    assert serve(pipelined, arrival_s, tokens, np.random.default_rng(0), again).busy_s == pytest.approx(0.1 + 0.05)
+    joined = Continuous("known", (0.1, 0.2, 0.3), (0.001, 0.001, 0.001))
+    # taken up together: encoded three times, then two again, then each leaves after its steps
+    flown = serve_continuously(joined, arrival_s, tokens, np.random.default_rng(0), again)
+    assert flown.finish_s == pytest.approx([0.505, 0.509, 0.507, 10.12])
+
+
+@pytest.mark.parametrize("window_s", [3.0, 12.5, 20.0, 30.0])
+def test_as_many_calls_take_a_second_pass_as_were_measured(window_s):
+    share = np.interp(window_s, list(SECOND_PASS), list(SECOND_PASS.values()))
+    calls = calls_of((Traffic(200, window_s, 1),), 100)
+    assert calls.again.mean() == pytest.approx(share, abs=0.01)
+    assert not calls_of((Traffic(200, window_s, 1, continuing=False),), 10).again.any()

@@ -14,13 +14,13 @@ from ..report.planted import curve, spans
 from .planted import scenario
 
 QUICK = ("--timed-as", "small.en", "--backends", "l4,groq-v1x8", "--latencies", "1,2", "--windows", "5,10",
-         "--streams", "2", "--max-batch", "16")  # fmt: skip
+         "--loads", "2x1", "--max-batch", "16")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("capacity")
-    write_results(root / "bench", replace(spans(), curves=(curve("sliding", 1.0, {5.0: 0.2, 20.0: 0.1}),)))
+    write_results(root / "bench", replace(spans(), curves=(curve("sliding", 1.0, {5.0: 0.2, 10.0: 0.15}),)))
     wer = ("--wer", str(root / "bench"), "--tiers", "free=0.5:2,premium=0.5:1:0.16")
     assert cli.main(["capacity", *QUICK, *wer, "--price", "groq-v1=0.5..2", "--out", str(root / "out")]) == 0
     return root / "out"
@@ -32,28 +32,38 @@ def study(folder) -> CapacityStudy:
 
 
 def test_every_backend_has_a_point_at_every_slo(study):
-    found = {(one.backend, one.slo.window_s, one.slo.latency_s) for one in study.points}
-    assert found == {(name, w, s) for name in ("l4", "groq-v1x8") for w, s in ((10, 1), (10, 2), (5, 2))}
+    found = {(one.backend, one.slo.strategy, one.slo.window_s, one.slo.latency_s) for one in study.points}
+    cuts = [(cut, w, s) for cut in ("sliding", "alignatt") for w, s in ((10, 1), (10, 2), (5, 2))]
+    assert found == {(name, *cut) for name in ("l4", "groq-v1x8") for cut in cuts}  # no chunk fits into 2 s
     for one in study.points:
         assert one.latency_p50_s <= one.latency_p99_s <= one.slo.latency_s
         assert one.usd_per_audio_h == pytest.approx((0.8 if one.backend == "l4" else 8 * 1.0) / one.streams)
-        assert one.wer == pytest.approx(0.2 if one.slo.window_s == 5 else 0.15)
+        if one.slo.strategy == "alignatt":
+            assert one.heard is None
+        else:
+            assert (one.heard.window_s, one.heard.wer) == (one.slo.window_s, 0.2 if one.slo.window_s == 5 else 0.15)
+        watts = 72 if one.backend == "l4" else 8 * 215
+        assert one.streams_per_kw == pytest.approx(one.streams * 1000 / watts)
+        assert one.streams_per_rack == one.streams * (22_400 // watts)
 
 
 def test_more_time_carries_more_streams(study):
-    streams = {(one.backend, one.slo.latency_s): one.streams for one in study.by_latency}
-    assert streams["l4", 2] > streams["l4", 1] > 0
-    assert streams["groq-v1x8", 2] > streams["groq-v1x8", 1] > 0
+    streams = {(one.backend, one.slo.strategy, one.slo.latency_s): one.streams for one in study.by_latency}
+    for name in ("l4", "groq-v1x8"):
+        assert streams[name, "sliding", 2] > streams[name, "sliding", 1] > 0
+        # what a better strategy buys: the window is fed, and only what is new is decoded
+        assert streams[name, "alignatt", 2] > streams[name, "sliding", 2]
 
 
 def test_claims_name_what_overturns_them(study):
-    assert len(study.claims) == 3 * 2
+    assert len(study.claims) == 2 * 3 * 2
     for claim in study.claims:
         assert set(claim.others) <= set(study.variations)
         assert claim.answer == min(claim.figures, key=claim.figures.__getitem__)
     text = " ".join(study.summary)
     assert "Settled" in text or "Not settled by the model's accuracy" in text
     assert "WER is tiny.en's on talks-clean" in text
+    assert "Nobody has heard talks-clean in disjoint and alignatt windows" in text
 
 
 def test_fleets_grow_and_are_checked(study):
@@ -69,7 +79,13 @@ def test_fleets_grow_and_are_checked(study):
 def test_the_page_is_closed_and_says_what_is_measured(folder, study, capsys):
     page = (folder / "report.html").read_text()
     assert page == render_capacity(study)
-    for said in ("What streams cost", "cost, USD per hour of audio", "Interval of truth", "No accelerator ran"):
+    for said in (
+        "Streams for each kilowatt",
+        "what streams cost",
+        "cost, USD per hour of audio",
+        "Interval of truth",
+        "No accelerator ran",
+    ):
         assert said in page
     assert study.summary[0].replace("'", "&#x27;") in page
     (folder / "report.html").unlink()
@@ -97,9 +113,21 @@ def test_studies_are_told_from_runs(folder, tmp_path):
 
 
 def test_without_price_or_run(earspan):
-    code, out, err = earspan("capacity", *QUICK[:4], "--latencies", 2, "--windows", 10, "--max-batch", 4, "--out", "o")
+    quick = (
+        *QUICK[:4],
+        "--latencies",
+        2,
+        "--windows",
+        10,
+        "--max-batch",
+        4,
+        "--loads",
+        "1x1",
+        "--strategies",
+        "sliding",
+    )
+    code, out, _ = earspan("capacity", *quick, "--out", "o")
     assert code == 0
-    assert "WER is left out" in err
     assert "The price of groq-v1 is not known: type --price groq-v1=USD" in out
     assert "groq-v1x8 costs as much as l4 at" in out
 
@@ -108,8 +136,10 @@ def test_without_price_or_run(earspan):
     ("options", "said"),
     [
         (("--tiers", "free=0.5:4"), "add up to 0.5; expected 1"),
-        (("--tiers", "free=1:4:0.1"), "asks for a WER; type --wer RUN"),
-        (("--wer", "nowhere"), "type the folder of a run"),
+        (("--tiers", "free=1:4:0.00001"), "no sliding window has a WER of 1e-05; the least is"),
+        (("--wer", "nowhere"), "neither a run nor a dataset of the reference curve"),
+        (("--strategies", "slidding"), "did you mean"),
+        (("--loads", "16by1"), "expected STREAMSxSTEP"),
         (("--timed-as", "larg-v3"), "did you mean"),
         (("--seed", "-1"), "whole number, 0 or more"),
     ],
@@ -127,7 +157,7 @@ def test_bad_input_is_one_line(options, said, tmp_path, earspan):
 def test_what_has_no_place_leaves_no_mark(study):
     one = scenario("groq-v1x2", timed_as="large-v3")
     curves = (*study.batches, one.time_batches(one.backends[0]))
-    changed = replace(study, batches=curves, points=tuple(replace(point, wer=0.0) for point in study.points))
+    changed = replace(study, batches=curves, points=tuple(replace(point, heard=None) for point in study.points))
     assert "groq-v1x2 cannot hold one call" in " ".join(write_summary(changed))
     assert render_capacity(changed)
 

@@ -1,9 +1,13 @@
+import math
 from dataclasses import replace
 
 import pytest
+from earspan.backends.serving.arrivals import Traffic
+from earspan.backends.serving.capacity import trial
+from earspan.backends.serving.server import server_of
+from earspan.backends.serving.simulate import verdict
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
-from earspan.benchmarks.capacity.records import WerPoint, WerSource
 from earspan.benchmarks.capacity.settings import Slo
 from earspan.benchmarks.capacity.study import find_break_even, share_out
 from hypothesis import given
@@ -45,12 +49,18 @@ def test_a_backend_that_holds_no_call_has_no_rows_and_no_streams():
     assert (best.streams, best.step_s, best.limited_by) == (0, None, "capacity")
 
 
-def test_wer_is_straight_over_the_logarithm_of_the_window():
-    source = WerSource("tiny.en", "talks", "bench", "today", 1.0, (WerPoint(5.0, 0.2), WerPoint(20.0, 0.1)))
-    assert source.wer_at(10.0) == pytest.approx(0.15)
-    assert [source.wer_at(window_s) for window_s in (4.9, 5.0, 20.0, 20.1)] == [None, 0.2, pytest.approx(0.1), None]
-    alone = replace(source, points=source.points[:1])
-    assert [alone.wer_at(window_s) for window_s in (5.0, 10.0)] == [0.2, None]
+@pytest.mark.parametrize("strategy", ["sliding", "alignatt", "disjoint"])
+def test_the_point_of_a_strategy_keeps_its_latency_and_one_stream_more_does_not(strategy):
+    one = scenario("l4")
+    (backend,) = one.backends
+    found = one.find_best(backend, Slo(2.0, 4.0, strategy))
+    assert found.streams
+    load = Traffic(found.streams, 2.0, found.step_s, strategy)
+    server = server_of(backend, load.call(one.template), max_batch=16)
+    assert verdict(trial(server, (load,)), 4.0).valid
+    assert not verdict(trial(server, (replace(load, streams=math.ceil(found.streams * 1.03) + 1),)), 4.0).valid
+    too_soon = one.find_best(backend, Slo(2.0, 0.3, strategy))
+    assert too_soon.streams == 0
 
 
 @given(st.integers(1, 10**6), st.lists(st.integers(1, 100), min_size=1, max_size=5))

@@ -11,7 +11,12 @@ def test_settings_are_the_same_after_they_were_stored():
 
 def test_every_slo_is_there_once():
     asked = CapacitySettings(window_s=10.0, latency_s=2.0, windows_s=(5.0, 10.0), latencies_s=(1.0, 2.0))
-    assert asked.slos == (Slo(10, 1), Slo(10, 2), Slo(5, 2))
+    sliding = (Slo(10, 1), Slo(10, 2), Slo(5, 2))
+    assert set(asked.slos) == {*sliding, *(Slo(one.window_s, one.latency_s, "alignatt") for one in sliding)}
+    assert len(asked.slos) == 6
+    # a chunk is the longest window that ends before its words are due
+    late = CapacitySettings(strategies=("disjoint",), windows_s=(2.0, 5.0, 10.0), latencies_s=(1.0, 4.0, 10.0))
+    assert late.slos == (Slo(2, 4, "disjoint"), Slo(5, 10, "disjoint"))
 
 
 def test_a_tier_is_read():
@@ -34,6 +39,8 @@ def test_a_tier_is_read():
         ({"elasticity": -1.0}, "elasticity -1"),
         ({"max_wait_s": -1.0}, "at least 0"),
         ({"padding": "some"}, "unknown padding"),
+        ({"strategies": ("slide",)}, "unknown strategy"),
+        ({"loads": ("16",)}, "expected STREAMSxSTEP"),
         ({"batching": "dynamik"}, "did you mean 'dynamic'"),
     ],
 )

@@ -13,13 +13,12 @@ from earspan.backends.serving.capacity import capacity, trial
 from earspan.backends.serving.server import MAX_BATCH, server_of
 from earspan.backends.serving.simulate import verdict
 from earspan.backends.workload.models import DIMENSIONS
-from earspan.backends.workload.windows import TOKENS_PER_S, window_call
 from earspan.backends.workload.workload import Workload
-from earspan.benchmarks.recommend.accuracy import read_accuracy
 from earspan.benchmarks.recommend.demand import Demand
 from earspan.benchmarks.recommend.records import Recommendation
 from earspan.benchmarks.recommend.search import recommend
 from earspan.benchmarks.recommend.words import summarise
+from earspan.benchmarks.results.accuracy import read_accuracy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,9 +45,9 @@ def test_the_first_choice_keeps_its_slo_under_other_draws_and_no_other_dominates
     assert first.servers * first.streams_given >= demand.streams
     assert first.streams_given <= max(1, first.streams_per_server * (1 - demand.headroom) + 1)
     assert first.wer <= found.best_wer + demand.wer_within + 1e-9
-    call = window_call(Workload(DIMENSIONS[demand.model]), first.window_s, TOKENS_PER_S)
-    server = server_of(get_backend(first.backend), call, max_batch=min(MAX_BATCH, demand.streams))
     load = Traffic(first.streams_given, first.window_s, first.step_s, first.strategy)
+    call = load.call(Workload(DIMENSIONS[demand.model]))
+    server = server_of(get_backend(first.backend), call, max_batch=min(MAX_BATCH, demand.streams))
     outcome = trial(server, (load,), seed=demand.seed + 1)
     kept = verdict(outcome, demand.latency_s, quantile=demand.quantile)
     assert kept.valid, kept.reason
@@ -68,9 +67,10 @@ def test_brute_force_finds_nothing_cheaper(streams: int, latency_s: float, wer_w
     demand = Demand(streams=streams, latency_s=latency_s, wer_within=wer_within, backends=(name,))
     backend, costs = get_backend(name), []
     for way in read_accuracy(None).within(wer_within):
-        call = window_call(Workload(DIMENSIONS["large-v3"]), way.window_s, TOKENS_PER_S)
+        stream = Traffic(1, way.window_s, way.step_s, way.strategy)
+        call = stream.call(Workload(DIMENSIONS["large-v3"]))
         server = server_of(backend, call, max_batch=min(MAX_BATCH, streams))
-        found = capacity(server, Traffic(1, way.window_s, way.step_s, way.strategy), latency_s=latency_s)
+        found = capacity(server, stream, latency_s=latency_s)
         if found.streams:
             costs.append(math.ceil(streams / max(1, math.floor(found.streams * 0.9))))
     choices = recommend(demand).choices
