@@ -26,7 +26,7 @@ class Rung:
     """What one server of a backend does with a strategy.
 
     heard: the way of cutting with the fewest errors that it carries, None if it carries none.
-    span_s: the longest window that the planner gives it at that step, in time.
+    span_s: the longest window that the planner says it keeps up with at that step, however late its words.
     latency_p95_s: of words, simulated.
     """
 
@@ -106,7 +106,6 @@ def _climb(search: Search, backend: Backend, strategy: str) -> Rung:
                 strategy=strategy,
                 streams=demand.streams,
                 step_s=None if strategy == "disjoint" else heard.step_s,
-                latency_s=demand.latency_s,
                 padding=demand.padding,
             )
             return Rung(backend.name, strategy, heard, planned.span_s, outcome.word_latency_s(0.95))
