@@ -111,8 +111,8 @@ class _Forming:
 
     def lengths(self, batch: int) -> tuple[Workload, Workload]:
         """Return batches of two numbers of decode steps, the higher that of the call: between, times are on a line."""
-        low, high = _lengths(self.call)
-        return tuple(replace(self.call, batch=batch, decode_tokens=tokens) for tokens in (low, high))
+        low, high = (replace(self.call, batch=batch, decode_tokens=tokens) for tokens in _lengths(self.call))
+        return low, high
 
     def make(self, name: str, seconds: Pairs, intervals: Pairs) -> Station:
         """Return the station, given times by the size of a batch, each of both lengths."""

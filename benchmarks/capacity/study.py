@@ -34,7 +34,7 @@ def study_capacity(settings: CapacitySettings, progress: Progress | None = None)
     tiers = settings.read_tiers()
     tier_slos = {tier.name: choose_slo(tier, settings, accuracy) for tier in tiers}
     with progress.stage("capacities, as modelled and with the models off") as advance:
-        claims = find_claims(scenario, settings.slos, advance)
+        claims = find_claims(scenario, settings.by_latency, advance)
     with progress.stage("fleets"):
         fleets, no_fleet = _find_fleets(scenario, tiers, tier_slos)
     with progress.stage("spans by load"):

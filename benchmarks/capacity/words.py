@@ -20,9 +20,7 @@ def write_summary(study: CapacityStudy) -> tuple[str, ...]:
     Then the winners by latency, each conclusion with whether it is settled, prices, batches, fleets, and what the
     figures do not cover.
     """
-    asked = study.settings.by_latency
-    own = [claim for claim in study.claims if claim.slo in asked]
-    own.sort(key=lambda claim: (list(VERBS).index(claim.measure), claim.slo.latency_s))
+    own = sorted(study.claims, key=lambda claim: (list(VERBS).index(claim.measure), claim.slo.latency_s))
     said = [_describe_cheapest(study), _describe_densest(study)]
     for strategy in study.settings.strategies:
         mine = [claim for claim in own if claim.slo.strategy == strategy]

@@ -56,7 +56,7 @@ def test_more_time_carries_more_streams(study):
 
 
 def test_claims_name_what_overturns_them(study):
-    assert len(study.claims) == 2 * 3 * 2
+    assert len(study.claims) == 2 * 2 * 2
     for claim in study.claims:
         assert set(claim.others) <= set(study.variations)
         assert claim.answer == min(claim.figures, key=claim.figures.__getitem__)

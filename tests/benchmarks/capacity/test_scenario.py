@@ -55,6 +55,7 @@ def test_the_point_of_a_strategy_keeps_its_latency_and_one_stream_more_does_not(
     (backend,) = one.backends
     found = one.find_best(backend, Slo(2.0, 4.0, strategy))
     assert found.streams
+    assert found.step_s is not None
     load = Traffic(found.streams, 2.0, found.step_s, strategy)
     server = server_of(backend, load.call(one.template), max_batch=16)
     assert verdict(trial(server, (load,)), 4.0).valid
