@@ -157,8 +157,8 @@ class CapacityStudy:
 
     accuracy: every word error rate that was measured, and by whom on what. bills: what each backend's parts cost and
     draw. references: what public services ask. points: for every SLO, every backend. claims: for the SLOs where the
-    latency varies, by dollars and by joules; variations: of the models, in which each was made again. spans: by load. fleets: the cheapest, by
-    streams; no_fleet: why there is none, or none larger.
+    latency varies, by dollars and by joules; variations: of the models, in which each was made again. spans: by load.
+    fleets: the cheapest, by streams; no_fleet: why there is none, or none larger.
     summary: all of it in sentences.
     """
 
