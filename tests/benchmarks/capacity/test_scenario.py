@@ -60,7 +60,7 @@ def test_the_point_of_a_strategy_keeps_its_latency_and_one_stream_more_does_not(
     server = server_of(backend, load.call(one.template), max_batch=16)
     assert verdict(trial(server, (load,)), 4.0).valid
     assert not verdict(trial(server, (replace(load, streams=math.ceil(found.streams * 1.03) + 1),)), 4.0).valid
-    too_soon = one.find_best(backend, Slo(2.0, 0.3, strategy))
+    too_soon = one.find_best(backend, Slo(2.0, 0.05, strategy))
     assert too_soon.streams == 0
 
 
