@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from earspan.benchmarks.experiment.records import Plan, Run
     from earspan.benchmarks.experiment.records import read_run as load_run
     from earspan.benchmarks.experiment.run import run
+    from earspan.benchmarks.measure.measure import measure
+    from earspan.benchmarks.measure.records import LoadResult, Measured
+    from earspan.benchmarks.measure.settings import Measurement
     from earspan.benchmarks.recommend.demand import Demand
     from earspan.benchmarks.recommend.records import Recommendation
     from earspan.benchmarks.recommend.search import recommend
@@ -56,6 +59,10 @@ _PLACES = {
     "compare": f"{_RESULTS}.compare",
     "RunDifference": f"{_RESULTS}.compare",
     "write_report": "benchmarks.report.render",
+    "measure": "benchmarks.measure.measure",
+    "Measurement": "benchmarks.measure.settings",
+    "Measured": "benchmarks.measure.records",
+    "LoadResult": "benchmarks.measure.records",
     "recommend": "benchmarks.recommend.search",
     "Demand": "benchmarks.recommend.demand",
     "weigh_strategies": "benchmarks.recommend.weigh",
@@ -77,10 +84,10 @@ _PLACES = {
 }
 
 __all__ = [
-    "Curve", "Dataset", "Demand", "Experiment", "Hypothesis", "InputError", "Latency", "Load", "Plan",
-    "Recommendation", "Recording", "Results", "Row", "Run", "RunDifference", "Span", "Timing", "Weighing", "Work",
-    "compare", "devices", "get_backend", "load_model", "load_run", "open_dataset", "recommend", "run", "score", "span",
-    "time", "transcribe", "weigh_strategies", "write_report",
+    "Curve", "Dataset", "Demand", "Experiment", "Hypothesis", "InputError", "Latency", "Load", "LoadResult",
+    "Measured", "Measurement", "Plan", "Recommendation", "Recording", "Results", "Row", "Run", "RunDifference",
+    "Span", "Timing", "Weighing", "Work", "compare", "devices", "get_backend", "load_model", "load_run", "measure",
+    "open_dataset", "recommend", "run", "score", "span", "time", "transcribe", "weigh_strategies", "write_report",
 ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": ("experiments", "WER, its interval and its errors, of one model, backend and strategy over datasets"),
     "live": ("live", "captions of a recording in real time, as a backend would show them"),
     "replay": ("live", "a recording of a run as a page: its audio, and the captions of up to four settings beside it"),
+    "measure": ("measure", "live streams on a real server, at the pace of speech: latency, WER, how many it carries"),
     "capacity": ("capacity", "streams, latency, WER, cost and energy of GPU, LPU and hybrid servers; fleets"),
     "recommend": (
         "capacity",

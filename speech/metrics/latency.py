@@ -89,11 +89,16 @@ def erasure(calls: Sequence[CallRecord]) -> tuple[int, int]:
     interim: Sequence[str] = ()
     for call in calls:
         following = call.committed + call.interim
-        kept = next((i for i, (old, new) in enumerate(zip(interim, following, strict=False)) if old != new), None)
-        erased += len(interim) - (min(len(interim), len(following)) if kept is None else kept)
+        erased += len(interim) - common_prefix(interim, following)
         final += len(call.committed)
         interim = call.interim
     return erased + len(interim), final
+
+
+def common_prefix(old: Sequence[str], new: Sequence[str]) -> int:
+    """Return how many words two texts have in common from their beginning."""
+    shorter = min(len(old), len(new))
+    return next((i for i in range(shorter) if old[i] != new[i]), shorter)
 
 
 def service_and_audio(calls: Sequence[CallRecord]) -> tuple[float, float]:

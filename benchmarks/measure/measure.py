@@ -1,0 +1,189 @@
+"""The measurement, load by load: what was played before is not played again."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...backends.errors import InputError
+from ...backends.measured.address import KEYS, Address
+from ...backends.measured.records import EndpointOptions
+from ...backends.measured.rest import RestEndpoint
+from ...backends.measured.stream import Session
+from ...backends.measured.target import StreamOptions, Target
+from ...datasets import Entry, Recording, open_dataset
+from ...datasets.recording import head
+from ...datasets.selection import Stream
+from ...speech.strategies import make_strategy
+from ...speech.strategies.registry import step_of
+from ...speech.streaming.called import CalledSession
+from ...speech.streaming.paced import Streamed, play_paced
+from ..experiment import store
+from ..experiment.progress import Progress, Silence
+from ..experiment.records import Reference, describe_machine
+from ..results.wording import stream_count
+from .beside import open_servers, simulate
+from .page import render_measured
+from .records import VALID, Kept, LoadResult, Measured, read_kept, read_streams, write_streams
+from .score import score_load
+from .search import find_most
+from .settings import Measurement
+
+_GAP_S = 1.0  # between recordings that are joined because one alone is too short
+_RECORDINGS = 32  # different ones at most; more streams hear the same again
+
+
+def measure(measurement: Measurement, out: str | Path | None = None, progress: Progress | None = None) -> Measured:
+    """Return how a server did with live streams: how late words came, how wrong they were, how many it carries.
+
+    measurement: what is asked.
+    out: a folder that keeps every event, the result and a page. Loads that are whole in it are not measured again,
+        unless something was wrong with them; None keeps nothing.
+    progress: is told what is done.
+
+    Raises `InputError` where the server is not to be had at all, and for what cannot be read or written.
+    """
+    folder = None if out is None else Path(out)
+    servers = open_servers(measurement)
+    bench = _Bench.open(measurement, folder, progress or Silence())
+    limited_by, most_streams = "", None
+    if measurement.ramp:
+        most_streams = find_most(lambda streams: bool(bench.run(streams).keeps_slo), measurement.most_streams)
+        broken = bench.loads.get(most_streams + 1)
+        limited_by = broken.broken_by if broken else f"more than {measurement.most_streams} streams were not asked for"
+    else:
+        for streams in sorted(set(measurement.streams)):
+            if not bench.run(streams).ended:
+                limited_by = f"of {stream_count(streams)} none came to its end; larger loads were not tried"
+                break
+        if measurement.slo_s is not None:
+            most_streams = max((streams for streams, load in bench.loads.items() if load.keeps_slo), default=0)
+    loads = tuple(bench.loads[streams] for streams in sorted(bench.loads))
+    counts = [load.streams for load in loads]
+    beside = tuple(simulate(name, server, measurement, counts) for name, server in servers.items())
+    found = Measured(store.SCHEMA, measurement, loads, most_streams, limited_by, beside, describe_machine())
+    if folder is not None:
+        store.write_whole(folder / "results.json", store.encode(found, indent=1))
+        store.write_whole(folder / "report.html", render_measured(found))
+    return found
+
+
+@dataclass(slots=True)
+class _Bench:
+    """What a load needs, and what loads came to so far.
+
+    new: makes a stream to the server. units: what is played, in order. references: what is said in it, as far as known.
+    """
+
+    measurement: Measurement
+    folder: Path | None
+    progress: Progress
+    new: Callable[[], Session]
+    units: list[Stream]
+    references: dict[str, Reference] = field(default_factory=dict)
+    loads: dict[int, LoadResult] = field(default_factory=dict)
+    _recordings: list[Recording] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, measurement: Measurement, folder: Path | None, progress: Progress) -> "_Bench":
+        """Return what there is before the first load, with what the folder kept. Raises `InputError`."""
+        asked = measurement
+        units = _units(list(open_dataset(asked.dataset)), asked)
+        bench = cls(asked, folder, progress, _session_maker(asked), units)
+        if folder is not None:
+            store.check_folder(folder)
+            kept = read_kept(folder, asked)
+            bench.references |= {one.id: one for one in kept.references} if kept else {}
+        return bench
+
+    def run(self, streams: int) -> LoadResult:
+        """Return what a load came to, played now or before. Raises `InputError` if the first finds no server."""
+        found = self._find(streams)
+        if found is None:
+            with self.progress.stage(stream_count(streams)):
+                played = self._play(streams)
+            self._check_reached(played)
+            found = score_load(played, self.references, self.measurement)
+            self._keep(streams, played)
+        for line in found.failures:
+            self.progress.say(f"{stream_count(streams)}: {line}")
+        self.loads[streams] = found
+        return found
+
+    def _find(self, streams: int) -> LoadResult | None:
+        """Return what a load came to that was played before, if nothing was wrong with it."""
+        played = read_streams(self.folder, streams) if self.folder is not None else None
+        if played is None or any(one.recording not in self.references for one in played):
+            return None
+        found = score_load(played, self.references, self.measurement)
+        if found.verdict != VALID or found.errors:
+            return None
+        self.progress.say(f"{stream_count(streams)}: measured before")
+        return found
+
+    def _play(self, streams: int) -> list[Streamed]:
+        asked, draw = self.measurement, random.Random(f"{self.measurement.seed}:{streams}")
+        for unit in self.units[len(self._recordings) : streams]:
+            recording = head(unit.load(), asked.seconds)
+            self._recordings.append(recording)
+            self.references[recording.id] = Reference.of(recording)
+        recordings = [self._recordings[number % len(self._recordings)] for number in range(streams)]
+        delays_s = [draw.uniform(0, asked.stagger_s) for _ in range(streams)]
+        sessions = [self.new() for _ in range(streams)]
+        return asyncio.run(play_paced(recordings, sessions, delays_s, asked.chunk_s))
+
+    def _check_reached(self, played: Sequence[Streamed]) -> None:
+        failed = [one.failed for one in played if one.failed and one.failed.at_s is None]
+        if not self.loads and len(failed) == len(played):
+            first = failed[0]
+            raise InputError(
+                f"{Target.parse(self.measurement.target)}: {first.kind}: {first.about}; {_ADVICE[first.kind]}"
+            )
+
+    def _keep(self, streams: int, played: Sequence[Streamed]) -> None:
+        if self.folder is not None:
+            kept = Kept(store.SCHEMA, self.measurement, describe_machine(), tuple(self.references.values()))
+            store.write_whole(self.folder / "measurement.json", store.encode(kept))
+            write_streams(self.folder, streams, played)
+
+
+def _session_maker(asked: Measurement) -> Callable[[], Session]:
+    """Return what makes a stream to the server, each time a new one."""
+    target = Target.parse(asked.target)
+    if target.protocol != "openai":
+        return target.sessions(StreamOptions(asked.language, asked.commit_s, asked.patience_s))
+    options = EndpointOptions(timestamps="none", timeout_s=asked.patience_s)
+    endpoint = RestEndpoint(Address(target.url), target.model or "", options)
+    strategy = make_strategy(asked.strategy, asked.window_s, step_of(asked.strategy, asked.step_s))
+    pool = ThreadPoolExecutor(max(asked.most_streams, *asked.streams))  # threads are made when they are needed
+    return lambda: CalledSession(endpoint, strategy, pool, asked.language, asked.patience_s)
+
+
+def _units(entries: Sequence[Entry], measurement: Measurement) -> list[Stream]:
+    """Return what is played, in an order that is drawn: entries, those that are too short joined with the next."""
+    drawn = list(entries)
+    random.Random(measurement.seed).shuffle(drawn)
+    units: list[Stream] = []
+    parts: list[Entry] = []
+    for entry in drawn:
+        parts.append(entry)
+        unit = Stream(" + ".join(part.id for part in parts), tuple(parts), _GAP_S)
+        if unit.duration_s >= measurement.seconds:
+            units.append(unit)
+            parts = []
+    return (units or [Stream(" + ".join(part.id for part in parts), tuple(parts), _GAP_S)])[:_RECORDINGS]
+
+
+_ADVICE = {
+    "connection": "is a server listening there?",
+    "certificate": "the certificate is not trusted; name its authority in SSL_CERT_FILE",
+    "key": f"put a valid key into the environment variable {KEYS[0]}",
+    "rate limit": "run it again later",
+    "refused": "does the server speak this protocol, at this path?",
+    "server error": "the server's log will say more",
+    "closed": "the server's log will say more",
+    "timeout": "is the server alive? --patience gives it more time",
+    "garbage": "does the server speak this protocol, at this path?",
+}

@@ -1,0 +1,141 @@
+"""Live streams on real servers, at the pace of speech: WhisperLiveKit by both its policies, and many streams at once.
+
+For a longer run than in CI: SERVER_SECONDS=60 make test-servers.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from earspan import InputError, Measurement, measure, open_dataset
+from earspan.benchmarks.measure.records import read_streams
+from earspan.benchmarks.measure.score import MOST_LATE_S
+from earspan.datasets.recording import head
+
+from ..benchmarks.measure.serving import server
+from ..planted_realtime import planted_handler
+
+SECONDS = float(os.environ.get("SERVER_SECONDS", "10"))
+PROGRAM = "whisperlivekit-server"
+SECRET = "sk-planted-0123456789"
+VENV = Path(sys.prefix) / "servers" / "whisperlivekit"
+
+
+def find_program() -> str:
+    found = shutil.which(PROGRAM, path=VENV / "bin") or shutil.which(PROGRAM)
+    if found is None:
+        pytest.skip(f"no {PROGRAM}: it needs another torch than ours; `make test-servers` installs it in {VENV}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def weights(real_weights, tmp_path_factory) -> tuple[Path, Path]:
+    """tiny.en in OpenAI's format and in CTranslate2's."""
+    pytest.importorskip("ctranslate2", reason="no ctranslate2: pip install 'earspan[ct2]'")
+    checkpoint = real_weights("tiny.en").path
+    folder = tmp_path_factory.mktemp("weights") / "tiny.en-ct2"
+    convert = [sys.executable, "-m", "earspan.benchmarks.commands.cli", "convert", "tiny.en", "--out", str(folder)]
+    subprocess.run(convert, check=True, capture_output=True)
+    return checkpoint, folder
+
+
+@contextmanager
+def whisperlivekit(policy: str, weights: tuple[Path, Path], log: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Within it a server listens on 127.0.0.1; gives the target, and what kills it."""
+    checkpoint, folder = weights
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    models = (
+        ["--model_dir", str(folder)]
+        if policy == "localagreement"
+        else ["--decoder-model-path", str(checkpoint), "--encoder-model-path", str(folder)]
+    )
+    command = [find_program(), "--host", "127.0.0.1", "--port", str(port), "--lan", "en", "--backend", "faster-whisper",
+               "--backend-policy", policy, "--warmup-file", "", "--pcm-input", *models]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "OMP_NUM_THREADS")}
+    with open(log, "w") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=file, env=environment | {"HF_HUB_OFFLINE": "1"}, start_new_session=True
+        )
+    try:
+        wait_until_healthy(process, port, log)
+        yield f"wlk:ws://127.0.0.1:{port}/asr", lambda: os.killpg(process.pid, signal.SIGKILL)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_until_healthy(process: subprocess.Popen, port: int, log: Path) -> None:
+    for _ in range(600):
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as answer:
+                if json.load(answer)["ready"]:
+                    return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+@pytest.mark.parametrize(("policy", "most_wrong"), [("simulstreaming", 0.25), ("localagreement", 0.5)])
+def test_whisperlivekit_hears_a_talk(policy, most_wrong, weights, tmp_path):
+    with whisperlivekit(policy, weights, tmp_path / "log") as (target, _):
+        found = measure(Measurement(target=target, seconds=SECONDS, patience_s=180.0), tmp_path / "out")
+    (load,) = found.loads
+    print(policy, load)
+    assert (load.ended, load.errors) == (1, {})
+    assert load.late_p99_s <= MOST_LATE_S
+    assert load.wer <= most_wrong
+    assert load.word_latency.count > SECONDS  # words, of which there are two or three a second
+    assert load.word_latency.p50_s > 0
+    assert load.audio_s == pytest.approx(SECONDS, abs=2.0)
+
+
+def test_a_server_that_is_killed_leaves_what_it_said(weights, tmp_path):
+    import threading
+
+    out, seconds = tmp_path / "out", 8.0
+    with whisperlivekit("simulstreaming", weights, tmp_path / "log") as (target, kill):
+        threading.Timer(6.0, kill).start()
+        found = measure(Measurement(target=target, streams=(2, 4), seconds=seconds, patience_s=20.0), out)
+        assert [load.errors for load in found.loads] == [{"closed": 2}]
+        assert "larger loads were not tried" in found.limited_by
+        assert all(1.0 < one.sends[-1].due_s < seconds for one in read_streams(out, 2) or ())
+        before = (out / "streams-2.jsonl").read_bytes()
+        with pytest.raises(InputError, match="connection"):
+            measure(found.measurement, out)
+        assert (out / "streams-2.jsonl").read_bytes() == before
+
+
+def test_many_streams_are_sent_in_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("EARSPAN_API_KEY", SECRET)
+    entry = next(iter(open_dataset("talks-clean")))
+    recording, seconds = head(entry.load(), SECONDS), SECONDS
+    folder = tmp_path / "data"
+    folder.mkdir()
+    line = {"audio_filepath": str(entry.audio_path), "id": entry.id, "duration": entry.duration_s, "text": entry.text,
+            "words": [{"word": w.text, "start": w.start_s, "end": w.end_s} for w in entry.words or ()]}  # fmt: skip
+    (folder / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    with server(planted_handler(recording, delay_s=0.4, vad_s=0.2)) as target:
+        asked = Measurement(target=target, dataset=str(folder), streams=(1, 2, 4, 8), seconds=seconds)
+        found = measure(asked, tmp_path / "out")
+    for load in found.loads:
+        print(load.streams, load.late_p99_s, load.late_max_s, load.ttfs, load.word_latency)
+        assert (load.ended, load.errors, load.wer) == (load.streams, {}, 0.0)
+        assert load.late_p99_s <= MOST_LATE_S
+        assert 0.4 <= load.ttfs.p50_s <= 0.4 + 0.2 + 0.1 + 2 * MOST_LATE_S
+    files = [path.read_text() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) >= 7
+    assert not [text for text in files if SECRET in text]
