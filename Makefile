@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FLOORS := backends benchmarks datasets speech
 
-.PHONY: bench study capacity pages test test-browser check talks clean
+.PHONY: bench study capacity pages test test-browser test-servers check talks clean
 
 bench: .venv/installed
 	$(BIN)/earspan bench
@@ -39,6 +39,15 @@ test: .venv/installed-dev
 # Pages as a browser shows them; skipped where there is no Chromium.
 test-browser: .venv/installed-browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser
+
+# Real servers from the package registry, each in a venv of its own; those that cannot be installed are skipped.
+test-servers: .venv/installed-dev .venv/servers/whisperlivekit/installed
+	$(BIN)/pytest -rs tests/servers
+
+.venv/servers/whisperlivekit/installed:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 whisperlivekit==0.2.26 faster-whisper || rm -r $(@D)/bin
+	touch $@
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

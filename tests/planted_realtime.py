@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from earspan.backends.measured.realtime import RATE_HZ, Realtime
-from earspan.backends.measured.stream import Frame, StreamError, Told
+from earspan.backends.measured.streams.realtime import RATE_HZ, Realtime
+from earspan.backends.measured.streams.session import Frame, StreamError, Told
 from earspan.datasets.recording import Recording, Word
 
 LONGER_S = 0.3  # a pause that ends a piece

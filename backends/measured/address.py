@@ -1,6 +1,7 @@
 """Where an endpoint is and what opens it: the backend `openai:URL`, `openai:URL#MODEL`, and keys of the environment."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -31,18 +32,28 @@ class Address:
     @classmethod
     def parse(cls, backend: str) -> "Address":
         """Return what the name of a backend says. Raises `InputError`, which repeats nothing that may be a secret."""
-        parts = urlsplit(backend.removeprefix(PREFIX))
+        return cls.read(f"backend {PREFIX}URL", backend.removeprefix(PREFIX), ("http", "https"), _EXAMPLE)
+
+    @classmethod
+    def read(cls, given: str, url: str, schemes: Collection[str], example: str) -> "Address":
+        """Return what `url#MODEL` says.
+
+        given: what was given, without the URL. schemes: those that a URL may have. example: of what was expected.
+
+        Raises `InputError`, which repeats nothing that may be a secret.
+        """
+        parts = urlsplit(url)
         if parts.username is not None or parts.password is not None or parts.query:
             raise InputError(
-                "backend openai:URL: a URL with a user, a password or a query, which may be secrets; leave them out, "
+                f"{given}: a URL with a user, a password or a query, which may be secrets; leave them out, "
                 f"and put the key into the environment: {KEYS[0]}"
             )
         try:
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
         except ValueError:  # a port that is no number
             usable = False
         if not usable:
-            raise InputError(f"backend {backend!r}: no URL of an endpoint; expected {_EXAMPLE}")
+            raise InputError(f"{given}: {url!r} is no URL of an endpoint; expected {example}")
         return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", parts.fragment or None)
 
     @property
@@ -55,7 +66,7 @@ class Address:
     def is_here(self) -> bool:
         """Whether it is this machine, or nobody on the way can read what is sent."""
         parts = urlsplit(self.url)
-        return parts.scheme == "https" or parts.hostname in _HERE
+        return parts.scheme in ("https", "wss") or parts.hostname in _HERE
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import openai
 from ..workload.op import SAMPLE_RATE
 from .address import KEYS, Address, Key
 from .budget import Budget
+from .exchange import quantise
 from .records import ANSWERED, LIMITED, MAY_PASS, Answer, Attempt, EndpointError, EndpointOptions, Piece
 from .wire import Problem, TooLong, Wire, find_problem
 
@@ -195,11 +196,6 @@ def write_wav(audio: np.ndarray) -> bytes:
         file.setframerate(SAMPLE_RATE)
         file.writeframes(quantise(audio).tobytes())
     return target.getvalue()
-
-
-def quantise(audio: np.ndarray) -> np.ndarray:
-    """Return float32 audio as the 16-bit samples that are sent."""
-    return np.clip(np.rint(audio * 32768.0), -32768, 32767).astype("<i2")
 
 
 class _Word(msgspec.Struct):

@@ -12,10 +12,10 @@ from typing import Any
 import openai
 from httpx2 import SyncByteStream
 
+from .exchange import one_line
 from .records import LIMITED
 
 _LONGEST_ANSWER = 1 << 25  # bytes; words of an hour of speech are 2 MB
-_WORDS = 200  # characters of an answer that a message repeats
 
 
 class TooLong(Exception):
@@ -119,11 +119,11 @@ def find_problem(error: Exception) -> Problem:
             kind = "server error"
         body = error.body
         said = body.get("message") if isinstance(body, dict) else None
-        return Problem(kind, status, _one_line(str(said or error.response.text)), _retry_after_s(headers))
+        return Problem(kind, status, one_line(str(said or error.response.text)), _retry_after_s(headers))
     causes = list(_causes(error))
     if broken := next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None):
         return Problem("certificate", None, broken.verify_message)
-    return Problem("connection", None, _one_line(str(causes[-1])) or type(causes[-1]).__name__)
+    return Problem("connection", None, one_line(str(causes[-1])) or type(causes[-1]).__name__)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -131,12 +131,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while one is not None:
         yield one
         one = one.__cause__ or one.__context__
-
-
-def _one_line(text: str) -> str:
-    """Return the beginning of what a server wrote, without anything that a terminal would obey."""
-    line = "".join(mark if mark.isprintable() else " " for mark in text[: 10 * _WORDS])
-    return " ".join(line.split())[:_WORDS]
 
 
 def _retry_after_s(headers: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 settings.py what is measured, checked as a whole
 records.py  what is stored of it, and what follows
+sessions.py streams to the server
 search.py   which numbers of streams to try, to find the most that keep an SLO
 measure.py  the measurement, load by load, resumable
 score.py    measures of one load

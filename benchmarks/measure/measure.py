@@ -3,22 +3,16 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...backends.errors import InputError
-from ...backends.measured.address import KEYS, Address
-from ...backends.measured.records import EndpointOptions
-from ...backends.measured.rest import RestEndpoint
-from ...backends.measured.stream import Session
-from ...backends.measured.target import StreamOptions, Target
+from ...backends.measured.address import KEYS
+from ...backends.measured.streams.session import Session
+from ...backends.measured.streams.target import Target
 from ...datasets import Entry, Recording, open_dataset
 from ...datasets.recording import head
 from ...datasets.selection import Stream
-from ...speech.strategies import make_strategy
-from ...speech.strategies.registry import step_of
-from ...speech.streaming.called import CalledSession
 from ...speech.streaming.paced import Streamed, play_paced
 from ..experiment import store
 from ..experiment.progress import Progress, Silence
@@ -29,6 +23,7 @@ from .page import render_measured
 from .records import VALID, Kept, LoadResult, Measured, read_kept, read_streams, write_streams
 from .score import score_load
 from .search import find_most
+from .sessions import session_maker
 from .settings import Measurement
 
 _GAP_S = 1.0  # between recordings that are joined because one alone is too short
@@ -91,7 +86,7 @@ class _Bench:
         """Return what there is before the first load, with what the folder kept. Raises `InputError`."""
         asked = measurement
         units = _units(list(open_dataset(asked.dataset)), asked)
-        bench = cls(asked, folder, progress, _session_maker(asked), units)
+        bench = cls(asked, folder, progress, session_maker(asked), units)
         if folder is not None:
             store.check_folder(folder)
             kept = read_kept(folder, asked)
@@ -147,18 +142,6 @@ class _Bench:
             kept = Kept(store.SCHEMA, self.measurement, describe_machine(), tuple(self.references.values()))
             store.write_whole(self.folder / "measurement.json", store.encode(kept))
             write_streams(self.folder, streams, played)
-
-
-def _session_maker(asked: Measurement) -> Callable[[], Session]:
-    """Return what makes a stream to the server, each time a new one."""
-    target = Target.parse(asked.target)
-    if target.protocol != "openai":
-        return target.sessions(StreamOptions(asked.language, asked.commit_s, asked.patience_s))
-    options = EndpointOptions(timestamps="none", timeout_s=asked.patience_s)
-    endpoint = RestEndpoint(Address(target.url), target.model or "", options)
-    strategy = make_strategy(asked.strategy, asked.window_s, step_of(asked.strategy, asked.step_s))
-    pool = ThreadPoolExecutor(max(asked.most_streams, *asked.streams))  # threads are made when they are needed
-    return lambda: CalledSession(endpoint, strategy, pool, asked.language, asked.patience_s)
 
 
 def _units(entries: Sequence[Entry], measurement: Measurement) -> list[Stream]:

@@ -39,7 +39,7 @@ class LoadResult:
     verdict, reason: `VALID`; or `INVALID`, and why the figures are not the server's.
     late_p99_s, late_max_s: how late chunks were sent by our own fault.
     held_max_s: the longest that the server made us wait with a chunk.
-    errors: how many there were of each kind (`backends.measured.stream.FAILURES`).
+    errors: how many there were of each kind (`backends.measured.streams.session.FAILURES`).
     failures: in a line each.
     ttfs: time to final segment: from the end of a stretch of speech until its last word is final.
     word_latency: from the end of a word until it is final.

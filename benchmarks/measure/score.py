@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...backends.measured.stream import FAILED
+from ...backends.measured.streams.session import FAILED
 from ...speech.metrics.latency import Seconds, final_segment_waits, latency_summary, word_latencies
 from ...speech.metrics.pairing import pair_words
 from ...speech.metrics.screen import Settled, find_stalls, read_screens, settle

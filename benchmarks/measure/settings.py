@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from ...backends.errors import InputError, unknown
-from ...backends.measured.target import Target
+from ...backends.measured.streams.target import Target
 from ...backends.serving.arrivals import Traffic
 
 SLO_ON = ("word", "steady", "ttfs")

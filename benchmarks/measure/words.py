@@ -1,6 +1,6 @@
 """A measurement as a table and in sentences."""
 
-from ...backends.measured.target import Target
+from ...backends.measured.streams.target import Target
 from ...speech.metrics.latency import LatencySummary
 from ..report.tables import Table, describe_errors, describe_wer
 from ..results.wording import seconds, stream_count

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from ...backends.measured.stream import ADDED, FAILED, FINAL
+from ...backends.measured.streams.session import ADDED, FAILED, FINAL
 from ...datasets.recording import Word
 from .latency import Emitted, common_prefix
 
@@ -18,7 +18,7 @@ STALL_S = 5.0  # a spoken word that waits longer for any change of the text; an 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a server said about the text, and when: a `backends.measured.stream.Update` with its time.
+    """What a server said about the text, and when: a `backends.measured.streams.session.Update` with its time.
 
     at_s: in seconds of the recording. Updates of one message have the same time.
     kind, part, text: as of the update.

@@ -1,7 +1,7 @@
 """A live stream to a server of files: a strategy cuts the audio into calls, each made when its audio has been spoken.
 
-To the player it is a stream like any other (`backends.measured.stream.Session`). A call is made when the chunk with its
-last sample is sent and the call before it is answered, in a thread of its own, so that no chunk waits for it.
+To the player it is a stream like any other (a `Session` of `backends.measured.streams`). A call is made when the chunk
+with its last sample is sent and the call before it is answered, in a thread of its own, so that no chunk waits for it.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import numpy as np
 
 from ...backends.measured.records import EndpointError
 from ...backends.measured.rest import RestEndpoint
-from ...backends.measured.stream import FINAL, INTERIM, Frame, StreamError, Told, Update, cut
+from ...backends.measured.streams.session import FINAL, INTERIM, Frame, StreamError, Told, Update, cut
 from ...datasets.audio import SAMPLE_RATE
 from ..strategies import Call, Heard, Strategy
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ...backends.measured.stream import FAILED, Frame, Session, StreamError, Update
+from ...backends.measured.streams.session import FAILED, Frame, Session, StreamError, Update
 from ...datasets.recording import Recording
 from ..metrics.screen import Said
 

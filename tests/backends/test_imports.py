@@ -12,6 +12,7 @@ BACKENDS = FOLDER.parent
 HEAVY = {
     "msgspec": "a part of the start, only for measured times",
     "scipy.optimize": "0.5 s, only where a fleet is solved",
+    "scipy.signal": "0.5 s, only where a server is sent audio at another rate",
     "importlib.metadata": "a tenth of the start, only for names of backends that are not ours",
 }
 

@@ -1,7 +1,7 @@
 """Texts as a reader sees them: words settle, are taken back, and stand still."""
 
 import pytest
-from earspan.backends.measured.stream import ADDED, FAILED, FINAL, INTERIM
+from earspan.backends.measured.streams.session import ADDED, FAILED, FINAL, INTERIM
 from earspan.datasets.recording import Word
 from earspan.speech.metrics.latency import erasure
 from earspan.speech.metrics.screen import STALL_S, Said, find_stalls, read_screens, settle

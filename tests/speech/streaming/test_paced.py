@@ -4,7 +4,7 @@ import asyncio
 import math
 
 import pytest
-from earspan.backends.measured.stream import FINAL, StreamError
+from earspan.backends.measured.streams.session import FINAL, StreamError
 from earspan.datasets.recording import Recording, Word
 from earspan.speech.metrics.screen import read_screens, settle
 from earspan.speech.streaming.paced import Streamed, play_paced

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from earspan.backends.measured.stream import StreamError
-from earspan.backends.measured.whisperlivekit import WhisperLiveKit
+from earspan.backends.measured.streams.session import StreamError
+from earspan.backends.measured.streams.whisperlivekit import WhisperLiveKit
 from earspan.speech.metrics.screen import Said, read_screens
 from hypothesis import given
 from hypothesis import strategies as st

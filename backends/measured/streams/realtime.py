@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..workload.op import SAMPLE_RATE
-from .stream import ADDED, FAILED, FINAL, Frame, Message, StreamError, Update, cut, one_line, quantise
+from ...workload.op import SAMPLE_RATE
+from ..exchange import one_line, quantise
+from .session import ADDED, FAILED, FINAL, Frame, Message, StreamError, Update, cut
 
 RATE_HZ = 24_000  # the only one that sessions take: `RealtimeAudioFormatsParam`
 _TRANSCRIPTION = "conversation.item.input_audio_transcription."

@@ -16,7 +16,6 @@ Frame = tuple[Message, ...]  # the messages that bring one chunk of audio
 ADDED, INTERIM, FINAL, FAILED = "added", "interim", "final", "failed"
 # Why a stream ended early; the words are those of `attempts.KINDS` as far as both know the thing.
 FAILURES = ("connection", "certificate", "key", "rate limit", "refused", "server error", "closed", "timeout", "garbage")
-_WORDS = 200  # characters of a server's words that a message repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +101,3 @@ def cut(samples: np.ndarray, rate_hz: int, chunk_s: float) -> list[np.ndarray]:
     """Return samples in chunks of that many seconds, each beginning at a whole multiple of them."""
     ends = [round(number * chunk_s * rate_hz) for number in range(1, int(len(samples) / rate_hz / chunk_s) + 2)]
     return [part for part in np.split(samples, [end for end in ends if end < len(samples)]) if len(part)]
-
-
-def one_line(text: str) -> str:
-    """Return the beginning of what a server wrote, without anything that a terminal would obey."""
-    line = "".join(mark if mark.isprintable() else " " for mark in text[: 10 * _WORDS])
-    return " ".join(line.split())[:_WORDS]
-
-
-def quantise(audio: np.ndarray) -> np.ndarray:
-    """Return float32 audio as 16-bit samples."""
-    return np.clip(np.rint(audio * 32768.0), -32768, 32767).astype("<i2")

@@ -11,16 +11,14 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from ..errors import InputError
-from .address import Key
-from .stream import Dialogue, Frame, StreamError, Told, one_line
-
-if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
+from ..address import Key
+from ..exchange import one_line
+from .session import Dialogue, Frame, StreamError, Told
 
 _GOODBYE_S = 1.0  # for a server to answer a goodbye
 _LARGEST = 1 << 24  # bytes of a message; the text of a day of speech is a megabyte
@@ -30,9 +28,16 @@ _KIND_BY_CLOSE = {4401: "key", 3000: "key", 1008: "refused", 1011: "server error
 _NO_WEBSOCKET = (1002, 1007, 1009)  # RFC 6455: protocol error, no UTF-8, too big
 
 
+class _Direct(connect):
+    """A connection to the server that was named, and no other."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 @dataclass(slots=True)
 class WebSocketSession:
-    """A stream over a connection of its own (a `stream.Session`).
+    """A stream over a connection of its own (a `session.Session`).
 
     url, key: where, and what opens it.
     dialogue: the protocol.
@@ -45,7 +50,7 @@ class WebSocketSession:
     key: Key = field(default_factory=Key)
     patience_s: float = 30.0
     encoded: dict[int, tuple[np.ndarray, Sequence[Frame]]] = field(default_factory=dict, repr=False)
-    _connection: "ClientConnection | None" = None
+    _connection: ClientConnection | None = None
     _reader: "asyncio.Task[None] | None" = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -82,12 +87,10 @@ class WebSocketSession:
             except TimeoutError:  # what it never took still waits to be sent
                 self._connection.transport.abort()
 
-    async def _connect(self) -> "ClientConnection":
-        from websockets.exceptions import InvalidHandshake, InvalidStatus
-
+    async def _connect(self) -> ClientConnection:
         given = {"Authorization": f"Bearer {self.key.secret}"} if self.key.secret else None
         try:
-            return await _direct(
+            return await _Direct(
                 self.url,
                 additional_headers=given,
                 compression=None,  # it takes time of ours, and audio does not become smaller
@@ -107,10 +110,8 @@ class WebSocketSession:
         except (OSError, EOFError) as error:
             raise StreamError("connection", self._say(_reason(error))) from None
 
-    async def _read(self, connection: "ClientConnection", told: Told) -> None:
+    async def _read(self, connection: ClientConnection, told: Told) -> None:
         """Hear the server until the stream ends."""
-        from websockets.exceptions import ConnectionClosed
-
         try:
             while not self.dialogue.is_done:
                 if updates := self.dialogue.read(await connection.recv()):
@@ -124,8 +125,6 @@ class WebSocketSession:
             self._changed.set()
 
     async def _send(self, frame: Frame) -> None:
-        from websockets.exceptions import ConnectionClosed
-
         if self._connection is None:
             raise StreamError("connection", "not open")
         try:
@@ -165,20 +164,6 @@ class WebSocketSession:
                 yield
         except TimeoutError:
             raise StreamError("timeout", f"{about} within {self.patience_s:g} s") from None
-
-
-def _direct(url: str, **options):
-    """Return the connection to be awaited, which is to that server and no other."""
-    try:
-        from websockets.asyncio.client import connect
-    except ImportError:
-        raise InputError("the package websockets is missing; type pip install 'earspan[endpoints]'") from None
-
-    class Direct(connect):
-        def process_redirect(self, exc: Exception) -> Exception:
-            return exc
-
-    return Direct(url, **options)
 
 
 def _reason(error: BaseException) -> str:

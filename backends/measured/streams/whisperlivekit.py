@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from ..workload.op import SAMPLE_RATE
-from .stream import FINAL, INTERIM, Frame, Message, StreamError, Update, cut, one_line, quantise
+from ...workload.op import SAMPLE_RATE
+from ..exchange import one_line, quantise
+from .session import FINAL, INTERIM, Frame, Message, StreamError, Update, cut
 
 _SILENCE = -2  # the speaker of a line without words
 

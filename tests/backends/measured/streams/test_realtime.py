@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from earspan.backends.measured.realtime import RATE_HZ, Realtime
-from earspan.backends.measured.stream import StreamError
+from earspan.backends.measured.streams.realtime import RATE_HZ, Realtime
+from earspan.backends.measured.streams.session import StreamError
 
-from ...planted_realtime import Planted
-from ...speech.planted import planted_speech
+from ....planted_realtime import Planted
+from ....speech.planted import planted_speech
 
 openai = pytest.importorskip("openai", reason="no openai: pip install 'earspan[endpoints]'")
 
