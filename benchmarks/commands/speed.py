@@ -1,8 +1,9 @@
 """`earspan speed`: how fast this machine, the engine beside its rivals, the simulations, and batches on devices are.
 
-`engine` prints, in one run and as ratios: openai-whisper's loop and faster-whisper beside this engine, and what no
-engine could beat here; what drafts and the cache save; how cost grows with audio; how near the encoder comes to this
-machine's matrix products; and the memory that hours take. `ceiling`, `windows`, `drafts`, `costs` print a part of it.
+`engine` prints, in one run and as ratios: openai-whisper's loop, faster-whisper, its batches and whisper.cpp beside
+this engine, and how far each is from what no engine could beat here; what drafts and the cache save; how cost grows
+with audio; how near the encoder comes to this machine's matrix products; and the memory that hours take. `ceiling`,
+`windows`, `drafts`, `costs` print a part of it.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from .options import comma_list, positive_count, positive_seconds, seconds_list
 
 TALKS, TALK_S = 3, 60.0  # talks that are heard with drafts; seconds of each that are heard otherwise
 TABLES = {
-    "compare": "Engines on the same windows; factor: the other's time over ours, with its range",
+    "compare": "Engines on the same windows; factor: the other's time over ours at fp32, with its 95 % interval",
     "drafts": "Decoder passes a call without and with drafts, windows every 0.5 s",
     "cache": "A first run, and one that finds all in the cache",
     "growth": "Cost of one, two and four times as much audio, windows of 5 s",
@@ -39,6 +40,7 @@ QUESTIONS = {
     "costs": ["cache", "growth", "memory"],
 }
 DEFAULT_MODEL = "tiny.en"
+ENCODER_BAR = 75.0  # percent of the measured matrix products
 MODES = {"zero": "temperature zero", "fallback": "with fallback"}
 
 
@@ -63,8 +65,8 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
         )
         add("--repeats", type=positive_count, default=3, help="times that each engine runs (default: 3)")
         add("--count", type=positive_count, default=99, metavar="N", help="at most so many windows of each length")
-        add("--windows", type=seconds_list, default="1,5,15,30", metavar="S,...",
-            help="windows to compare at, at most 30 s (default: 1,5,15,30)")  # fmt: skip
+        add("--windows", type=seconds_list, default="1,5,10,30", metavar="S,...",
+            help="windows to compare at, at most 30 s (default: 1,5,10,30)")  # fmt: skip
         add("--model", default=DEFAULT_MODEL, help=f"an official Whisper, or a checkpoint (default: {DEFAULT_MODEL})")
         add("--hours", type=positive_seconds, default=4.0, help="length of the recording of `memory` (default: 4)")
         add("--hear-hours", type=positive_seconds, default=1e9, metavar="H", help="heard of it (default: all)")
@@ -133,9 +135,10 @@ def _answer_engine(args: argparse.Namespace) -> int:
 
     began = time.monotonic()
     torch.set_num_threads(args.threads)
-    peak_flops = ceiling.gemm_peak_flops(CLOCKS[args.clock])
+    most = ceiling.measure_ceilings(CLOCKS[args.clock])
     settings = f"{args.threads} threads, {args.clock} time, {args.repeats} repeats; torch {torch.__version__}"
-    print(f"{settings}; matrix products in fp32: {peak_flops / 1e9:.0f} GFLOP/s\n", flush=True)
+    rates = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in most.flops.items())
+    print(f"{settings}\nmatrix products in GFLOP/s: {rates}; memory: {most.bytes_per_s / 1e9:.1f} GB/s\n", flush=True)
     talks = [entry.load() for entry in open_dataset("talks")]
     case = Case(load_recogniser(args.model), talks, CLOCKS[args.clock], args.repeats)
     heads, few = replace(case, recordings=first_seconds(talks, TALK_S)), replace(case, recordings=talks[:TALKS])
@@ -143,18 +146,18 @@ def _answer_engine(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         measures: dict[str, Callable[[], Iterable[Any]]] = {
-            "compare": lambda: rivals.compare(heads, folder / "ct2", peak_flops, args.windows, args.count),
+            "compare": lambda: rivals.compare(heads, folder, most, args.windows, args.count),
             "drafts": lambda: costs.drafts(few),
             "cache": lambda: costs.cache_gains(heads, folder / "cache"),
             "growth": lambda: costs.growth(heads),
-            "encoder": lambda: ceiling.encoder_rates(case, peak_flops),
+            "encoder": lambda: ceiling.encoder_rates(case, most),
             "memory": lambda: costs.memory(args.model, args.hours, min(args.hours, args.hear_hours)),
             "all-talks": lambda: costs.drafts(case, (10.0,), slides=None),
         }
         for key in filter(args.only.__contains__, measures):
             found[key] = show_records(TABLES[key], measures[key](), progress=True)
             if args.out:  # after each table: what is measured is not lost with what follows
-                _store(args, {"gemm_peak_flops": peak_flops, "sections": found}, time.monotonic() - began)
+                _store(args, {"ceilings": asdict(most), "sections": found}, time.monotonic() - began)
     if figures := bars(found):
         show_records("Bars", figures)
     return 0
@@ -164,12 +167,10 @@ def bars(found: Mapping[str, Sequence[Any]]) -> list[Figure]:
     """Return the figures that have a bar, from the rows of each table."""
     from ..speed import costs, rivals
 
-    figures = []
-    for row in found.get("compare", ()):
-        if bar := rivals.BARS.get(row.engine):
-            why = f"no engine can: at most {row.at_most:.1f}" if row.at_most < bar else ""
-            what = f"{row.model}, {row.window_s:g} s: {row.engine}"
-            figures.append(Figure(what, row.factor.middle, "x", at_least=bar, why=why))
+    figures = rivals.bars(found.get("compare", ()))
+    for row in found.get("encoder", ()):
+        what = f"encoder, {row.calls} in {row.precision}"
+        figures.append(Figure(what, row.percent_of_peak, "% of products", at_least=ENCODER_BAR))
     for row in [*found.get("drafts", ()), *found.get("all-talks", ())]:
         what = f"drafts, {row.calls} calls of {row.window_s:g} s"
         figures.append(Figure(f"{what}: passes", row.factor, "x", at_least=costs.PASSES_BAR))
@@ -188,7 +189,7 @@ def _store(args: argparse.Namespace, kept: dict[str, Any], elapsed_s: float) -> 
 
     settings = {key: value for key, value in vars(args).items() if key not in ("out", "answer")}
     environment = describe_machine() | {"wall_s": elapsed_s}
-    stored = {"schema": 2, "environment": environment, "settings": settings, **kept}
+    stored = {"schema": 3, "environment": environment, "settings": settings, **kept}
     store.write_whole(args.out / "engine_speed.json", store.encode(stored, indent=1) + "\n")
 
 

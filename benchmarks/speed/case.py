@@ -1,5 +1,6 @@
 """What is measured and how: a model and what it hears, a clock, tasks that take turns, ratios with their spread."""
 
+import math
 import os
 import re
 import resource
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
+from scipy.stats import t as student
 
 from ...datasets import Recording
 from ...datasets.audio import SAMPLE_RATE
@@ -38,7 +40,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One value measured several times in one run: the median, and what it lay between."""
+    """A ratio measured several times in one run: the middle, and its 95 % interval by Student's t.
+
+    Both of its logarithm, as half as fast and twice as fast lie equally far from 1; one value has no interval.
+    """
 
     middle: float
     least: float
@@ -46,8 +51,12 @@ class Ratio:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Ratio":
-        found = sorted(values)
-        return cls(statistics.median(found), found[0], found[-1])
+        """Return the ratio of paired measurements."""
+        logs = np.log(list(values))
+        middle, half = logs.mean(), 0.0
+        if len(logs) > 1:
+            half = float(student.ppf(0.975, len(logs) - 1)) * logs.std(ddof=1) / math.sqrt(len(logs))
+        return cls(*(float(np.exp(value)) for value in (middle, middle - half, middle + half)))
 
     def __str__(self) -> str:
         return f"{self.middle:.2f} [{self.least:.2f}, {self.most:.2f}]"
