@@ -84,7 +84,7 @@ _FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
     "seed": ("--seed", {"type": seed, "help": "seed of the sample and of the bootstrap (default: {})"}),
     "engine": ("--engine", {"metavar": "NAME", "help": "torch, ct2-int8, ct2-float32, ... (default: {})"}),
     "device": ("--device", {"help": "where it runs: cpu, cuda, cuda:1 or mps (default: {})"}),
-    "precision": ("--precision", {"help": "fp32, fp16, bf16; auto: fp32 on cpu, fp16 elsewhere (default: {})"}),
+    "precision": ("--precision", {"help": "fp32, fp16, bf16; auto: fp32 on cpu, else fp16; fastest (default: {})"}),
     "decoding": ("--decoding", {"help": "transcribe, greedy, beam or cli (default: {}, as openai-whisper)"}),
     "language": ("--language", {"help": "what is spoken, for multilingual models; auto: detect (default: {})"}),
     "task": ("--task", {"choices": ("transcribe", "translate"), "help": "default: {}"}),

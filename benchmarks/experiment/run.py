@@ -210,7 +210,7 @@ def run(
 def load_engine(experiment: Experiment) -> Transcriber:
     """Return the engine that an experiment asks for, with its model loaded. Raises `InputError`."""
     # CTranslate2 converts from fp32, and the engine's name says to what
-    own = experiment.precision == "auto" and experiment.engine.startswith("ct2")
+    own = experiment.precision in ("auto", "fastest") and experiment.engine.startswith("ct2")
     recogniser = load_recogniser(experiment.model, experiment.device, "fp32" if own else experiment.precision)
     return make_engine_of(experiment, recogniser)
 

@@ -82,7 +82,7 @@ class Attention:
     @cached_property
     def _key_prefix(self) -> bytes:
         model = self._recogniser
-        precision = [] if model.precision == "fp32" else [model.precision]
+        precision = [] if model.arithmetic == "fp32" else [model.arithmetic]
         return json.dumps(["attention", _VERSION, model.digest or model.sha256, self._heads, *precision]).encode()
 
     def words(self, clips: Sequence[Clip], texts: Sequence[str]) -> list[tuple[AttendedWord, ...]]:

@@ -84,7 +84,7 @@ class AudioFeatures:
         names = [(_digest(part.clip), part.seek) for part in parts]
         features = {name: self._remembered[name] for name in names if name in self._remembered}
         missing = {name: part for name, part in zip(names, parts, strict=True) if name not in features}
-        spectra = [self.spectrum(part, name[0]) for name, part in missing.items()]
+        spectra = [(self.spectrum(part, name[0]), frames_of(part.clip) - part.seek) for name, part in missing.items()]
         features.update(zip(missing, self._side_by_side(spectra), strict=True))
         _remember(self._remembered, features)
         return [features[name] for name in names]
@@ -102,20 +102,22 @@ class AudioFeatures:
         heard = self._spectra[name][:, part.seek : part.seek + frames]
         return F.pad(heard, (0, frames - heard.shape[-1]))[None].to(self._recogniser.dtype)
 
-    def _side_by_side(self, spectra: Sequence[Tensor]) -> Iterator[Tensor]:
+    def _side_by_side(self, spectra: Sequence[tuple[Tensor, int]]) -> Iterator[Tensor]:
         """Return the encoder's output for each part, by itself: so it does not depend on what else is encoded.
+
+        spectra: of each part, with how many frames hold audio.
 
         On a CPU, where there are enough of them, one on each core: a product this small gains less from a second core
         than a second part does.
         """
         cores, encoder = torch.get_num_threads(), self._encoder  # made here, not by several threads at once
         if self._recogniser.whisper.device.type != "cpu" or not 1 < cores <= len(spectra):
-            yield from (encoder(spectrum)[0] for spectrum in spectra)
+            yield from (encoder(*given)[0] for given in spectra)
             return
 
-        def alone(spectrum: Tensor) -> Tensor:
+        def alone(given: tuple[Tensor, int]) -> Tensor:
             with torch.inference_mode():  # of this thread
-                return encoder(spectrum)[0]
+                return encoder(*given)[0]
 
         try:
             with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:

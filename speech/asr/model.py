@@ -37,13 +37,21 @@ class Recogniser:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Return the type that weights are held and multiplied in."""
-        return self.whisper.decoder.token_embedding.weight.dtype
+        """Return the type that the encoder's weights are held and multiplied in; on a CPU the decoder's are fp32."""
+        return self.whisper.encoder.conv1.weight.dtype
 
     @property
     def precision(self) -> str:
         """Return `fp32`, `fp16` or `bf16`."""
         return precision_name(self.dtype)
+
+    @property
+    def arithmetic(self) -> str:
+        """Return what may decide a near tie differently: part of what texts are kept under. On a CPU `fp32`."""
+        device = self.whisper.device.type
+        if device != "cpu":
+            return f"{self.precision} {device}"
+        return self.precision if self.precision == "fp32" else f"{self.precision} encoder"
 
     def tokenizer(self, language: str | None, task: str) -> Tokenizer:
         """Return the model's tokenizer; an English-only model ignores language and task."""

@@ -37,10 +37,7 @@ class Engine(Transcriber):
         cache: TranscriptCache | None = None,
         batch_bytes: int = _BATCH_BYTES,
     ) -> None:
-        device = recogniser.whisper.device.type
-        # kernels of another device, or of another precision, may decide a near tie differently
-        where = recogniser.precision if device == "cpu" else f"{recogniser.precision} {device}"
-        super().__init__(recogniser, options, cache, f"torch {ENGINE_VERSION} {where}")
+        super().__init__(recogniser, options, cache, f"torch {ENGINE_VERSION} {recogniser.arithmetic}")
         self._batch_bytes = batch_bytes
         self._rules: dict[bool, Rules] = {}
 

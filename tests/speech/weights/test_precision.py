@@ -66,10 +66,20 @@ def test_holding_weights_in_bf16_is_what_whisper_computes_in_bf16(tiny_whisper):
     assert held.encoder.conv1.weight.dtype == torch.bfloat16
     assert held.encoder.ln_post.weight.dtype == torch.float32
     assert torch.equal(held.encoder(mel), cast.encoder(mel))
-    features = held.encoder(mel)
-    table = cast.decoder.token_embedding.weight
-    table.copy_(table.bfloat16())
+    features = held.encoder(mel).float()
+    assert held.decoder.token_embedding.weight.dtype == torch.float32  # on a CPU
     assert torch.equal(held.decoder(tokens, features), cast.decoder(tokens, features))
+
+
+def test_the_fastest_is_what_is_measured(monkeypatch: pytest.MonkeyPatch):
+    assert choose_dtype("fastest", "cpu") in (torch.float32, torch.bfloat16)
+    for bf16_s, expected in ((0.5, torch.bfloat16), (0.9, torch.float32), (2.0, torch.float32)):
+        monkeypatch.setattr(precision, "_seconds", {"fp32": 1.0, "bf16": bf16_s}.__getitem__)
+        assert choose_dtype("fastest", "cpu") == expected
+    monkeypatch.setattr(precision, "_present", lambda kind: True)
+    ones = torch.ones
+    monkeypatch.setattr(torch, "ones", lambda *sizes, dtype, device: ones(*sizes))
+    assert choose_dtype("fastest", "cuda") == torch.float16
 
 
 @pytest.mark.weights
