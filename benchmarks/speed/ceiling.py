@@ -85,7 +85,7 @@ def _int8_peak_flops(clock: Clock) -> float:
     def rate(size: tuple[int, int, int]) -> float:
         rows, inner, columns = size
         x, weight = (torch.randint(-99, 99, shape, dtype=torch.int8) for shape in ((rows, inner), (inner, columns)))
-        return _rate(lambda: torch._int_mm(x, weight), size, clock)
+        return _rate(lambda: torch.ops.aten._int_mm(x, weight), size, clock)
 
     return max(map(rate, SIZES))
 

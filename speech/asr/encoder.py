@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from whisper.model import AudioEncoder, MultiHeadAttention, ResidualAttentionBlock
+from whisper.model import AudioEncoder, MultiHeadAttention
 
 Product = Callable[[Tensor, Tensor, Tensor], Tensor]  # of input, weight and bias
 After = Literal["none", "gelu"]
@@ -29,8 +29,8 @@ class Encoder:
     """Encodes spectrograms of any even number of frames, as openai-whisper's encoder does, to rounding."""
 
     def __init__(self, module: AudioEncoder) -> None:
-        self.module = module
-        self._fused = [fuse(*projections(block.attn)) for block in module.blocks]
+        self.module, self._blocks = module, list(module.blocks)
+        self._fused = [fuse(*projections(block.attn)) for block in self._blocks]
         weight = self._fused[0][0]
         self._dtype, self._on_cpu = weight.dtype, weight.device.type == "cpu"
         # norms and residuals are fp32 there: one rounding for each product is enough
@@ -51,7 +51,7 @@ class Encoder:
             first = (heard + 3) // 2  # of which a kernel of 3 over two kernels of 3 sees no audio
         x = self._stem(mel[..., : 2 * first + 2])[:, :first]
         x = (x + module.get_buffer("positional_embedding")[:first]).to(x.dtype)
-        queries, keys, values = self._projected(module.blocks[0], 0, x)
+        queries, keys, values = self._projected(0, x)
         if first < positions:
             silent, projected = self._silent()
             x = torch.cat([x, silent[None, first:positions].expand(len(x), -1, -1)], 1)
@@ -60,9 +60,9 @@ class Encoder:
             attended = self._attend_apart(queries, keys, values, first)
         else:
             attended = self._attend(queries, keys, values)
-        x = self._after_attention(module.blocks[0], x, attended)
-        for layer, block in enumerate(module.blocks[1:], start=1):
-            x = self._after_attention(block, x, self._attend(*self._projected(block, layer, x)))
+        x = self._after_attention(0, x, attended)
+        for layer in range(1, len(self._blocks)):
+            x = self._after_attention(layer, x, self._attend(*self._projected(layer, x)))
         return module.ln_post(x)
 
     def _stem(self, mel: Tensor) -> Tensor:
@@ -70,15 +70,16 @@ class Encoder:
         module = self.module
         return F.gelu(module.conv2(F.gelu(module.conv1(mel)))).transpose(1, 2).to(self._between)
 
-    def _projected(self, block: ResidualAttentionBlock, layer: int, x: Tensor) -> Tensor:
+    def _projected(self, layer: int, x: Tensor) -> Tensor:
         """Return queries, keys and values, shape = (3, batch, heads, positions, -1)."""
+        block = self._blocks[layer]
         normed = block.attn_ln(x).to(self._dtype)
         projected = self._plain(normed.flatten(0, 1), *self._fused[layer]).view(*x.shape[:2], 3, block.attn.n_head, -1)
         return projected.permute(2, 0, 3, 1, 4).contiguous()
 
-    def _after_attention(self, block: ResidualAttentionBlock, x: Tensor, attended: Tensor) -> Tensor:
+    def _after_attention(self, layer: int, x: Tensor, attended: Tensor) -> Tensor:
         """Return the output of a block. attended: shape = (batch * positions, state)."""
-        shape = x.shape
+        block, shape = self._blocks[layer], x.shape
         x = x.flatten(0, 1)
         x = x + self._plain(attended, *linear_of(block.attn.out))
         normed = block.mlp_ln(x).to(self._dtype)
@@ -111,7 +112,7 @@ class Encoder:
             conv = module.conv1.weight
             [_, middle, *_] = self._stem(conv.new_zeros(1, conv.shape[1], 8))[0]
             x = middle + module.get_buffer("positional_embedding")
-            self._silence = x, self._projected(module.blocks[0], 0, x[None])[:, 0]
+            self._silence = x, self._projected(0, x[None])[:, 0]
         return self._silence
 
 
