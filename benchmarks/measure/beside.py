@@ -31,14 +31,16 @@ def open_servers(measurement: Measurement) -> dict[str, Server]:
 
 
 def simulate(name: str, server: Server, measurement: Measurement, streams: Sequence[int]) -> Simulated:
-    """Return a server under as many streams as were measured.
+    """Return a server under as many streams as were measured, and under up to the most that keep the SLO.
 
     Full padding, every stream calling at its own time; sliding windows with LocalAgreement-2.
     """
     asked, most = measurement, None
     if asked.slo_s is not None:
         most = capacity(server, asked.traffic, latency_s=asked.slo_s, seed=asked.seed, quantile=QUANTILE).streams
-    return Simulated(name, server.provenance, tuple(_load(server, count, asked) for count in streams), most)
+    own = {2**power for power in range((most or 0).bit_length())} | ({most} if most else set())
+    loads = tuple(_load(server, count, asked) for count in sorted({*streams, *own}))
+    return Simulated(name, server.provenance, loads, most)
 
 
 def _load(server: Server, streams: int, asked: Measurement) -> SimulatedLoad:

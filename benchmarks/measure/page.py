@@ -1,6 +1,6 @@
 """The page of a measurement: the measured capacity curve beside the simulated ones, WER, and every load in a table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import altair as alt
 
@@ -44,8 +44,9 @@ def render_measured(found: Measured) -> str:
 
 def draw_latency(found: Measured, series: Series) -> Chart:
     """Return p50 and p95 of latency against the number of streams, measured and simulated."""
-    base = chart_values(_list_latencies(found)).encode(
-        x=_streams_axis([load.streams for load in found.loads]),
+    values = _list_latencies(found)
+    base = chart_values(values).encode(
+        x=_streams_axis({value["streams"] for value in values}),
         y=alt.Y("late:Q", title="latency, s", scale=alt.Scale(zero=True)),
         color=series.colour,
         opacity=dim_others("backend"),
@@ -89,9 +90,14 @@ def _latency(backend: str, streams: int, share: str, at_s: float | None) -> Valu
     return {"backend": backend, "streams": streams, "share": share, "late": at_s, "said": seconds(at_s)}
 
 
-def _streams_axis(streams: Sequence[int]) -> alt.X:
+def _streams_axis(streams: Collection[int]) -> alt.X:
     scale = alt.Scale(type="log", base=2) if len(streams) > 1 else alt.Scale(zero=True)
-    return alt.X("streams:Q", title="streams at once", scale=scale, axis=alt.Axis(values=list(streams), format="d"))
+    return alt.X(
+        "streams:Q",
+        title="streams at once",
+        scale=scale,
+        axis=alt.Axis(values=sorted(streams), format="d", labelOverlap=True),
+    )
 
 
 def _show_origin(found: Measured) -> Markup:

@@ -142,8 +142,8 @@ def read_streams(folder: Path, streams: int) -> tuple[Streamed, ...] | None:
     path = _path(folder, streams)
     if not path.exists():
         return None
-    lines = store.read_text(path).split("\n")
-    return tuple(store.decode(line, Streamed, f"{path}:{at}") for at, line in enumerate(lines, 1) if line)
+    lines, advice = store.read_text(path).split("\n"), "delete the file to measure that load again"
+    return tuple(store.decode(line, Streamed, f"{path}:{at}: {advice}") for at, line in enumerate(lines, 1) if line)
 
 
 def write_streams(folder: Path, streams: int, played: Iterable[Streamed]) -> None:

@@ -107,9 +107,15 @@ def _join(parts: Sequence[Seconds]) -> Seconds:
 
 
 def _describe(played: Streamed) -> list[str]:
-    """What went wrong with a stream, in a line each."""
+    """What went wrong with a stream: a line for each thing, however often it was said."""
     name = f"stream {played.stream + 1} ({played.recording})"
-    lines = [f"{name} at {one.at_s:.1f} s: {one.text}" for one in played.said if one.kind == FAILED]
+    said = [one for one in played.said if one.kind == FAILED]
+    first_s = {one.text: one.at_s for one in reversed(said)}
+    counts = Counter(one.text for one in said)
+    lines = [
+        f"{name} at {first_s[text]:.1f} s: {text}" + (f" ({count} times)" if count > 1 else "")
+        for text, count in counts.items()
+    ]
     if (failed := played.failed) is not None:
         at = "" if failed.at_s is None else f" at {failed.at_s:.1f} s"
         lines.append(f"{name}{at}: {failed.kind}: {failed.about}")

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from earspan.backends.measured.streams.session import FAILED
 from earspan.benchmarks.experiment.records import Reference
 from earspan.benchmarks.measure.records import INVALID, VALID
 from earspan.benchmarks.measure.score import MOST_LATE_S, score_load
 from earspan.benchmarks.measure.settings import Measurement
 from earspan.datasets.recording import Recording
+from earspan.speech.metrics.screen import Said
 from earspan.speech.streaming.paced import Failed, Send, Streamed, play_paced
 
 from ...planted_realtime import Planted, Wired, pieces_of
@@ -82,6 +84,13 @@ def test_a_stream_that_failed_is_counted_and_not_scored(played):
     assert (found.streams, found.ended, found.errors, found.wer) == (3, 2, {"closed": 1}, 0.0)
     assert len(found.failures) == 1
     assert "planted" in found.failures[0]
+
+
+def test_what_a_server_repeats_is_a_line_with_its_count(played):
+    said = [Said(float(at), FAILED, "", "server error: planted") for at in range(3)]
+    found = score_load([replace(played[0], said=(*said, *played[0].said)), *played[1:]], REFERENCES, ASKED)
+    assert (found.errors, found.ended, len(found.failures)) == ({"server error": 3}, 3, 1)
+    assert "3 times" in found.failures[0]
 
 
 @pytest.mark.parametrize(("late_s", "verdict"), [(MOST_LATE_S - 1e-3, VALID), (MOST_LATE_S + 1e-3, INVALID)])
