@@ -14,6 +14,6 @@ class InputError(ValueError):
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     """Return the `InputError` for a name that is not known, with the nearest known name if one is near."""
     names = sorted(known)
-    near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(given[:100].lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
-    return InputError(f"unknown {kind} {given!r}; {hint}")
+    return InputError(f"unknown {kind} {given[:100]!r}; {hint}")

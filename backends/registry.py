@@ -10,9 +10,9 @@ here, here-ct2-int8                 this machine, measured (`measured/here.py`);
 package.module:name                 a backend of your own, in Python
 """
 
+import os
 import re
 from functools import lru_cache
-from pathlib import Path
 
 from .devices.files import device_names, load_device
 from .errors import InputError, unknown
@@ -27,6 +27,7 @@ from .roofline import Roofline
 from .timing import Backend
 
 # device or path, for LPUs a number of chips and a packing, for GPUs a runtime, and how weights are stored
+_MOST_CHIPS = 4096  # seven times as many as the largest published system has (576)
 _NAME = re.compile(
     r"(?P<device>.+?)(?:x(?P<chips>\d+))?"
     rf"(?:-(?P<runtime>{'|'.join(map(re.escape, RUNTIMES))}))?"
@@ -50,7 +51,7 @@ def get_backend(name: str) -> Backend:
         return here_backend(name)
     if ":" in name and ".toml" not in name:
         return import_backend(name)
-    if "+" in name and not Path(name).is_file():
+    if "+" in name and not os.path.isfile(name):
         pair, _, mode = name.partition("@")
         gpu, _, lpu = pair.partition("+")
         return hybrid_backend(name, get_backend(gpu), get_backend(lpu), mode or "phase")
@@ -67,6 +68,8 @@ def get_backend(name: str) -> Backend:
         if runtime or half:
             raise InputError(f"backend {name!r}: runtimes and halves of a model are for GPUs; type {base!r}")
         packed = "groqflow" if packing else "tight"
+        if chips and not 1 <= int(chips[:9]) <= _MOST_CHIPS:
+            raise InputError(f"backend {name[:60]!r}: expected 1 to {_MOST_CHIPS} chips; type {base}x16")
         return lpu_backend(name, device, int(chips) if chips else None, weights or "", packed)
     if packing:
         raise InputError(f"backend {name!r}: a packing is for LPUs; type groq-v1-groqflow")

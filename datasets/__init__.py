@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..backends.errors import InputError, unknown
-from .audio import SAMPLE_RATE, read_audio, shown
+from ..backends.reading import shown
+from .audio import SAMPLE_RATE, read_audio
 from .catalogue import CATALOGUE, place_of
 from .defects import Defects
 from .formats import MANIFEST, format_names, open_as, recognise

@@ -18,11 +18,13 @@ import numpy as np
 import soundfile
 
 from ..backends.errors import InputError
+from ..backends.reading import shown
 
 SAMPLE_RATE = 16_000  # Hz; what Whisper hears
 DURATION_TOLERANCE_S = 0.1  # between a stated and a real duration: lossy codecs pad by up to two frames at each end
 
-_BLOCK_FRAMES = 1 << 18  # decoded at a time, so that files of many channels never lie in memory whole
+LONGEST_RECORDING_S = 8 * 3600.0  # 1.8 GB at 16 kHz; what unpacks to more is a bomb, or is better cut
+_BLOCK_SAMPLES = 1 << 20  # decoded at a time, all channels together, so that many channels never lie in memory whole
 _RATES_HZ = (1_000, 768_000)  # outside, the header is garbage, and resampling from 1 Hz would fill the memory
 _LOUDEST = 2.0**32  # float files scaled like 32-bit integers stay below; above is garbage
 # A writer into a pipe cannot go back to fill in the length: FFmpeg leaves 0xFFFFFFFF, SoX about 0x7F000000.
@@ -50,11 +52,6 @@ def audio_duration_s(path: str | os.PathLike[str]) -> float:
     """Return the length in seconds by the file's header, without decoding. Raises `InputError` as `read_audio` does."""
     with _opened(path) as file:
         return file.frames / file.samplerate
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    """Return the path as one printable line, whatever its name holds."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in os.fspath(path))
 
 
 @contextmanager
@@ -96,27 +93,51 @@ def _check_size(raw: io.FileIO, name: str) -> None:
         raise InputError(f"{name}: the file is empty (0 bytes)")
     magic = raw.read(4)
     if magic in (b"RIFF", b"RIFX", b"FORM"):
-        promised = _iff_end(raw, "little" if magic == b"RIFF" else "big")
+        order = "little" if magic == b"RIFF" else "big"
+        begin, promised = _iff_samples(raw, order)
         if promised > size:
             raise InputError(f"{name}: truncated: {size} of {promised} bytes are there; copy or record it again")
+        if promised and (rest := size - _iff_end(raw, order, promised)) > promised - begin:
+            raise InputError(
+                f"{name}: its header says {promised - begin} bytes of samples, and {rest} more bytes follow that belong "
+                f"to nothing: a wrong header; {_conversion(name)}"
+            )
     elif magic == b"OggS" and not _ogg_is_whole(raw, size):
         raise InputError(f"{name}: truncated: it ends without an end-of-stream page; {_conversion(name)}")
     raw.seek(0)
 
 
-def _iff_end(raw: io.FileIO, order: Literal["little", "big"]) -> int:
-    """Return where the samples of a RIFF (WAV) or FORM (AIFF) file end by its headers; 0 if they do not say."""
-    at = 12
+_Order = Literal["little", "big"]
+
+
+def _chunks(raw: io.FileIO, order: _Order, at: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, begin and length of the chunks of a RIFF (WAV) or FORM (AIFF) file from a place on, as they say."""
     for _ in range(1000):  # a real file has a few dozen chunks; do not walk gigabytes of zeros in eights
         raw.seek(at)
         header = raw.read(8)
         if len(header) < 8:
-            break
+            return
         length = int.from_bytes(header[4:], order)
-        if header[:4] in (b"data", b"SSND"):
-            return 0 if length >= _LENGTH_UNKNOWN else at + 8 + length
+        yield header[:4], at + 8, length
         at += 8 + length + length % 2
-    return 0
+
+
+def _iff_samples(raw: io.FileIO, order: _Order) -> tuple[int, int]:
+    """Return where the samples begin and end by the headers; 0, 0 if they do not say."""
+    for name, begin, length in _chunks(raw, order, at=12):
+        if name in (b"data", b"SSND"):
+            return (0, 0) if length >= _LENGTH_UNKNOWN else (begin, begin + length)
+    return 0, 0
+
+
+def _iff_end(raw: io.FileIO, order: _Order, samples_end: int) -> int:
+    """Return where the last chunk ends that follows the samples, as far as names of chunks are found there."""
+    end = samples_end + samples_end % 2
+    for name, begin, length in _chunks(raw, order, at=end):
+        if not all(32 <= byte < 127 for byte in name):
+            break
+        end = begin + length
+    return end
 
 
 def _ogg_is_whole(raw: io.FileIO, size: int) -> bool:
@@ -155,6 +176,11 @@ def _segment(file: soundfile.SoundFile, path, offset_s: float, duration_s: float
     rate_hz = file.samplerate
     start = round(offset_s * rate_hz)
     stop = file.frames if duration_s is None else start + round(duration_s * rate_hz)
+    if (length_s := (min(stop, file.frames) - start) / rate_hz) > LONGEST_RECORDING_S:
+        raise InputError(
+            f"{shown(path)}: {length_s / 3600:.1f} hours; expected at most {LONGEST_RECORDING_S / 3600:g} in one "
+            "recording; cut it, or name parts of it by offset and duration in a manifest"
+        )
     if not (0 <= start < file.frames and start < stop <= file.frames + DURATION_TOLERANCE_S * rate_hz):
         raise InputError(
             f"{shown(path)}: no segment from {offset_s:g} s to {stop / rate_hz:g} s: "
@@ -168,9 +194,10 @@ def _read_mono(file: soundfile.SoundFile, path, start: int, stop: int) -> np.nda
     # Even to 0: libsndfile plays the pre-skip of some Opus files (48 kHz, FFmpeg) until a first seek, and
     # soundfile seeks after each read, so that 6.5 ms would go missing between the first two blocks.
     file.seek(start)
-    blocks, at = [], start
+    audio, at = np.empty(stop - start, np.float32), start
+    block_frames = max(1, _BLOCK_SAMPLES // file.channels)
     while at < stop:
-        block = file.read(min(_BLOCK_FRAMES, stop - at), dtype="float32", always_2d=True)
+        block = file.read(min(block_frames, stop - at), dtype="float32", always_2d=True)
         if len(block) == 0:
             break
         bad = ~(np.abs(block) < _LOUDEST)  # NaN compares false
@@ -180,7 +207,7 @@ def _read_mono(file: soundfile.SoundFile, path, start: int, stop: int) -> np.nda
                 f"{shown(path)}: the sample at {(at + frame) / file.samplerate:.3f} s is "
                 f"{block[frame, channel]:g}; expected finite numbers"
             )
-        blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1))
+        audio[at - start : at - start + len(block)] = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
         at += len(block)
     slack = _MP3_SLACK_FRAMES if file.format == "MP3" else 0
     if at < stop - slack:
@@ -189,7 +216,7 @@ def _read_mono(file: soundfile.SoundFile, path, start: int, stop: int) -> np.nda
             f"{shown(path)}: truncated, or its header is wrong: {promised_s:.2f} s promised, "
             f"{found_s:.2f} s there; {_conversion(shown(path))}"
         )
-    return np.concatenate(blocks)
+    return audio[: at - start]
 
 
 def _resampled(audio: np.ndarray, rate_hz: int) -> np.ndarray:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..backends.errors import InputError
-from .audio import part_of_torchaudio, shown
+from ..backends.reading import shown
+from .audio import part_of_torchaudio
 
 
 @dataclass(frozen=True, slots=True)

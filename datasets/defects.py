@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from ..backends.errors import InputError
 
 Defects = list[str] | None
+_MOST = 10_000  # a file with more is something else
 
 
 @contextmanager
@@ -16,4 +17,6 @@ def report_to(defects: Defects) -> Iterator[None]:
     except InputError as error:
         if defects is None:
             raise
+        if len(defects) >= _MOST:
+            raise InputError(f"{error}; after {_MOST:,} other defects: is it the right file?") from error
         defects.append(str(error))

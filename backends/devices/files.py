@@ -1,13 +1,13 @@
 """Reads and checks device files; an error names the file, the line and the key."""
 
 import math
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ..errors import InputError, unknown
+from ..reading import parse_toml, read_text
 from .device import BASES, KINDS, UNITS, Device, Figure
 from .kernels import KERNELS, Kernel, read_kernel
 
@@ -57,14 +57,8 @@ def read_device(path: Path, *, kernels: bool = True) -> Device:
 
     kernels: False leaves out a GPU's kernel constants, for the calibration that is about to fit them.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except OSError as error:
-        raise InputError(f"cannot read device file {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: not a TOML file: {error}") from error
-    return _Reader(path, text).device(data, kernels)
+    text = read_text(path, "a device file in TOML")
+    return _Reader(path, text).device(parse_toml(text, path), kernels)
 
 
 _LARGEST = 1e30  # above anything that a figure can be, below what overflows

@@ -7,13 +7,14 @@ import argparse
 import importlib
 import os
 import sys
-import tomllib
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ...backends.errors import InputError, unknown
+from ...backends.reading import read_toml
+from ..results.wording import neutralise
 
 # Name, module, and what it does. Modules are imported when their command is used: nobody should wait for torch.
 COMMANDS = {
@@ -44,6 +45,9 @@ COMMANDS = {
 }
 
 
+_LONGEST = 2000  # characters of a message: what was given may be longer than anyone reads
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as everything else here does."""
 
@@ -57,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except InputError as error:
-        print(f"earspan: {error}", file=sys.stderr)
+        print(f"earspan: {neutralise(str(error))[:_LONGEST]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("earspan: interrupted; transcripts made so far are kept, run it again to go on", file=sys.stderr)
@@ -102,12 +106,7 @@ def _module_of(command: str) -> Any:
 
 def _config_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
     """The options of a TOML file as they would be typed: `step = 0.5` becomes `--step 0.5`."""
-    try:
-        options = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not TOML: {error}") from error
+    options = read_toml(path)
     known = {option.removeprefix("--") for option in parser._option_string_actions if option.startswith("--")}
     arguments = []
     for key, value in options.items():

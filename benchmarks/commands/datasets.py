@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from ...backends.errors import InputError
 from ...datasets import Dataset, dataset_names, open_dataset
+from ...datasets.audio import audio_duration_s
 from ...datasets.catalogue import CATALOGUE, data_folder, fetch, how_to_get
+from ...datasets.defects import report_to
 from ...datasets.formats import find_format, format_names
 from ..experiment.store import encode
 from ..report.terminal import show_table
@@ -83,7 +85,12 @@ def run_datasets(args: argparse.Namespace) -> int:
     if args.fetch:
         fetch(args.dataset)
     defects: list[str] = []
-    _list_recordings(open_dataset(args.dataset, defects), args.json, defects)
+    dataset = open_dataset(args.dataset, defects)
+    for entry in dataset:
+        with report_to(defects):
+            if not entry.duration_s:  # nothing could be opened; it says why
+                audio_duration_s(entry.audio_path)
+    _list_recordings(dataset, args.json, defects)
     return 1 if defects else 0
 
 

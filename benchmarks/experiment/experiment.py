@@ -1,7 +1,6 @@
 """What is to be heard, how it is cut, what is timed and how it is scored: everything that decides a result."""
 
 import math
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,12 +9,14 @@ from typing import Any
 from ...backends.errors import InputError, unknown
 from ...backends.measured.address import Address, is_endpoint
 from ...backends.measured.records import EndpointOptions
+from ...backends.reading import read_toml
 from ...backends.workload.op import LONGEST_S
 from ...backends.workload.workload import PADDINGS
 from ...datasets.selection import STREAM_KEYS
 from .store import convert
 
 DEFAULT_MODEL, STOOD_IN_FOR = "tiny.en", "large-v3"  # what is heard, and what is timed unless told otherwise
+SHORTEST_S = 0.02  # of a step or a window: one frame of the encoder; shorter ones are calls without end
 WORD_TIMES = ("model", "none")
 PLAYS = ("span", "grid")
 
@@ -143,10 +144,13 @@ class Experiment:
             raise unknown("join", self.join, STREAM_KEYS)
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; expected 0 or more")
+        for step_s in (self.step_s, *(Load.parse(load).step_s for load in self.loads)):
+            if step_s is not None and step_s < SHORTEST_S:
+                raise InputError(f"step is {step_s:g} s; expected at least {SHORTEST_S:g} s")
         for window_s in (*(w for own in self.grid.values() for w in own), self.window_s or 1.0):
-            if not 0 < window_s <= LONGEST_S:
+            if not SHORTEST_S <= window_s <= LONGEST_S:
                 raise InputError(
-                    f"window is {window_s:g} s; expected more than 0 and at most {LONGEST_S:g} s, which is all Whisper "
+                    f"window is {window_s:g} s; expected at least {SHORTEST_S:g} and at most {LONGEST_S:g} s, which is all Whisper "
                     "hears at once"
                 )
 
@@ -154,12 +158,7 @@ class Experiment:
     def from_toml(cls, path: str | Path) -> "Experiment":
         """Return the experiment in a TOML file, whose keys are the keywords of this class. Raises `InputError`."""
         path = Path(path)
-        try:
-            given: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-            raise InputError(f"{path}: not TOML: {error}") from error
+        given = read_toml(path)
         known = [one.name for one in fields(cls)]
         if wrong := sorted(set(given) - set(known)):
             raise InputError(f"{path}: {unknown('key', wrong[0], known)}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...backends.errors import InputError
 from ...backends.measured.records import Measured
+from ...backends.reading import read_lines
 from ...datasets.recording import Recording, Word
 from ...speech.metrics.calls import CallRecord
 from ...speech.metrics.latency import Emitted, emitted
@@ -274,11 +275,10 @@ def read_run(folder: str | Path) -> Run:
     folder = Path(folder)
     run = store.read_record(folder / "run.json", Run)
     path = folder / "calls.jsonl"
-    lines = [line + "\n" for line in store.read_text(path).split("\n") if line]  # texts may hold other line ends
-    if len(lines) != run.calls or store.digest_of(lines) != run.calls_sha256:
+    if store.digest_of(line + b"\n" for _, line in read_lines(path)) != run.calls_sha256:
         raise InputError(f"{path}: not the {run.calls} calls of run.json beside it; run it again to mend it")
     calls: list[list[CallRecord]] = [[] for _ in run.tracks]
-    for number, line in enumerate(lines, start=1):
+    for number, line in read_lines(path):  # again, so that all lines never lie in memory at once
         one = store.decode(line, _Line, f"{path}:{number}")
         if not 0 <= one.track < len(calls):
             raise InputError(f"{path}:{number}: no track {one.track} in run.json; run it again to mend it")

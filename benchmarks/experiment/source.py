@@ -100,7 +100,8 @@ class Source:
                 recordings.append(unit.load())
             except InputError as error:
                 self.failed.append(Failure(unit.id, str(error)))
-                progress.say(f"skipped: {error}")
+                if len(self.units) > 1:  # what is left of one is the error that ends it
+                    progress.say(f"skipped: {error}")
         return recordings
 
     def _timed(self, recordings: list[Recording], whisper: Callable[[], Transcriber]) -> list[Recording]:

@@ -7,6 +7,7 @@ last, holds the digest of the calls that belong to it: a torn run is refused and
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ import msgspec
 from ...backends.errors import InputError
 
 SCHEMA = 2
+_MOST_BYTES = 256 << 20  # of a file that is read whole; a run of 10,000 recordings has 30 MB
 T = TypeVar("T")
 
 
@@ -52,6 +54,8 @@ def read_text(path: Path) -> str:
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: not a file; type the folder of a run, for example runs/bench")
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path}: larger than {_MOST_BYTES >> 20} MB; type the folder of a run")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; type the folder of a run, for example runs/bench") from error
@@ -98,13 +102,18 @@ def check_folder(path: Path) -> None:
     nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not nearest.is_dir():
         raise InputError(f"--out {path}: {nearest} is a file; type another folder")
-    if not os.access(nearest, os.W_OK):
-        raise InputError(f"--out {path}: no permission to write into {nearest}; type another folder")
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"--out {path}: cannot write into {nearest} ({error.strerror}); type another folder"
+        ) from error
 
 
-def digest_of(lines: Iterable[str]) -> str:
+def digest_of(lines: Iterable[str | bytes]) -> str:
     """Return the SHA-256 of lines, in hexadecimal."""
     total = hashlib.sha256()
     for line in lines:
-        total.update(line.encode())
+        total.update(line if isinstance(line, bytes) else line.encode())
     return total.hexdigest()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...backends.errors import InputError
-from ..audio import shown
+from ...backends.reading import shown
 from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList, inside

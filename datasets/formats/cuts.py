@@ -1,15 +1,12 @@
 """lhotse CutSets as JSON lines, read without lhotse: each cut a recording, cut from a file."""
 
-import gzip
 import json
-import zlib
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ...backends.errors import InputError
-from ..audio import shown
+from ...backends.reading import read_lines, shown
 from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList, seconds
@@ -20,7 +17,7 @@ def recognises(path: Path) -> bool:
     if not path.is_file() or not path.name.endswith((".jsonl", ".jsonl.gz")):
         return False
     try:
-        return any(_is_cut(line) for line in islice(_lines(path), 10))
+        return any(_is_cut(line) for _, line in islice(read_lines(path), 10))
     except InputError:
         return False
 
@@ -39,7 +36,7 @@ def open_cuts(path: Path, name: str | None = None, defects: Defects = None) -> D
     Read are MonoCuts of audio files. Raises `InputError` for others, commands, URLs and defects, or adds them.
     """
     entries = EntryList(path.parent, name or shown(path), defects)
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in read_lines(path):
         if not line.strip():
             continue
         origin = f"{shown(path)}:{number}"
@@ -79,13 +76,3 @@ def _add(entries: EntryList, cut: dict[str, Any], origin: str) -> None:
         offset_s=seconds(str(cut["start"]), f"{origin}: start"),
         duration_s=seconds(str(cut["duration"]), f"{origin}: duration"),
     )
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{shown(path)}: {getattr(error, 'strerror', None) or error}") from error
-    yield from content.removeprefix(b"\xef\xbb\xbf").split(b"\n")

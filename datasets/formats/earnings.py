@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ...backends.errors import InputError
-from ..audio import shown
+from ...backends.reading import shown
 from ..defects import Defects, report_to
 from ..recording import Dataset, Word
 from .entries import EntryList, seconds

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from ...backends.errors import InputError
-from ..audio import DURATION_TOLERANCE_S, audio_duration_s, shown
+from ...backends.reading import shown
+from ..audio import DURATION_TOLERANCE_S, audio_duration_s
 from ..defects import Defects, report_to
 from ..recording import Dataset, Entry, Word
 from .lines import text_lines

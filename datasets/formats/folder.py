@@ -6,7 +6,8 @@ from pathlib import Path
 import soundfile
 
 from ...backends.errors import InputError
-from ..audio import audio_duration_s, shown
+from ...backends.reading import shown
+from ..audio import audio_duration_s
 from ..defects import Defects, report_to
 from ..recording import Dataset, Entry
 from .entries import stated_licence
@@ -40,7 +41,10 @@ def open_folder(path: str | os.PathLike[str], name: str | None = None, defects: 
         elif suffix == ".txt" and not found.name.upper().startswith(("LICENSE", "LICENCE", "README")):
             texts.add(stem)
     if not audio:
-        raise InputError(f"{shown(root)}: no audio in this folder; expected x.wav + x.txt pairs or manifest.jsonl")
+        first = f"; the first of {len(defects)} defects: {defects[0]}" if defects else ""
+        raise InputError(
+            f"{shown(root)}: no audio in this folder; expected x.wav + x.txt pairs or manifest.jsonl{first}"
+        )
     with report_to(defects):
         _require_none(root, "without a transcript (x.txt beside x.wav)", audio.keys() - texts)
     with report_to(defects):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ...backends.errors import InputError
-from ..audio import shown
+from ...backends.reading import shown
 from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...backends.errors import InputError
-from ..audio import shown
+from ...backends.reading import read_lines, shown
 from ..defects import Defects, report_to
 
 
@@ -14,11 +14,7 @@ def text_lines(path: Path, defects: Defects = None) -> Iterator[tuple[int, str]]
 
     Raises `InputError` as `FILE:LINE: what` where the file is not UTF-8, or adds it to `defects` and goes on.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{shown(path)}: {error.strerror}") from error
-    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    for number, raw in read_lines(path):
         line = ""
         with report_to(defects):
             line = _decoded(raw, path, number)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ...backends.errors import InputError
-from ..audio import DURATION_TOLERANCE_S, shown
+from ...backends.reading import shown
+from ..audio import DURATION_TOLERANCE_S
 from ..defects import Defects, report_to
 from ..recording import Dataset, Word
 from .entries import EntryList, is_unicode

@@ -1,5 +1,6 @@
 """Whisper models: openai-whisper's own classes and our loader."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def load_recogniser(name: str, device: str = "cpu", precision: str = "auto") -> 
 
 def _file(name: str) -> Located:
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # says no to a name that no file can have
         try:
             return Located(path, "file", file_sha256(path), digest="", ct2=None)
         except OSError as error:

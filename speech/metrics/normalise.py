@@ -8,7 +8,6 @@
 
 import hashlib
 import re
-import tomllib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...backends.errors import InputError, unknown
+from ...backends.reading import parse_toml, read_text
 
 _RULE_KEYS = ("base", "lowercase", "remove", "replace", "compounds")
 
@@ -72,13 +72,8 @@ def rules_from(path: Path) -> Normaliser:
     base = "whisper" | "none"; remove = [regular expressions]; lowercase = true | false;
     [replace] regular expression = replacement; compounds = true | false. Raises `InputError` for anything else.
     """
-    try:
-        content = path.read_bytes()
-        rules: dict[str, Any] = tomllib.loads(content.decode())
-    except OSError as error:
-        raise InputError(f"scoring rules {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"scoring rules {path}: not TOML: {error}") from error
+    content = read_text(path, "scoring rules in TOML")
+    rules = parse_toml(content, path)
     if wrong := set(rules) - set(_RULE_KEYS):
         raise InputError(f"scoring rules {path}: {unknown('key', min(wrong), _RULE_KEYS)}")
     base = rules.get("base", "none")
@@ -104,7 +99,7 @@ def rules_from(path: Path) -> Normaliser:
             text = pattern.sub(replacement, text)
         return text
 
-    digest = hashlib.sha256(content).hexdigest()[:16]
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     describe = f"own rules, sha256 {digest}, on {get_normaliser(base).describe}"
     return Normaliser(str(path), apply, describe, compounds=flags[1])
 

@@ -1,5 +1,6 @@
 """The sizes of a Whisper by name, without its weights where they are official."""
 
+import os
 from pathlib import Path
 
 from ...backends.workload.models import DIMENSIONS, Dimensions, resolve_dims
@@ -9,7 +10,7 @@ def checkpoint_dims(name: str) -> Dimensions | None:
     """Return the dimensions of an official Whisper or of a checkpoint file; None for any other name."""
     if name in DIMENSIONS:
         return DIMENSIONS[name]
-    if not Path(name).is_file():
+    if not os.path.isfile(name):
         return None
     from .checkpoint import read_checkpoint  # torch takes seconds, which official sizes need not
 
