@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FLOORS := backends benchmarks datasets speech
 
-.PHONY: bench study capacity pages test test-browser test-servers check talks clean
+.PHONY: bench study capacity pages test test-browser test-servers test-strangers check talks clean
 
 bench: .venv/installed
 	$(BIN)/earspan bench
@@ -35,6 +35,10 @@ runs/capacity/results.json: | runs/bench/results.json
 
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+# What strangers send: bombs, lies and torn files, each met by a command in a process of its own; then a minute of fuzzing.
+test-strangers: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/strangers
 
 # Pages as a browser shows them; skipped where there is no Chromium.
 test-browser: .venv/installed-browser

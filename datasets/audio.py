@@ -99,8 +99,8 @@ def _check_size(raw: io.FileIO, name: str) -> None:
             raise InputError(f"{name}: truncated: {size} of {promised} bytes are there; copy or record it again")
         if promised and (rest := size - _iff_end(raw, order, promised)) > promised - begin:
             raise InputError(
-                f"{name}: its header says {promised - begin} bytes of samples, and {rest} more bytes follow that belong "
-                f"to nothing: a wrong header; {_conversion(name)}"
+                f"{name}: its header says {promised - begin} bytes of samples, and {rest} more that belong to nothing "
+                f"follow: a wrong header; {_conversion(name)}"
             )
     elif magic == b"OggS" and not _ogg_is_whole(raw, size):
         raise InputError(f"{name}: truncated: it ends without an end-of-stream page; {_conversion(name)}")

@@ -150,8 +150,8 @@ class Experiment:
         for window_s in (*(w for own in self.grid.values() for w in own), self.window_s or 1.0):
             if not SHORTEST_S <= window_s <= LONGEST_S:
                 raise InputError(
-                    f"window is {window_s:g} s; expected at least {SHORTEST_S:g} and at most {LONGEST_S:g} s, which is all Whisper "
-                    "hears at once"
+                    f"window is {window_s:g} s; expected at least {SHORTEST_S:g} and at most {LONGEST_S:g} s, which is "
+                    "all Whisper hears at once"
                 )
 
     @classmethod

@@ -46,7 +46,8 @@ class Sandbox:
 
     def run(self, argv: list[str], folder: Path) -> Outcome:
         """Return how `earspan ARGV...` ended, run in `folder`."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.write(json.dumps([argv, str(folder)]) + "\n")
         self._process.stdin.flush()
         return Outcome(**json.loads(self._process.stdout.readline()))
@@ -95,7 +96,7 @@ def _run(main, argv: list[str], folder: str, out: int, err: int) -> None:
         os.chdir(folder)
         try:
             code = main(argv)
-        except BaseException:
+        except BaseException:  # noqa: BLE001  the traceback of a bug is what the test looks for
             import traceback
 
             traceback.print_exc()

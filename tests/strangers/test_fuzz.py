@@ -1,0 +1,21 @@
+"""Parsers fed damaged files, for a while and from a seed; longer by hand: `python -m tests.strangers.fuzz 600 SEED`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SECONDS = 40
+
+
+def test_no_parser_raises_anything_but_input_errors_in_bounded_memory() -> None:
+    # in a process of its own: what libsndfile does with damaged files might end it
+    command = [sys.executable, "-m", f"{__package__}.fuzz", str(SECONDS)]
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    told = process.stdout.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, told
+    assert usage.ru_maxrss / 1024 <= 800, told  # a thousand files later, with two models in it
