@@ -60,12 +60,12 @@ def test_a_device_file_is_a_backend(tmp_path):
     [
         ("h1000", "unknown backend 'h1000'; did you mean 'h100'"),
         ("", "unknown backend"),
-        ("groq-v1x0", "at least 1"),
+        ("groq-v1x0", "expected 1 to"),
         ("groq-v1x16-eager", "are for GPUs"),
         ("h100x8", "type 'h100'"),
         ("h100-fused", "unknown backend"),
         ("groq-v1x16-int8enc", "for GPUs"),
-        ("nowhere.toml", "cannot read device file nowhere.toml"),
+        ("nowhere.toml", "nowhere.toml: no such file"),
     ],
 )
 def test_names_that_are_no_backend(name, says):

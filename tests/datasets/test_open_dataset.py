@@ -47,7 +47,7 @@ def test_unknown_names_and_missing_paths(tmp_path: Path, monkeypatch: pytest.Mon
         open_dataset("no/such")
     with pytest.raises(InputError, match=r"^no\.wav: no such file or folder"):
         open_dataset("no.wav")
-    with pytest.raises(InputError, match=r"^no\.jsonl: No such file"):
+    with pytest.raises(InputError, match=r"^no\.jsonl: no such file"):
         open_dataset("no.jsonl")
 
 

@@ -36,7 +36,7 @@ def test_a_load_is_what_its_name_says(streams: int, step_s: float):
         ({"loads": "1xnan"}, "a step of more than 0 s"),
         ({"loads": ()}, "no load"),
         ({"windows_s": (31,)}, "at most 30 s"),
-        ({"windows_s": {"disjoint": (0,)}}, "more than 0"),
+        ({"windows_s": {"disjoint": (0,)}}, "at least 0.02"),
         ({"window_s": float("nan")}, "window_s is nan"),
         ({"head_s": -1}, "head_s is -1"),
         ({"hours": float("inf")}, "hours is inf"),

@@ -162,7 +162,7 @@ def test_empty_and_missing_manifests(folder: Path):
     path = folder / "m.jsonl"
     path.write_text("\n\n")
     assert "no recordings" in refusal(path, line=None)
-    assert "No such file" in refusal(folder / "no.jsonl", line=None)
+    assert "no such file" in refusal(folder / "no.jsonl", line=None)
 
 
 def test_damaged_audio_stops_one_recording_and_not_the_dataset(folder: Path):

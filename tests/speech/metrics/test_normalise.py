@@ -74,5 +74,5 @@ def test_wrong_rules_are_refused(tmp_path: Path, content: str, message: str):
 
 
 def test_missing_rules_are_refused(tmp_path: Path):
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="no such file"):
         get_normaliser(str(tmp_path / "gone.toml"))
