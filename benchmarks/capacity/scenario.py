@@ -3,6 +3,7 @@
 Each backend is free to choose how often its streams call; its most streams at the best choice are found by simulation.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from ...backends.serving.fleet import Fleet, Option, Tier, cheapest_fleet
 from ...backends.serving.server import Server, server_of
 from ...backends.serving.simulate import QUANTILES, verdict
 from ...backends.timing import Backend, CapacityError
-from ...backends.workload.windows import window_call
+from ...backends.workload.windows import call_of, feed_text, window_call
 from ...backends.workload.workload import Workload
 from ...speech.weights.dims import find_dims
 from ..results.accuracy import Accuracy
@@ -103,7 +104,7 @@ class Scenario:
             return Point(*head, 0, None, "capacity", "it cannot hold one call", None)
         step_s, bill = found.load.step_s if found.streams else None, self.bills[backend.name]
         heard = self.wer.at(slo.strategy, slo.window_s, found.load.step_s) if self.wer else None
-        server = self.serve(backend, found.load.call(self.template))
+        server = self.serve(backend, self._call(slo))
         costs = bill.usd_per_audio_h(found.streams), bill.joules_per_audio_h(found.streams)
         p50_s, p95_s, p99_s, p999_s = (float(found.word_latency_s[quantile]) for quantile in QUANTILES)
         why, use = (found.limited_by, found.reason), (float(found.batch), float(found.busy))
@@ -114,17 +115,24 @@ class Scenario:
 
     def _find_capacity(self, backend: Backend, slo: Slo) -> Capacity | None:
         best: Capacity | None = None
+        server = self.serve(backend, self._call(slo))
+        if server is None:
+            return None
         for step_s in self._steps_s(slo):
             load = self._stream(slo, step_s)
-            server = self.serve(backend, load.call(self.template))
-            if server is None:
-                return None
             found = capacity(server, load, latency_s=slo.latency_s, seed=self.settings.seed)
             if best is not None and 0 < found.streams < best.streams:
                 break  # shorter steps only make more calls from here
             if best is None or found.streams > best.streams:
                 best = found
         return best
+
+    def _call(self, slo: Slo) -> Workload:
+        """The longest call that streams with this window make, whatever their step: times of others are on its line."""
+        if slo.strategy != "alignatt":
+            return self._stream(slo, slo.window_s).call(self.template)
+        rate, longest_s = self.load.tokens_per_s, min(LONGEST_STEP_S, slo.window_s)
+        return call_of(feed_text(self.template, rate * slo.window_s), slo.window_s, math.ceil(rate * longest_s))
 
     def _steps_s(self, slo: Slo) -> list[float]:
         """The steps that streams may take, longest first."""
@@ -166,9 +174,8 @@ class Scenario:
             self._stream(slos[tier], points[tier].step_s or slos[tier].window_s, count)
             for tier, count in streams.items()
         )
-        # the longest call decides how calls are timed; others have fewer decode steps, or less that is fed
-        calls = [load.call(self.template) for load in loads]
-        server = self.serve(backend, max(calls, key=lambda call: (call.decode_tokens, call.prompt_tokens)))
+        # the longest call decides how calls are timed; others have fewer decode steps
+        server = self.serve(backend, max((self._call(slos[tier]) for tier in streams), key=lambda c: c.decode_tokens))
         if server is None:
             return False
         return verdict(trial(server, loads, self.settings.seed), *(slos[tier].latency_s for tier in streams)).valid
