@@ -82,12 +82,19 @@ def _grows(outcome: Outcome, index: int) -> bool:
 
 
 def capacity(
-    server: Server, load: Traffic, *, latency_s: float | None = None, seed: int = 0, quantile: float = 0.99
+    server: Server,
+    load: Traffic,
+    *,
+    latency_s: float | None = None,
+    seed: int = 0,
+    quantile: float = 0.99,
+    at_least: int = 1,
 ) -> Capacity:
     """Return the most streams like those of `load` that the server carries, which are those with a valid `verdict`.
 
     load: its number of streams does not matter. latency_s: budget for that quantile of word latency; None for
-    no budget. The result is exact up to a hundred streams, and to 1 % beyond.
+    no budget. at_least: streams that are asked for; a server that carries fewer is not searched, and the answer is 0.
+    The result is exact up to a hundred streams, and to 1 % beyond.
     """
 
     def attempt(streams: int) -> tuple[Outcome, Verdict]:
@@ -96,10 +103,14 @@ def capacity(
 
     # more than the calls per second that all stations keep up with cannot be carried
     too_many = math.ceil(server.calls_per_s(load.mean_tokens) * load.step_s / load.calls_per_step * 1.05) + 2
-    best, low = attempt(1), 0
+    best, low = attempt(at_least), 0
     failed = best[1]
     if best[1].valid:
-        low, high, failed = 1, too_many, Verdict(False, "more calls than it can serve", "falls behind")
+        low, high, failed = (
+            at_least,
+            max(too_many, at_least + 1),
+            Verdict(False, "more calls than it can serve", "falls behind"),
+        )
         while high - low > max(1, low * _RESOLUTION):
             middle = (low + high) // 2
             found = attempt(middle)

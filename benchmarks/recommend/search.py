@@ -12,7 +12,6 @@ from ...backends.registry import get_backend
 from ...backends.serving.capacity import capacity, trial
 from ...backends.serving.cost import Bill, bill_of
 from ...backends.serving.server import MAX_BATCH, Server, server_of
-from ...backends.serving.simulate import verdict
 from ...backends.timing import Backend, CapacityError
 from ...backends.workload.windows import TOKENS_PER_S, window_call
 from ...backends.workload.workload import Workload
@@ -150,10 +149,8 @@ class Search:
         server = self.build_server(backend, load.call(self.template), most) if enough <= most else None
         if server is None:
             return None
-        first = trial(server, (replace(load, streams=int(enough)),), demand.seed)
-        if not verdict(first, demand.latency_s, quantile=demand.quantile).valid:
-            return None
-        found = capacity(server, load, latency_s=demand.latency_s, seed=demand.seed, quantile=demand.quantile)
+        slo = {"latency_s": demand.latency_s, "quantile": demand.quantile, "seed": demand.seed}
+        found = capacity(server, load, at_least=int(enough), **slo)
         if not found.streams:
             return None
         servers = self.count_servers(found.streams)

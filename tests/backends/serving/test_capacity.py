@@ -219,3 +219,11 @@ def test_a_mixed_server_serves_each_tier_at_its_window():
     server = server_of(get_backend("h100"), Traffic(1, 20, 1).call(TINY))
     assert server.calls_per_s(10) > server.calls_per_s(66)
     assert np.isfinite(server.calls_per_s(66))
+
+
+def test_a_server_that_carries_fewer_than_are_asked_for_is_not_searched():
+    found = capacity(fixed(0.05), once(1, 5, 1))
+    assert capacity(fixed(0.05), once(1, 5, 1), at_least=found.streams).streams == found.streams
+    assert capacity(fixed(0.05), once(1, 5, 1), at_least=found.streams // 2).streams == found.streams
+    none = capacity(fixed(0.05), once(1, 5, 1), at_least=found.streams + 1)
+    assert (none.streams, none.limited_by) == (0, "falls behind")
