@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from earspan.benchmarks.experiment.records import Plan, Run
     from earspan.benchmarks.experiment.records import read_run as load_run
     from earspan.benchmarks.experiment.run import run
+    from earspan.benchmarks.imports.load import import_run
     from earspan.benchmarks.measure.measure import measure
     from earspan.benchmarks.measure.records import LoadResult, Measured
     from earspan.benchmarks.measure.settings import Measurement
@@ -51,6 +52,7 @@ _PLACES = {
     "Plan": f"{_EXPERIMENT}.records",
     "load_run": f"{_EXPERIMENT}.records:read_run",
     "score": f"{_RESULTS}.score",
+    "import_run": "benchmarks.imports.load",
     "Results": f"{_RESULTS}.records",
     "Row": f"{_RESULTS}.records",
     "Curve": f"{_RESULTS}.records",
@@ -86,8 +88,9 @@ _PLACES = {
 __all__ = [
     "Curve", "Dataset", "Demand", "Experiment", "Hypothesis", "InputError", "Latency", "Load", "LoadResult",
     "Measured", "Measurement", "Plan", "Recommendation", "Recording", "Results", "Row", "Run", "RunDifference",
-    "Span", "Timing", "Weighing", "Work", "compare", "devices", "get_backend", "load_model", "load_run", "measure",
-    "open_dataset", "recommend", "run", "score", "span", "time", "transcribe", "weigh_strategies", "write_report",
+    "Span", "Timing", "Weighing", "Work", "compare", "devices", "get_backend", "import_run", "load_model",
+    "load_run", "measure", "open_dataset", "recommend", "run", "score", "span", "time", "transcribe",
+    "weigh_strategies", "write_report",
 ]  # fmt: skip
 
 

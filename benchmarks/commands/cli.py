@@ -35,6 +35,7 @@ COMMANDS = {
     "devices": ("planning", "list devices, or every figure of one with its source"),
     "datasets": ("datasets", "list the known datasets, or the recordings of one"),
     "score": ("runs", "score a stored run again, without inference"),
+    "submit": ("runs", "a stored run as a row of the leaderboard, with its checks"),
     "compare": ("runs", "two evaluations of the same data: is the difference significant?"),
     "report": ("runs", "write the page of a run again"),
     "weights": ("models", "official Whisper weights: list, fetch, verify, path"),

@@ -4,32 +4,96 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...backends.errors import InputError
 from ..experiment import store
+from ..experiment.experiment import WORD_TIMES
 from ..experiment.records import Run, read_run
+from ..imports.formats import FORMATS
+from ..imports.load import import_run
+from ..leaderboard.entry import OURS, make_entry, read_entries, write_entry
+from ..leaderboard.page import write_page
 from ..report.render import write_report
 from ..report.terminal import print_results
 from ..results.compare import compare
 from ..results.exports import EXPORTS, check_exports, export
 from ..results.records import write_results
 from ..results.score import score
-from .options import comma_list, positive_count, seed
+from .options import comma_list, positive_count, positive_seconds, seed
+from .progress import Terminal
+
+_IMPORTED = ("system", "dataset", "recordings", "head_s", "word_times", "out")
 
 
 def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan score`."""
     add = parser.add_argument
-    add("folder", type=Path, metavar="RUN", help="folder of a run, for example runs/bench")
+    add("folder", type=Path, nargs="?", metavar="RUN", help="folder of a run, for example runs/bench")
     add("--normaliser", help="scoring rules by name, or a .toml file (default: those of the run)")
     add("--batch", type=Path, metavar="RUN", help="the same recordings heard at once: what does streaming cost?")
     add("--errors", type=positive_count, default=3, metavar="N", help="recordings shown (default: 3)")
     add("--export", type=comma_list, default=[], metavar="A,B", help=f"write {', '.join(EXPORTS)}")
     add("--json", action="store_true", help="print results.json instead of the table")
+    other = parser.add_argument_group("what another system said, made a run and scored")
+    add = other.add_argument
+    formats = "; ".join(f"{name}: {about}" for name, (_, about) in FORMATS.items())
+    add("--import", dest="source", metavar="FORMAT:FILE", help=formats)
+    add("--system", metavar="NAME", help="what it is called, or which of those in the file")
+    add("--dataset", type=comma_list, metavar="NAME|PATH,...", help="what it heard (default: talks-clean)")
+    add("--recordings", type=positive_count, metavar="N", help="how many of it, the first ones (default: all)")
+    add("--head", type=positive_seconds, dest="head_s", metavar="S", help="how much of each (default: all)")
+    add(
+        "--word-times", choices=WORD_TIMES, help="where a dataset has none: none, or aligned by tiny.en (default: none)"
+    )
+    add("--out", type=Path, metavar="FOLDER", help="where the run goes (default: runs/imported)")
+
+
+def _import(args: argparse.Namespace) -> tuple[Run, Path]:
+    """The run of a file of another program, and its folder."""
+    given = {name: getattr(args, name) for name in _IMPORTED if getattr(args, name) is not None}
+    if args.source is None:
+        if args.folder is None:
+            raise InputError("nothing to score; type a RUN, for example runs/bench, or --import FORMAT:FILE")
+        if given:
+            raise InputError(f"--{next(iter(given)).replace('_', '-')} is for --import; {args.folder} says it itself")
+        return read_run(args.folder), args.folder
+    if args.folder is not None:
+        raise InputError(f"{args.folder} and --import: expected one of them; --out says where an import goes")
+    folder = given.pop("out", Path("runs/imported"))
+    rules = {"normaliser": args.normaliser} if args.normaliser else {}
+    return import_run(args.source, out=folder, progress=Terminal(), **given, **rules), folder
 
 
 def run_score(args: argparse.Namespace) -> int:
     """Score a stored run again, without inference. Exit code 1 if recordings had failed."""
+    run, folder = _import(args)
     batch = read_run(args.batch) if args.batch else None
-    return publish(read_run(args.folder), args.folder, args.json, args.normaliser, args.errors, args.export, batch)
+    return publish(run, folder, args.json, args.normaliser, args.errors, args.export, batch)
+
+
+def add_submit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan submit`."""
+    add = parser.add_argument
+    add("folder", type=Path, nargs="?", metavar="RUN", help="folder of a run of one setting, as earspan evaluate makes")
+    add("--by", default=OURS, metavar="NAME", help="who submits it (default: %(default)s)")
+    add("--backend", metavar="NAME", help="which, where the run has several")
+    add("--batch", type=Path, metavar="RUN", help="the same recordings heard at once")
+    add("--rows", type=Path, default=Path("docs/leaderboard"), metavar="FOLDER", help="default: %(default)s")
+    add("--table", type=Path, nargs="?", const=Path("docs/leaderboard.md"), metavar="FILE.md",
+        help="write the page of all rows, after RUN's if one is given (default: %(const)s)")  # fmt: skip
+
+
+def run_submit(args: argparse.Namespace) -> int:
+    """Write a run as a row of the leaderboard, the page of all rows, or both."""
+    if args.folder is None and args.table is None:
+        raise InputError("nothing to submit; type a RUN, for example runs/evaluate, or --table to write the page")
+    if args.folder is not None:
+        batch = read_run(args.batch) if args.batch else None
+        entry = make_entry(read_run(args.folder), by=args.by, backend=args.backend, batch=batch)
+        print(write_entry(args.rows, entry))
+    if args.table is not None:
+        store.write_whole(args.table, write_page(read_entries(args.rows)))
+        print(args.table)
+    return 0
 
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ DEFAULT_MODEL, STOOD_IN_FOR = "tiny.en", "large-v3"  # what is heard, and what i
 SHORTEST_S = 0.02  # of a step or a window: one frame of the encoder; shorter ones are calls without end
 WORD_TIMES = ("model", "none")
 PLAYS = ("span", "grid")
+IMPORTED = "imported"  # the strategy of a system whose answers were read from a file: its own, whatever that is
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -100,6 +100,23 @@ class AlignedWords:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """The file of another program that a run was read from.
+
+    format, file: by name.
+    sha256: of the file.
+    shown: whether it says when words were shown, computing included.
+    given: whether it says how much audio the system had been given by then.
+    """
+
+    format: str
+    file: str
+    sha256: str
+    shown: bool
+    given: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A recording that was not heard, and why."""
 
@@ -185,6 +202,7 @@ class Reference:
 class Track:
     """One recording as it was played in one setting.
 
+    window_s: 0 where another system played it, whose window is not known.
     backend: None on infinitely fast hardware.
     calls: in order.
     """
@@ -220,6 +238,7 @@ class Run:
     plans: for every load and backend.
     references: what was said, by recording.
     joined: of which recordings each stream was made.
+    imported: the file that it was read from, if it was not heard here.
     measured: of each endpoint, every call as it went.
     calls_sha256, calls: of the calls that belong to it.
     """
@@ -233,6 +252,7 @@ class Run:
     tracks: tuple[Track, ...]
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     aligned: AlignedWords | None = None
+    imported: Imported | None = None
     failed: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
     measured: tuple[Measured, ...] = ()

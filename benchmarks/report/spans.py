@@ -145,7 +145,8 @@ def show_kinds(results: Results) -> Markup:
         "div",
         el("h2", "Measured"),
         el("p", el("strong", "Text, and so the word error rates")),
-        el("p", el("code", origin.model), " transcribed:"),
+        el("p", el("code", origin.model), f" transcribed (imported: {results.imported.file}):" if results.imported
+           else " transcribed:"),
         list_items(heard),
         el("p", f"Intervals are 95 %, by bootstrap over {results.units} {results.resampled}. ",
            other if origin.model != origin.timed_as else ""),

@@ -8,7 +8,7 @@ from ...speech.metrics.align import HIT
 from ...speech.metrics.boundary import Place
 from ...speech.metrics.significance import Difference
 from ...speech.metrics.wer import ErrorRate
-from ..experiment.experiment import Load
+from ..experiment.experiment import IMPORTED, Load
 from ..results.evaluation import WordPair
 from ..results.records import Candidate, Curve, Evaluation, Group, Latency, Results, Row
 from ..results.wording import figures, interval, percent, seconds, stream_count
@@ -38,6 +38,8 @@ class Table:
 def name_setting(row: Row) -> str:
     """Return the backend, if there is one, how audio was cut, and the window, as `h100: sliding 15 s, step 1 s`."""
     step = f", step {seconds(row.step_s)}" if row.step_s else ""
+    if row.strategy == IMPORTED:
+        return row.backend or ""
     cut = f"{row.strategy} {seconds(row.window_s)}{step}"
     return cut if row.backend is None else f"{row.backend}: {cut}"
 

@@ -23,7 +23,7 @@ from ...speech.metrics.latency import (
 )
 from ...speech.metrics.pairing import Pair, pair_texts
 from ...speech.metrics.wer import ErrorRate, score_texts
-from ..experiment.records import Reference, Run, Track
+from ..experiment.records import Imported, Reference, Run, Track
 from .records import Latency, Work
 
 _CONTINUOUS_WORDS = 4000  # half an hour of speech; longer recordings would take minutes, and are left out of that mean
@@ -71,10 +71,11 @@ def find_boundary_errors(items: Iterable[Aligned]) -> BoundaryErrors:
     return sum(parts, BoundaryErrors.zero())
 
 
-def measure_latency(items: Sequence[Aligned]) -> Latency:
+def measure_latency(items: Sequence[Aligned], imported: Imported | None = None) -> Latency:
     """Return every latency of `items` on the clock of the run.
 
-    Percentiles and StreamLAAL pool words and sentences; LAAL, DAL and the first word are over recordings.
+    Percentiles and StreamLAAL pool words and sentences; LAAL, DAL and the first word are over recordings. Of what was
+    `imported`, what the file does not tell is None.
     """
     words: list[np.ndarray] = []
     continuous: list[float] = []
@@ -99,7 +100,7 @@ def measure_latency(items: Sequence[Aligned]) -> Latency:
         for name, measure in _OVER_SENTENCES.items()
         for kind, delay in (("", unaware), ("_ca", aware))
     }
-    return Latency(
+    found = Latency(
         p50_s=summary.p50_s,
         p95_s=summary.p95_s,
         p99_s=summary.p99_s,
@@ -116,6 +117,15 @@ def measure_latency(items: Sequence[Aligned]) -> Latency:
         **{name: _median(items, clock) for name, clock in CLOCKS.items()},
         **_of_calls([one.track for one in items]),
     )
+    return replace(found, **dict.fromkeys(_not_told(imported))) if imported else found
+
+
+def _not_told(imported: Imported) -> list[str]:
+    """The latencies that cannot be known from a file: those of work, of audio alone, or of computing too."""
+    missing = ["rtf", "backlog_s", *CLOCKS]
+    for kind, told in (("", imported.given), ("_ca", imported.shown)):
+        missing += [] if told else [f"{name}{kind}_s" for name in ("laal", "dal", *_OVER_SENTENCES)]
+    return missing
 
 
 _OVER_SENTENCES: dict[str, Callable[..., list[float]]] = {"stream_laal": stream_laal, "long_yaal": long_yaal}

@@ -9,7 +9,7 @@ from ...speech.metrics.significance import Difference
 from ...speech.metrics.wer import ErrorRate
 from ..experiment import store
 from ..experiment.experiment import Experiment
-from ..experiment.records import AlignedWords, Failure, Heard, Plan, Provenance
+from ..experiment.records import AlignedWords, Failure, Heard, Imported, Plan, Provenance
 
 Interval = tuple[float, float]
 
@@ -296,7 +296,7 @@ class EndpointUse:
 class Results:
     """All results of a run.
 
-    experiment, provenance, datasets, aligned, failed: of the run.
+    experiment, provenance, datasets, aligned, imported, failed: of the run.
     scoring: normaliser and aligner, with versions.
     resampled, units: what intervals resample, speakers or recordings, and how many.
     rows: backends, by load, the one that was played first.
@@ -327,6 +327,7 @@ class Results:
     batch: str = ""
     endpoints: tuple[EndpointUse, ...] = ()
     aligned: AlignedWords | None = None
+    imported: Imported | None = None
     failed: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
     summary: tuple[str, ...] = field(default=())
@@ -344,6 +345,8 @@ class Results:
     @property
     def simulated(self) -> tuple[str, ...]:
         """Backends whose times are simulated."""
+        if self.imported:
+            return ()
         return tuple(dict.fromkeys(row.backend for row in self.rows if row.backend and not row.is_measured))
 
     @property

@@ -1,7 +1,7 @@
 """A run scored: rows of backends, curves against the window, and what longer spans buy."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ...backends.errors import InputError
@@ -10,7 +10,7 @@ from ...speech.metrics.significance import Difference, paired_bootstrap
 from ...speech.metrics.wer import ErrorRate, wer_interval
 from ...speech.strategies import OFFLINE
 from ..experiment.experiment import Experiment
-from ..experiment.records import Plan, Run
+from ..experiment.records import Imported, Plan, Run
 from ..experiment.store import SCHEMA
 from .compare import check_same_data
 from .comparison import Groups, compare_strategies
@@ -38,14 +38,15 @@ def score(run: Run, normaliser: str | None = None, batch: Run | None = None) -> 
     items = align_tracks(run, experiment.normaliser)
     groups = _by_setting(items)
     whole = _heard_at_once(run, experiment.normaliser, batch, groups)
-    curves = _curves(experiment, groups, whole)
+    basis = _Basis(experiment, whole, run.imported)
+    curves = _curves(basis, groups)
     plans = {plan.backend: plan for plan in run.plans[: len(experiment.backends)]}
     rest, as_heard = _other_plans(run, experiment)
     if experiment.play == "grid":
-        rows = _grid_rows(experiment, groups, plans, whole)
+        rows = _grid_rows(basis, groups, plans)
         gains, comparison = (), compare_strategies(experiment, rows, groups)
     else:
-        rows = _played_rows(experiment, groups, plans, whole)
+        rows = _played_rows(basis, groups, plans)
         gains, comparison = _gains(experiment, rows, groups), None
         rows += [_joined_row(plan, curves) for plan in rest]
     everyone = next(iter(groups.values()), [])
@@ -67,12 +68,14 @@ def score(run: Run, normaliser: str | None = None, batch: Run | None = None) -> 
         batch=_name_batch(batch or run, whole),
         endpoints=tuple(sum_up(one, experiment.endpoint) for one in run.measured),
         aligned=run.aligned,
+        imported=run.imported,
         failed=run.failed,
         warnings=(
             *run.warnings,
             *_warn(everyone, resampled, units),
             *_warn_of_steps(rows, curves),
             *_warn_of_policies(rows),
+            *_warn_of_import(run.imported),
         ),
     )
     return replace(results, summary=tuple(summarise(results)))
@@ -108,36 +111,47 @@ def _name_batch(run: Run, whole: Sequence[Aligned]) -> str:
     return f"{run.provenance.model}, {whole[0].track.strategy}" if whole else ""
 
 
-def _row(experiment: Experiment, items: Sequence[Aligned], plan: Plan | None, whole: Sequence[Aligned]) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What every row is made with. whole: the recordings heard at once, if they were."""
+
+    experiment: Experiment
+    whole: Sequence[Aligned]
+    imported: Imported | None
+
+
+def _row(basis: _Basis, items: Sequence[Aligned], plan: Plan | None) -> Row:
+    experiment, whole, imported = basis.experiment, basis.whole, basis.imported
+    timed = imported is None or imported.shown or imported.given
     track = items[0].track
     errors = pool(item.errors for item in items)
     return Row(
         backend=track.backend,
         load=experiment.load.name,
         strategy=track.strategy,
-        window_s=track.window_s,
+        window_s=track.window_s or None,
         step_s=track.step_s,
         recordings=len(items),
         wer=errors.rate,
         wer_ci95=wer_interval(list(units_of(items)[1].values()), experiment.seed),
         errors=errors,
         plan=plan,
-        latency=measure_latency(items),
+        latency=measure_latency(items, imported) if timed else None,
         boundary_errors=find_boundary_errors(items),
-        work=measure_work(items),
-        policy=find_policy(items),
+        work=None if imported else measure_work(items),
+        policy=find_policy(items) if timed else None,
         less_batch=compare(whole, items, experiment.seed) if whole and track.strategy != OFFLINE else None,
     )
 
 
-def _curves(experiment: Experiment, groups: Groups, whole: Sequence[Aligned]) -> tuple[Curve, ...]:
+def _curves(basis: _Basis, groups: Groups) -> tuple[Curve, ...]:
     """Settings on infinitely fast hardware, by strategy and step."""
     found: dict[tuple[str, float | None], list[tuple[Row, Sequence[Aligned]]]] = {}
     for (backend, strategy, _, step_s), items in sorted(groups.items(), key=lambda group: group[0][2]):
         if backend is None:
-            found.setdefault((strategy, step_s), []).append((_row(experiment, items, None, whole), items))
+            found.setdefault((strategy, step_s), []).append((_row(basis, items, None), items))
     return tuple(
-        Curve(*key, tuple(row for row, _ in points), compare(points[0][1], points[-1][1], experiment.seed))
+        Curve(*key, tuple(row for row, _ in points), compare(points[0][1], points[-1][1], basis.experiment.seed))
         for key, points in found.items()
     )
 
@@ -149,27 +163,24 @@ def compare(a: Sequence[Aligned], b: Sequence[Aligned], seed: int) -> Difference
     return paired_bootstrap([of_a[name] for name in both], [of_b[name] for name in both], seed)
 
 
-def _grid_rows(
-    experiment: Experiment, groups: Groups, plans: Mapping[str, Plan], whole: Sequence[Aligned]
-) -> list[Row]:
+def _grid_rows(basis: _Basis, groups: Groups, plans: Mapping[str, Plan]) -> list[Row]:
     """Every setting that a backend played, by backend, then in the order of strategies and windows."""
-    names = list(experiment.grid)
+    names = list(basis.experiment.grid)
     played = [(backend, items) for (backend, *_), items in groups.items() if backend is not None]
     brief = {name: replace(plan, schedule=(), footing=()) for name, plan in plans.items()}
-    rows = [_row(experiment, items, brief[backend], whole) for backend, items in played]
+    rows = [_row(basis, items, brief[backend]) for backend, items in played]
     return sorted(rows, key=lambda row: (row.backend or "", names.index(row.strategy), row.window_s or 0))
 
 
-def _played_rows(
-    experiment: Experiment, groups: Groups, plans: Mapping[str, Plan], whole: Sequence[Aligned]
-) -> list[Row]:
+def _played_rows(basis: _Basis, groups: Groups, plans: Mapping[str, Plan]) -> list[Row]:
     """A row for each backend in the order of the experiment, also for those that sustain no window."""
     rows = []
-    for name, plan in plans.items():
+    for name in basis.experiment.backends:
+        plan = plans.get(name)  # none of a system that was imported
         items = next((items for (backend, *_), items in groups.items() if backend == name), None)
         if items:
-            rows.append(_row(experiment, items, plan, whole))
-        else:
+            rows.append(_row(basis, items, plan))
+        elif plan:
             nothing = (None, plan.step_s, 0, None, None, ErrorRate.zero())
             rows.append(Row(name, plan.load, plan.strategy, *nothing, plan=plan))
     return rows
@@ -210,6 +221,17 @@ def _warn_of_steps(rows: Sequence[Row], curves: Sequence[Curve]) -> list[str]:
     loads = ", ".join(dict.fromkeys(other))
     heard = " and ".join(f"{step_s:g} s" for step_s in dict.fromkeys(steps_s.values()) if step_s)
     return [f"error rates of the loads {loads} were heard at a step of {heard}: a longer step makes more errors"]
+
+
+def _warn_of_import(imported: Imported | None) -> list[str]:
+    """What the file of another program does not say."""
+    if imported is None:
+        return []
+    if not imported.shown and not imported.given:
+        return [f"{imported.file} has no times: there are word errors and no latency"]
+    if not imported.shown:
+        return [f"{imported.file} says how much audio was given and not when words were shown: computing is left out"]
+    return []
 
 
 def _warn_of_policies(rows: Sequence[Row]) -> list[str]:

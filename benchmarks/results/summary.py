@@ -237,6 +237,10 @@ def _endpoint(found: EndpointUse) -> str:
 
 def _origin(results: Results) -> list[str]:
     """What is measured, and what is simulated."""
+    if found := results.imported:
+        return [
+            f"Text and times are those of {found.file} ({found.format}, sha256 {found.sha256[:12]}), as it has them."
+        ]
     model, timed_as = results.provenance.model, results.provenance.timed_as
     said = f"Text and WER are measured: {model} on {results.data}."
     if not results.simulated:
