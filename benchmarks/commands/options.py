@@ -82,7 +82,7 @@ _FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
     "normaliser": ("--normaliser", {"metavar": "NAME|FILE.toml",
                    "help": "scoring rules: whisper, whisper+compounds, none, or a file (default: {})"}),
     "seed": ("--seed", {"type": seed, "help": "seed of the sample and of the bootstrap (default: {})"}),
-    "engine": ("--engine", {"metavar": "NAME", "help": "torch, ct2-int8, ct2-float32, ... (default: {})"}),
+    "engine": ("--engine", {"metavar": "NAME", "help": "torch, ct2-int8, ..., or auto: the faster (default: {})"}),
     "device": ("--device", {"help": "where it runs: cpu, cuda, cuda:1 or mps (default: {})"}),
     "precision": ("--precision", {"help": "fp32, fp16, bf16; auto: fp32 on cpu, else fp16; fastest (default: {})"}),
     "decoding": ("--decoding", {"help": "transcribe, greedy, beam or cli (default: {}, as openai-whisper)"}),

@@ -96,11 +96,10 @@ class Encoder:
         attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         audio, _ = attend(queries[:, :, :first], keys, values)
         after = queries[:, :, first:]
-        if first not in self._tails:
-            while len(self._tails) >= _TAILS:
-                self._tails.pop(next(iter(self._tails)), None)
-            self._tails[first] = attend(after[:1], keys[:1, :, first:], values[:1, :, first:])
-        silence, silence_sum = self._tails[first]
+        known = list(self._tails.items())  # several threads encode at once: each leaves whole dictionaries behind
+        tail = dict(known).get(first) or attend(after[:1], keys[:1, :, first:], values[:1, :, first:])
+        self._tails = dict([*(one for one in known if one[0] != first), (first, tail)][-_TAILS:])
+        silence, silence_sum = tail
         speech, speech_sum = attend(after, keys[:, :, :first], values[:, :, :first])
         weight = torch.sigmoid(speech_sum - silence_sum)[..., None].to(speech.dtype)
         return _joined(torch.cat([audio, torch.lerp(silence.expand_as(speech), speech, weight)], 2))
