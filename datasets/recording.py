@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backends.errors import InputError
 from .audio import SAMPLE_RATE, read_audio
+from .fetched import fetch_audio
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Entry:
     origin: where the entry is defined: `FILE:LINE` of a manifest, or the transcript's path.
     group: what it is a part of, a chapter or a talk; None where nothing says so.
     condition: under what it was recorded, `clean` or `noisy` in the bundled talks; None where nothing says so.
+    url: of the audio in an object store; `audio_path` is then no file.
     """
 
     id: str
@@ -71,14 +73,22 @@ class Entry:
     origin: str
     group: str | None = None
     condition: str | None = None
+    url: str | None = None
+
+    @property
+    def file(self) -> Path:
+        """The audio on this machine, after fetching it if need be. Raises `InputError`."""
+        if self.url is None:
+            return self.audio_path
+        return fetch_audio(self.url)
 
     def load(self) -> Recording:
         """Return the recording with its audio. Raises `InputError`, naming entry and origin, if there is none."""
         try:
             if self.offset_s is None:
-                audio = read_audio(self.audio_path)
+                audio = read_audio(self.file)
             else:
-                audio = read_audio(self.audio_path, self.offset_s, self.duration_s)
+                audio = read_audio(self.file, self.offset_s, self.duration_s)
         except InputError as error:
             raise InputError(f"{self.origin}: recording {self.id!r}: {error}") from error
         return Recording(self.id, audio, self.text, self.words, self.dataset, self.speaker)
@@ -133,7 +143,7 @@ class Dataset:
 
 def _file_digest(entry: Entry) -> str:
     try:
-        with open(entry.audio_path, "rb") as file:
+        with open(entry.file, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{entry.origin}: recording {entry.id!r}: {error.strerror}") from error

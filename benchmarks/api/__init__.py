@@ -37,12 +37,15 @@ if TYPE_CHECKING:
     from earspan.benchmarks.results.compare import RunDifference, compare
     from earspan.benchmarks.results.records import Curve, Latency, Results, Row, Work
     from earspan.benchmarks.results.score import score
+    from earspan.benchmarks.sweep.estimate import Estimate
+    from earspan.benchmarks.sweep.grid import Sweep
+    from earspan.benchmarks.sweep.run import Swept, plan_sweep, sweep
     from earspan.datasets import Dataset, Recording, open_dataset
     from earspan.hearing import load_model, transcribe
     from earspan.planning import devices, span, time
     from earspan.speech.asr.hypothesis import Hypothesis
 
-_EXPERIMENT, _RESULTS = "benchmarks.experiment", "benchmarks.results"
+_EXPERIMENT, _RESULTS, _SWEEP = "benchmarks.experiment", "benchmarks.results", "benchmarks.sweep"
 # Where each public name is, and what it is called there if that is something else.
 _PLACES = {
     "Experiment": f"{_EXPERIMENT}.experiment",
@@ -60,6 +63,11 @@ _PLACES = {
     "Work": f"{_RESULTS}.records",
     "compare": f"{_RESULTS}.compare",
     "RunDifference": f"{_RESULTS}.compare",
+    "sweep": f"{_SWEEP}.run",
+    "plan_sweep": f"{_SWEEP}.run",
+    "Sweep": f"{_SWEEP}.grid",
+    "Swept": f"{_SWEEP}.run",
+    "Estimate": f"{_SWEEP}.estimate",
     "write_report": "benchmarks.report.render",
     "measure": "benchmarks.measure.measure",
     "Measurement": "benchmarks.measure.settings",
@@ -86,11 +94,11 @@ _PLACES = {
 }
 
 __all__ = [
-    "Curve", "Dataset", "Demand", "Experiment", "Hypothesis", "InputError", "Latency", "Load", "LoadResult",
-    "Measured", "Measurement", "Plan", "Recommendation", "Recording", "Results", "Row", "Run", "RunDifference",
-    "Span", "Timing", "Weighing", "Work", "compare", "devices", "get_backend", "import_run", "load_model",
-    "load_run", "measure", "open_dataset", "recommend", "run", "score", "span", "time", "transcribe",
-    "weigh_strategies", "write_report",
+    "Curve", "Dataset", "Demand", "Estimate", "Experiment", "Hypothesis", "InputError", "Latency", "Load",
+    "LoadResult", "Measured", "Measurement", "Plan", "Recommendation", "Recording", "Results", "Row", "Run",
+    "RunDifference", "Span", "Sweep", "Swept", "Timing", "Weighing", "Work", "compare", "devices", "get_backend",
+    "import_run", "load_model", "load_run", "measure", "open_dataset", "plan_sweep", "recommend", "run", "score",
+    "span", "sweep", "time", "transcribe", "weigh_strategies", "write_report",
 ]  # fmt: skip
 
 

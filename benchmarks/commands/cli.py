@@ -23,6 +23,7 @@ COMMANDS = {
     "strategies": ("experiments", "which way of cutting live audio errs least, at what latency"),
     "study": ("experiments", "the whole comparison of strategies, on three backends"),
     "evaluate": ("experiments", "WER, its interval and its errors, of one model, backend and strategy over datasets"),
+    "sweep": ("sweeps", "many experiments: models, datasets, strategies and windows, over all cores or a cluster"),
     "live": ("live", "captions of a recording in real time, as a backend would show them"),
     "replay": ("live", "a recording of a run as a page: its audio, and the captions of up to four settings beside it"),
     "measure": ("measure", "live streams on a real server, at the pace of speech: latency, WER, how many it carries"),

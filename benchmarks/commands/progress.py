@@ -40,7 +40,15 @@ class Terminal:
             nonlocal said_at_s
             if time.monotonic() - said_at_s >= _LINE_EVERY_S:
                 said_at_s = time.monotonic()
-                print(f"{title}: {done}/{total}", file=sys.stderr, flush=True)
+                left_s = (said_at_s - began_s) * (total - done) / done if done else None
+                more = "" if left_s is None else f", about {_duration(left_s)} left"
+                print(f"{title}: {done}/{total}{more}", file=sys.stderr, flush=True)
 
         yield advance
         print(f"{title}: done in {time.monotonic() - began_s:.1f} s", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

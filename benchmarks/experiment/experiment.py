@@ -158,18 +158,22 @@ class Experiment:
     @classmethod
     def from_toml(cls, path: str | Path) -> "Experiment":
         """Return the experiment in a TOML file, whose keys are the keywords of this class. Raises `InputError`."""
-        path = Path(path)
-        given = read_toml(path)
+        return cls.from_keys(read_toml(Path(path)), str(path))
+
+    @classmethod
+    def from_keys(cls, given: Mapping[str, Any], origin: str) -> "Experiment":
+        """Return the experiment of these keywords. Raises `InputError`, which begins with `origin`."""
         known = [one.name for one in fields(cls)]
         if wrong := sorted(set(given) - set(known)):
-            raise InputError(f"{path}: {unknown('key', wrong[0], known)}")
-        for name in ("dataset", "backends", "loads"):
-            if isinstance(given.get(name), str):
-                given[name] = [given[name]]
+            raise InputError(f"{origin}: {unknown('key', wrong[0], known)}")
+        listed = ("dataset", "backends", "loads")
+        content = {
+            name: [value] if name in listed and isinstance(value, str) else value for name, value in given.items()
+        }
         try:
-            return convert(given, cls)
+            return convert(content, cls)
         except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+            raise InputError(f"{origin}: {error}") from error
 
     @property
     def datasets(self) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """What a run holds: where it comes from, what was planned, what was said, and every call as it went."""
 
+import os
 import platform
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -317,8 +319,14 @@ def describe_machine() -> dict[str, object]:
         "git": _git_revision(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": datetime.fromtimestamp(_now_s(), UTC).isoformat(timespec="seconds"),
     }
+
+
+def _now_s() -> float:
+    """The time, or the one that is stated so that a result can be made again to the byte (reproducible-builds.org)."""
+    stated = os.getenv("SOURCE_DATE_EPOCH", "")
+    return float(stated) if stated.isdecimal() else time.time()
 
 
 def _git_revision() -> str | None:

@@ -4,14 +4,16 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from ...backends.errors import InputError, unknown
 from ...backends.registry import get_backend
+from ...backends.timing import Backend
 from ...backends.workload.models import Dimensions
+from ...speech.asr.cache import TranscriptCache, default_cache_path
 from ...speech.asr.endpoint_engine import EndpointEngine
 from ...speech.asr.model import Recogniser, load_recogniser
 from ...speech.asr.transcriber import Hearing, Transcriber, require_whisper
@@ -25,7 +27,7 @@ from .experiment import DEFAULT_MODEL, Experiment
 from .planning import plan_backends, warn_of_overload
 from .progress import Progress, Silence
 from .records import Plan, Provenance, Run, Track, describe_machine, write_run
-from .settings import Setting, list_settings, list_windows, measure, simulate
+from .settings import Clock, Setting, list_settings, list_windows, measure, simulate
 from .source import Source
 
 TIMED_DTYPE = "fp16"
@@ -41,6 +43,8 @@ class Session:
     plans: what every backend sustains.
     settings: what is to be played.
     endpoints: those of the backends that are asked, by name.
+    stated: what `Provenance` says instead of what was typed and how long this took, by field: runs of a sweep are the
+        same to the byte, whoever heard them.
     """
 
     experiment: Experiment
@@ -51,6 +55,7 @@ class Session:
     endpoints: dict[str, EndpointEngine] = field(default_factory=dict)
     began_s: float = field(default_factory=time.monotonic)
     _whisper: Transcriber | None = None
+    stated: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -67,8 +72,7 @@ class Session:
         out: the folder of the run, where answers of endpoints are kept.
         """
         began_s = time.monotonic()
-        get_normaliser(experiment.normaliser)
-        _check_strategies(experiment)
+        check_experiment(experiment)
         endpoints = open_endpoints(experiment, out)
         asked = {name: (measure(name, one), plan_endpoint(experiment, name, one)) for name, one in endpoints.items()}
         backends = [get_backend(name) for name in experiment.backends if name not in endpoints]
@@ -76,19 +80,11 @@ class Session:
         if experiment.is_measured:
             hears, simulated, plans = next(iter(endpoints.values())), [], ()
         else:
-            timed = find_dims(experiment.timed_model) if experiment.timed_as else None
             if engine is None:
                 engine = load_engine(experiment)
                 _use_all_cores()
             hears, heard = engine, Dimensions.of(engine.recogniser.dims)
-            if timed is None:
-                stands_for_itself = experiment.timed_model == experiment.model
-                timed = heard if stands_for_itself else find_dims(experiment.timed_model)
-            simulated = [simulate(experiment, one, timed, heard, engine) for one in backends]
-            plans = plan_backends(experiment, backends, experiment.timed_model, timed)
-            if experiment.time_heard and experiment.timed_model != experiment.model:
-                bare = plan_backends(experiment, backends, engine.recogniser.name, heard)
-                plans += tuple(replace(plan, schedule=(), footing=(), device_sha256={}) for plan in bare)
+            simulated, plans = plan_simulated(experiment, backends, heard, engine.recogniser.name, engine)
         own = iter(zip(simulated, plans, strict=False))
         pairs = [asked.get(name) or next(own) for name in experiment.backends]
         clocks, played = [clock for clock, _ in pairs], tuple(plan for _, plan in pairs)
@@ -114,7 +110,7 @@ class Session:
         tracks: list[Track] = []
         for setting in self.settings:
             strategy = make_strategy(setting.strategy, setting.window_s, setting.step_s)
-            policy = "lag" if setting.strategy in _ONE_POLICY else self.experiment.overload
+            policy = policy_of(self.experiment, setting.strategy)
             title = f"{setting.strategy} windows of {setting.window_s:g} s"
             with progress.stage(title) as advance:
                 for recordings in self.source.portions(self.whisper, progress):
@@ -131,6 +127,10 @@ class Session:
                         Track(job.recording.id, *key, clock.backend, tuple(played.record() for played in job.played))
                         for clock, job in jobs
                     ]
+                    if self._whisper:
+                        self._whisper.forget()
+            for said in self._whisper.take_said() if self._whisper else ():
+                progress.say(said)
             if after:
                 after(self._run(tracks))
         return self._run(tracks)
@@ -176,9 +176,40 @@ class Session:
                 "calls_computed": engine.computed,
                 **heard,
                 **describe_machine(),
+                **self.stated,
             },
             Provenance,
         )
+
+
+def check_experiment(experiment: Experiment) -> None:
+    """Raise `InputError` for rules, strategies and sizes that do not exist."""
+    get_normaliser(experiment.normaliser)
+    _check_strategies(experiment)
+    if experiment.timed_as:
+        find_dims(experiment.timed_as)
+
+
+def plan_simulated(
+    experiment: Experiment, backends: Sequence[Backend], heard: Dimensions, name: str, engine: Hearing
+) -> tuple[list[Clock], tuple[Plan, ...]]:
+    """Return the clocks of simulated backends, and what they sustain: those first that are played.
+
+    heard, name, engine: of the Whisper that hears, its sizes, what it is called, and what it is heard with.
+    """
+    stands_for_itself = not experiment.timed_as and experiment.timed_model == experiment.model
+    timed = heard if stands_for_itself else find_dims(experiment.timed_model)
+    clocks = [simulate(experiment, one, timed, heard, engine) for one in backends]
+    plans = plan_backends(experiment, backends, experiment.timed_model, timed)
+    if experiment.time_heard and experiment.timed_model != experiment.model:
+        bare = plan_backends(experiment, backends, name, heard)
+        plans += tuple(replace(plan, schedule=(), footing=(), device_sha256={}) for plan in bare)
+    return clocks, plans
+
+
+def policy_of(experiment: Experiment, strategy: str) -> str:
+    """Return what a strategy does in an experiment when its calls come too fast."""
+    return "lag" if strategy in _ONE_POLICY else experiment.overload
 
 
 def run(
@@ -207,19 +238,21 @@ def run(
     return stored
 
 
-def load_engine(experiment: Experiment) -> Transcriber:
-    """Return the engine that an experiment asks for, with its model loaded. Raises `InputError`."""
+def load_engine(experiment: Experiment, cache: TranscriptCache | None = None) -> Transcriber:
+    """Return the engine that an experiment asks for, with its model loaded. Raises `InputError`.
+
+    cache: where transcripts are kept, instead of the user's own.
+    """
     # CTranslate2 converts from fp32, and the engine's name says to what
     own = experiment.precision in ("auto", "fastest") and experiment.engine.startswith("ct2")
     recogniser = load_recogniser(experiment.model, experiment.device, "fp32" if own else experiment.precision)
-    return make_engine_of(experiment, recogniser)
+    return make_engine_of(experiment, recogniser, cache)
 
 
-def make_engine_of(experiment: Experiment, recogniser: Recogniser) -> Transcriber:
+def make_engine_of(experiment: Experiment, recogniser: Recogniser, cache: TranscriptCache | None = None) -> Transcriber:
     """Return the engine that an experiment asks for. Raises `InputError` for what does not exist."""
     from whisper.tokenizer import LANGUAGES
 
-    from ...speech.asr.cache import TranscriptCache, default_cache_path
     from ...speech.asr.engines import DECODINGS, make_engine
 
     if experiment.decoding not in DECODINGS:
@@ -228,7 +261,8 @@ def make_engine_of(experiment: Experiment, recogniser: Recogniser) -> Transcribe
     if language is not None and language not in LANGUAGES:
         raise unknown("language", language, ["auto", *LANGUAGES])
     options = replace(DECODINGS[experiment.decoding], language=language, task=experiment.task)
-    cache = TranscriptCache(default_cache_path()) if experiment.cache else None
+    if cache is None and experiment.cache:
+        cache = TranscriptCache(default_cache_path())
     return make_engine(experiment.engine, recogniser, options, cache)
 
 

@@ -7,6 +7,7 @@ last, holds the digest of the calls that belong to it: a torn run is refused and
 
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -83,7 +84,7 @@ class _Schema(msgspec.Struct):
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all. Raises `InputError` where that is not possible."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")  # machines may share it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "w", encoding="utf-8") as file:

@@ -57,8 +57,8 @@ class EntryList:
             for what, value in (("id", entry_id), ("text", text), ("speaker", speaker or "")):
                 if not is_unicode(value):
                     raise InputError(f"{origin}: {what} is {value[:60]!a}, which is not valid Unicode")
-            path = audio_in(self.root, audio, origin)
-            length_s = self._file_length_s(path)
+            path, url = self.find_audio(audio, origin)
+            length_s = self.file_length_s(path)
             if duration_s is not None:
                 _check_duration(origin, path, length_s, offset_s, duration_s, tolerance_s)
             elif length_s is None:
@@ -66,8 +66,12 @@ class EntryList:
             else:
                 duration_s = length_s - (offset_s or 0.0)
             self._entries[entry_id] = Entry(
-                entry_id, path, text, words, duration_s, offset_s, speaker, self.dataset, origin, group, condition
+                entry_id, path, text, words, duration_s, offset_s, speaker, self.dataset, origin, group, condition, url
             )
+
+    def find_audio(self, audio: str | os.PathLike[str], origin: str) -> tuple[Path, str | None]:
+        """Return the file that a list names, and its URL where it has to be fetched. Raises `InputError`."""
+        return audio_in(self.root, audio, origin), None
 
     def dataset_of(self, path: Path, what: str, licence: str = "") -> Dataset:
         """Return the dataset of all entries.
@@ -81,7 +85,8 @@ class EntryList:
             raise InputError(f"{shown(path)}: no recordings; expected {what}{first}")
         return Dataset(self.dataset, path, tuple(self._entries.values()), licence or stated_licence(self.root))
 
-    def _file_length_s(self, path: Path) -> float | None:
+    def file_length_s(self, path: Path) -> float | None:
+        """Return how long a file is by its header; None for one that is damaged."""
         if path not in self._length_s:
             try:
                 self._length_s[path] = audio_duration_s(path)

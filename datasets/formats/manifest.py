@@ -20,20 +20,24 @@ from .entries import EntryList, is_unicode
 from .lines import text_lines
 
 
-def open_manifest(path: str | os.PathLike[str], name: str | None = None, defects: Defects = None) -> Dataset:
+def open_manifest(
+    path: str | os.PathLike[str], name: str | None = None, defects: Defects = None, entries: EntryList | None = None
+) -> Dataset:
     """Return the dataset that a manifest lists; `name` is the manifest's path unless given.
 
     Every line is checked before anything is returned, and so is the header, not the sound, of every file.
     Raises `InputError` as `FILE:LINE: what` for a defect of the manifest. A damaged audio file is none: that
     recording's `load()` reports it, so that the others can still be scored. With a list of `defects` the lines
-    that have one are left out, and it is added.
+    that have one are left out, and it is added. `entries`: collects what is listed, where audio is not in files.
     """
     manifest = Path(path)
-    entries = EntryList(manifest.parent, name or shown(manifest), defects)
+    origin = shown(manifest) if entries is None else entries.dataset
+    if entries is None:
+        entries = EntryList(manifest.parent, name or origin, defects)
     licences = set[str]()
     for number, line in text_lines(manifest, defects):
         with report_to(defects):
-            row = _Row(f"{shown(manifest)}:{number}", line)
+            row = _Row(f"{origin}:{number}", line)
             _add(entries, row)
             licences |= {row.optional_text("license") or ""} - {""}
     return entries.dataset_of(manifest, "one JSON object a line", "; ".join(sorted(licences)))

@@ -97,6 +97,15 @@ class Transcriber(ABC):
     def detect_language(self, clip: Clip) -> str:
         """Return the code of the language that is spoken in the first 30 s."""
 
+    def forget(self) -> None:
+        """Let go of the transcripts in memory, where they are kept elsewhere: there may be a million of them."""
+        if self.cache and not self.cache.full:
+            self._known.clear()
+
+    def take_said(self) -> list[str]:
+        """Return what a user should know of where transcripts are kept, a sentence each, each once."""
+        return self.cache.take_said() if self.cache else []
+
     def transcribe(self, clips: Sequence[Clip], progress: Progress | None = None) -> list[Hypothesis]:
         """Return the transcripts of `clips`, in their order; those that are known are not computed.
 

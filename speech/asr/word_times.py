@@ -5,9 +5,12 @@ It hears the recording with all the context it can take, and its cross-attention
 words between share what is left. Such times are no truth: who uses them has to say where they come from.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +23,12 @@ from ...backends.workload.op import LONGEST_S
 from ...datasets.recording import Recording, Word
 from ..metrics.align import HIT
 from ..metrics.pairing import pair_words
+from .cache import Origin
 from .features import Part, frames_of
 from .hypothesis import Clip
 from .transcriber import Transcriber
 
+_VERSION = 1  # raise it when a word may get another time
 _MARGIN_S = 5.0  # of context on both sides that a window hears besides its own part
 _WORD_S = 0.4  # how long a word takes where only one of its sides is known
 
@@ -39,8 +44,40 @@ class Timed:
 def add_word_times(recordings: Sequence[Recording], engine: Transcriber, window_s: float = LONGEST_S) -> list[Timed]:
     """Return each recording with times for all words of its text; without, if none of its words was heard.
 
-    Windows of `window_s` overlap, so that each word is heard with at least 5 s on both sides.
+    Windows of `window_s` overlap, so that each word is heard with at least 5 s on both sides. Times are kept where the
+    engine keeps transcripts.
     """
+    keys = [_key(recording, engine, window_s) for recording in recordings]
+    rows = engine.cache.get(keys) if engine.cache else {}
+    missing = [recording for recording, key in zip(recordings, keys, strict=True) if key not in rows]
+    if missing:
+        new = {_key(one.recording, engine, window_s): _row(one) for one in _time_words(missing, engine, window_s)}
+        rows |= new
+        if engine.cache:
+            model = engine.recogniser
+            engine.cache.put(new, Origin(model.name, model.sha256, f"word times {_VERSION}"))
+    return [_timed(recording, rows[key]) for recording, key in zip(recordings, keys, strict=True)]
+
+
+def _key(recording: Recording, engine: Transcriber, window_s: float) -> str:
+    model = engine.recogniser
+    settings = ["word times", _VERSION, engine.version, model.digest or model.sha256, asdict(engine.options), window_s]
+    digest = hashlib.sha256(json.dumps([settings, recording.text], sort_keys=True).encode() + b"\0")
+    digest.update(np.ascontiguousarray(recording.audio, np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def _row(timed: Timed) -> dict[str, Any]:
+    words = timed.recording.words
+    return {"words": words and [[word.text, word.start_s, word.end_s] for word in words], "found": timed.found}
+
+
+def _timed(recording: Recording, row: dict[str, Any]) -> Timed:
+    words = None if row["words"] is None else tuple(Word(*word) for word in row["words"])
+    return Timed(replace(recording, words=words), row["found"])
+
+
+def _time_words(recordings: Sequence[Recording], engine: Transcriber, window_s: float) -> list[Timed]:
     spans = [_windows(recording.duration_s, window_s) for recording in recordings]
     clips = [
         Clip(recording.audio[round(start_s * SAMPLE_RATE) : round(end_s * SAMPLE_RATE)])

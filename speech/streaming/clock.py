@@ -167,7 +167,11 @@ class _Transcripts:
 
     def fetch(self, calls: Iterable[tuple[Job, Call]], progress: Progress | None = None) -> None:
         new = {(id(job.recording), call): job for job, call in calls}
-        clips = {key: _clip(job, key[1], self.draft) for key, job in new.items() if key not in self.known}
+        clips = {
+            key: clip_of(job.recording, key[1], _draft(job, key[1]) if self.draft else ())
+            for key, job in new.items()
+            if key not in self.known
+        }
         hypotheses = dict(zip(clips, self.engine.transcribe(list(clips.values()), progress), strict=True))
         self.known.update((key, (hypothesis, ())) for key, hypothesis in hypotheses.items())
         timed = [key for key in clips if key[1].margin_s is not None]
@@ -205,10 +209,10 @@ def _advance(
     return following
 
 
-def _clip(job: Job, call: Call, draft: bool) -> Clip:
+def clip_of(recording: Recording, call: Call, drafts: tuple[DraftText, ...] = ()) -> Clip:
+    """Return what a call hears of a recording. `drafts`: texts that its own may be like."""
     first, last = round(call.start_s * SAMPLE_RATE), round(call.end_s * SAMPLE_RATE)
-    drafts = _draft(job, call) if draft else ()
-    return Clip(job.recording.audio[first:last], call.prompt, call.prefix, drafts, call.mode)
+    return Clip(recording.audio[first:last], call.prompt, call.prefix, drafts, call.mode)
 
 
 def _draft(job: Job, call: Call) -> tuple[DraftText, ...]:

@@ -46,6 +46,12 @@ class PlantedEngine:
     computed: int = 0
     version: str = "planted"
 
+    def forget(self):
+        pass
+
+    def take_said(self):
+        return []
+
     def transcribe(self, clips, progress=None):
         del progress
         names = list(TEXTS)
@@ -66,7 +72,9 @@ def planted(earspan, monkeypatch, tmp_path):
         name="planted", sha256="0" * 64, source="planted", digest="0" * 64, dims=dims, precision="fp32"
     )
     monkeypatch.setattr(pipeline, "load_recogniser", lambda *asked: recogniser)
-    monkeypatch.setattr(pipeline, "make_engine_of", lambda experiment, heard_by: PlantedEngine(heard_by, said=said))
+    monkeypatch.setattr(
+        pipeline, "make_engine_of", lambda experiment, heard_by, cache: PlantedEngine(heard_by, said=said)
+    )
     lines = []
     for number, (name, text) in enumerate(TEXTS.items()):
         soundfile.write(tmp_path / f"{name}.wav", np.full(32_000, 0.1 * (number + 1)), 16_000, subtype="FLOAT")

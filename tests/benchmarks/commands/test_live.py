@@ -40,7 +40,7 @@ def play(earspan, monkeypatch):
     engine = PerfectEngine([recording])
     monkeypatch.setattr(live, "find_recording", lambda given: recording)
     monkeypatch.setattr(pipeline, "load_recogniser", lambda *asked: engine.recogniser)
-    monkeypatch.setattr(pipeline, "make_engine_of", lambda experiment, recogniser: engine)
+    monkeypatch.setattr(pipeline, "make_engine_of", lambda experiment, recogniser, cache: engine)
 
     def run(*argv, wall=None):
         monkeypatch.setattr(live, "WallClock", lambda: wall or Planted())

@@ -1,5 +1,8 @@
 """The transcript cache: what was put is there again, for other processes too; damage is told."""
 
+import errno
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +14,18 @@ from tempfile import TemporaryDirectory
 import pytest
 from earspan.backends.errors import InputError
 from earspan.speech.asr.cache import Origin, TranscriptCache, clear, default_cache_path
+from earspan.speech.asr.kept_files import KeptFiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ORIGIN = Origin("tiny.en", "0" * 64, "torch 2")
 OTHER = Origin("tiny.en", "1" * 64, "ct2 int8")
+
+
+def held(values: dict, origin: Origin = ORIGIN) -> bytes:
+    """What the file of one `put` holds."""
+    made_by = [origin.model, origin.checkpoint, origin.engine]
+    return json.dumps({"origin": made_by, "transcripts": values}, separators=(",", ":")).encode()
 
 
 def test_survives_reopening(tmp_path: Path):
@@ -138,8 +148,8 @@ def test_a_file_that_is_gone_or_damaged_is_as_if_never_written(tmp_path: Path):
     for n in range(3):
         cache.put({f"key {n}": {"n": n}}, ORIGIN)
     files = {b: file for file in (tmp_path / "objects").glob("*/*") for b in [file.read_bytes()]}
-    files[b'{"key 0":{"n":0}}'].unlink()
-    files[b'{"key 1":{"n":1}}'].write_bytes(b'{"key 1":{"n":7}}')
+    files[held({"key 0": {"n": 0}})].unlink()
+    files[held({"key 1": {"n": 1}})].write_bytes(held({"key 1": {"n": 7}}))
     keys = ["key 0", "key 1", "key 2"]
     assert cache.get(keys) == {"key 2": {"n": 2}}
     cache.put({"key 0": {"n": 0}, "key 1": {"n": 1}}, ORIGIN)
@@ -164,8 +174,9 @@ def test_holdings_and_what_prune_leaves(tmp_path: Path):
     assert cache.holdings() == []
     sizes = []
     for n, origin in enumerate((ORIGIN, ORIGIN, OTHER)):
-        cache.put({f"key {n}": "x" * 10 * n, f"also {n}": n}, origin)
-        sizes.append(len(f'{{"key {n}":"{"x" * 10 * n}","also {n}":{n}}}'))
+        values = {f"key {n}": "x" * 10 * n, f"also {n}": n}
+        cache.put(values, origin)
+        sizes.append(len(held(values, origin)))
     first, second = cache.holdings()
     assert (first.origin, first.transcripts, first.size_bytes) == (ORIGIN, 4, sizes[0] + sizes[1])
     assert (second.origin, second.transcripts, second.size_bytes) == (OTHER, 2, sizes[2])
@@ -216,27 +227,89 @@ def _expect_unusable(path: Path):
     return pytest.raises(InputError, match=rf"^{path}: not usable as a transcript cache .*; type earspan cache clear")
 
 
-def test_an_index_that_is_no_database(tmp_path: Path):
+def test_an_index_that_is_no_database_is_put_aside_and_made_again(tmp_path: Path):
+    first = TranscriptCache(tmp_path)
+    first.put({"key": {"n": 1}}, ORIGIN)
+    first.put({"other": {"n": 2}}, OTHER)
+    expected = [(holding.origin, holding.transcripts, holding.size_bytes) for holding in first.holdings()]
+    first.close()
     (tmp_path / "index.sqlite").write_text("these are no transcripts, whatever the name says\n" * 40)
-    with _expect_unusable(tmp_path):
-        TranscriptCache(tmp_path)
-    assert (tmp_path / "index.sqlite").read_text().startswith("these are no")
+    again = TranscriptCache(tmp_path)
+    assert again.get(["key", "other", "absent"]) == {"key": {"n": 1}, "other": {"n": 2}}
+    assert [(holding.origin, holding.transcripts, holding.size_bytes) for holding in again.holdings()] == expected
+    assert len(again.take_said()) == 1
+    assert again.take_said() == []
+    assert (tmp_path / "index.sqlite.damaged").read_text().startswith("these are no")
+    again.close()
 
 
-def test_an_index_with_damaged_pages(tmp_path: Path):
+def test_an_index_with_damaged_pages_is_made_again_from_the_files(tmp_path: Path):
     cache = TranscriptCache(tmp_path)
-    keys = [f"key {n}" for n in range(2000)]
-    cache.put({key: {"text": "x" * 50} for key in keys}, ORIGIN)
+    values = {f"key {n}": {"text": "x" * 50} for n in range(2000)}
+    cache.put(values, ORIGIN)
     cache.close()
     index = tmp_path / "index.sqlite"
     content = index.read_bytes()
     index.write_bytes(content[:8192] + b"\xa5" * (len(content) - 8192))  # the schema is whole, the rows are not
     damaged = TranscriptCache(tmp_path)
-    with _expect_unusable(tmp_path):
-        damaged.get(keys)
-    with _expect_unusable(tmp_path):
-        damaged.put({key: {"text": "new"} for key in keys}, ORIGIN)
+    assert damaged.get(values) == values
+    damaged.put({"key 0": {"text": "new"}}, ORIGIN)
+    assert damaged.get(["key 0", "key 1"]) == {"key 0": {"text": "new"}, "key 1": values["key 1"]}
     damaged.close()
+
+
+def test_files_that_nothing_names_are_found_again(tmp_path: Path):
+    cache = TranscriptCache(tmp_path)
+    name = hashlib.sha256(held({"key": 1})).hexdigest()
+    old = b'{"old":2}'  # transcripts alone, as they were kept before 0.2
+    strays = {
+        name: held({"key": 1}),  # as if its writer had been killed before it could tell the index
+        hashlib.sha256(old).hexdigest(): old,
+        "a" * 64: b"{}",  # damaged
+    }
+    for stray, content in strays.items():
+        file = tmp_path / "objects" / stray[:2] / stray
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+    assert cache.get(["key", "old"]) == {}
+    assert cache.refresh() == 2
+    assert cache.get(["key", "old"]) == {"key": 1, "old": 2}
+    assert cache.refresh() == 0
+    assert [said.split(": ")[0] for said in cache.take_said()] == [str(tmp_path / "objects" / "aa" / ("a" * 64))]
+    cache.close()
+
+
+def test_what_is_put_together_is_one_file_or_none(tmp_path: Path):
+    cache = TranscriptCache(tmp_path)
+    with cache.together():
+        cache.put({"a": 1}, ORIGIN)
+        cache.put({"b": 2}, ORIGIN)
+        assert cache.get(["a", "b"]) == {"a": 1, "b": 2}
+        assert not list((tmp_path / "objects").glob("*/*"))
+    assert len(list((tmp_path / "objects").glob("*/*"))) == 1
+    with pytest.raises(TypeError), cache.together():
+        cache.put({"c": 3}, ORIGIN) or len(3)  # type: ignore[arg-type] - as if what computes the next had failed
+    assert cache.get(["a", "b", "c"]) == {"a": 1, "b": 2}
+    cache.close()
+
+
+def test_on_a_full_disk_it_goes_on_without_and_says_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cache, strict = TranscriptCache(tmp_path), TranscriptCache(tmp_path, strict=True)
+    cache.put({"before": 1}, ORIGIN)
+
+    def full(self, content: bytes) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(KeptFiles, "add", full)
+    cache.put({"a": 1}, ORIGIN)
+    cache.put({"b": 1}, ORIGIN)
+    assert cache.get(["before", "a", "b"]) == {"before": 1}
+    [said] = cache.take_said()
+    assert "No space left" in said
+    with _expect_unusable(tmp_path):
+        strict.put({"a": 1}, ORIGIN)
+    cache.close()
+    strict.close()
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path):

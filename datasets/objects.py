@@ -1,0 +1,114 @@
+"""Objects by name in an object store, `s3://`, `gs://` or `az://`: whole or not there, made once and never changed.
+
+obstore is the client: one library for the three, conditional creation in all of them, retries with backoff.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..backends.errors import InputError
+
+SCHEMES = ("s3", "gs", "az")
+_PATIENCE_S = 60.0  # with a network that is gone; each call is retried until then
+_PIECE_BYTES = 4 << 20  # of an object in memory at a time
+
+
+def is_url(place: str | os.PathLike[str]) -> bool:
+    """Return whether a place is an object store's URL, not a path."""
+    return isinstance(place, str) and place.partition("://")[0] in SCHEMES
+
+
+class Objects:
+    """The objects below a URL. Whatever fails after all retries is an `OSError` whose message is one line.
+
+    url: for example `s3://bucket/prefix`; credentials, region and endpoint come from the environment, as for the
+        provider's own tools (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL ...).
+
+    Raises `InputError` for another scheme, and where obstore is missing.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        if not is_url(url):
+            raise InputError(f"{url}: expected {', '.join(f'{scheme}://' for scheme in SCHEMES)}, or a path")
+        self._library = _obstore()
+        from obstore.store import from_url
+
+        plain: Any = {"client_options": {"allow_http": True}} if "http:" in os.getenv("AWS_ENDPOINT_URL", "") else {}
+        retries: Any = {"max_retries": 20, "retry_timeout": timedelta(seconds=_PATIENCE_S)}
+        with self._told(""):
+            self._store = from_url(self.url, retry_config=retries, **plain)
+
+    def create(self, name: str, content: bytes, *, anew: bool = False) -> bool:
+        """Write an object, and return True; False where one of that name is there already, which stays as it is.
+
+        anew: writes it over one that is damaged.
+        """
+        with self._told(name):
+            try:
+                self._library.put(self._store, name, content, mode="overwrite" if anew else "create")
+            except self._library.exceptions.AlreadyExistsError:
+                return False
+            return True
+
+    def read(self, name: str) -> bytes | None:
+        """Return what an object holds; None where there is none."""
+        with self._told(name):
+            try:
+                return bytes(self._library.get(self._store, name).bytes())
+            except (FileNotFoundError, self._library.exceptions.NotFoundError):
+                return None
+
+    def copy(self, name: str, path: Path, size: int) -> None:
+        """Write an object to a file, a piece at a time; the file is there whole or not at all."""
+        draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        try:
+            with self._told(name), open(draft, "wb") as file:
+                for piece in self._library.get(self._store, name).stream(min_chunk_size=_PIECE_BYTES):
+                    file.write(piece)
+            if draft.stat().st_size != size:
+                raise OSError(None, f"{self.url}/{name}: {draft.stat().st_size} of {size} bytes came")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def sizes(self, start: str = "") -> dict[str, tuple[int, str]]:
+        """Return the bytes and the version of all objects, or of that one object, by name."""
+        with self._told(start):
+            if start:
+                try:
+                    found = [self._library.head(self._store, start)]
+                except (FileNotFoundError, self._library.exceptions.NotFoundError):
+                    found = []
+            else:
+                found = [one for part in self._library.list(self._store) for one in part]
+            return {one["path"]: (one["size"], str(one["e_tag"] or one["last_modified"])) for one in found}
+
+    def list(self, folder: str) -> Iterator[str]:
+        """Yield the names of all objects in a folder and below it."""
+        with self._told(folder):
+            for part in self._library.list(self._store, folder):
+                yield from (one["path"] for one in part)
+
+    @contextmanager
+    def _told(self, name: str) -> Iterator[None]:
+        """Give every failure as an `OSError` of one line."""
+        try:
+            yield
+        except (self._library.exceptions.BaseError, ValueError) as error:
+            reason = " ".join(str(error).split("\n\nDebug source")[0].split())[:300]
+            raise OSError(None, f"{self.url}/{name}".rstrip("/") + f": {reason}") from error
+
+
+def _obstore() -> ModuleType:
+    try:
+        import obstore
+    except ImportError:
+        raise InputError("obstore is not installed; type pip install 'earspan[cluster]'") from None
+    return obstore
