@@ -2,9 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ...backends.errors import InputError
 from ...backends.measured.address import KEYS
@@ -26,6 +28,7 @@ from .search import find_most
 from .sessions import session_maker
 from .settings import Measurement
 
+T = TypeVar("T")
 _GAP_S = 1.0  # between recordings that are joined because one alone is too short
 _RECORDINGS = 32  # different ones at most; more streams hear the same again
 
@@ -127,7 +130,7 @@ class _Bench:
         recordings = [self._recordings[number % len(self._recordings)] for number in range(streams)]
         delays_s = [draw.uniform(0, asked.stagger_s) for _ in range(streams)]
         sessions = [self.new() for _ in range(streams)]
-        return asyncio.run(play_paced(recordings, sessions, delays_s, asked.chunk_s))
+        return _run(play_paced(recordings, sessions, delays_s, asked.chunk_s))
 
     def _check_reached(self, played: Sequence[Streamed]) -> None:
         failed = [one.failed for one in played if one.failed and one.failed.at_s is None]
@@ -142,6 +145,15 @@ class _Bench:
             kept = Kept(store.SCHEMA, self.measurement, describe_machine(), tuple(self.references.values()))
             store.write_whole(self.folder / "measurement.json", store.encode(kept))
             write_streams(self.folder, streams, played)
+
+
+def _run(program: Coroutine[Any, Any, T]) -> T:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(program)
+    with ThreadPoolExecutor(1) as elsewhere:  # a notebook has a loop of its own running here
+        return elsewhere.submit(asyncio.run, program).result()
 
 
 def _units(entries: Sequence[Entry], measurement: Measurement) -> list[Stream]:

@@ -14,18 +14,20 @@ import pytest
 from earspan.benchmarks.capacity.page import render_capacity
 from earspan.benchmarks.capacity.records import CapacityStudy, read_study
 from earspan.benchmarks.commands import cli
+from earspan.benchmarks.measure.page import render_measured
 from earspan.benchmarks.report.explorer import draw_explorer
 from earspan.benchmarks.report.page import el, render_page
 from earspan.benchmarks.report.render import render
 from earspan.benchmarks.results.records import RecordingScore, Results, write_results
 from earspan.speech.metrics.wer import ErrorRate
 
+from ..benchmarks.measure.planted import measured
 from ..benchmarks.report import planted
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: set CHROMIUM to its path")
-NAMES = pytest.mark.parametrize("name", ["spans", "comparison", "evaluation", "capacity", "explorer"])
+NAMES = pytest.mark.parametrize("name", ["spans", "comparison", "evaluation", "capacity", "explorer", "measured"])
 EXPLORED = (
     {"backend": "a", "latency_p99_s": 0.5, "usd_per_audio_h": 0.4, "wer": 0.05, "streams": 4, "window_s": 5.0},
     {"backend": "a", "latency_p99_s": 2.0, "usd_per_audio_h": 0.2, "wer": 0.04, "streams": 8, "window_s": 10.0},
@@ -39,7 +41,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> CapacityStudy:
     root = tmp_path_factory.mktemp("capacity")
     write_results(root / "bench", planted.spans())
     given = ["--timed-as", "tiny.en", "--backends", "l4,h100", "--latencies", "1,2", "--windows", "10",
-             "--streams", "2", "--max-batch", "2", "--wer", str(root / "bench")]  # fmt: skip
+             "--max-batch", "2", "--wer", str(root / "bench")]  # fmt: skip
     assert cli.main(["capacity", *given, "--out", str(root / "out")]) == 0
     return read_study(root / "out")
 
@@ -52,6 +54,7 @@ def pages(study: CapacityStudy) -> dict[str, str]:
         "comparison": render(planted.comparison(), None),
         "evaluation": render(found, run),
         "capacity": render_capacity(study),
+        "measured": render_measured(measured()),
         "explorer": render_page("Explorer", [el("h1", "Explorer"), draw_explorer(EXPLORED, equal={"window_s": None})]),
     }
 

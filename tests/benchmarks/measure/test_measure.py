@@ -1,5 +1,6 @@
 """Measurements of a planted server over WebSockets on this machine: kept, gone on with, and without a secret."""
 
+import asyncio
 import json
 
 import earspan
@@ -92,6 +93,14 @@ def test_streams_that_are_cut_leave_the_others_and_are_measured_again(asked, tmp
         assert sorted(len(one.said) for one in kept) == [2, 5, 5]
         again = earspan.measure(asked(target, streams=(3,)), out)
         assert again.is_clean
+
+
+def test_a_program_with_a_loop_of_its_own_may_measure(asked, tmp_path):
+    async def notebook() -> earspan.Measured:
+        return earspan.measure(asked(target), tmp_path / "out")
+
+    with server(planted_handler(RECORDING)) as target:
+        assert asyncio.run(notebook()).is_clean
 
 
 def test_the_command_says_in_one_line_what_is_wrong(asked, request, tmp_path):
