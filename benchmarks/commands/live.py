@@ -73,7 +73,10 @@ def run_live(args: argparse.Namespace, wall: Wall | None = None) -> int:
         f"{recording.id}, {recording.duration_s:.0f} s; heard by {session.model}, times of {timed}; "
         f"{setting.strategy} windows of {setting.window_s:g} s; Ctrl-C stops"
     )
-    heard = play_live(session, recording, wall or WallClock(), screen, progress)
+    try:
+        heard = play_live(session, recording, wall or WallClock(), screen, progress)
+    finally:
+        session.close()
     if not heard.track.calls:
         return 0
     parts = []

@@ -106,7 +106,18 @@ class Session:
         return self._whisper
 
     def play(self, progress: Progress, after: Callable[[Run], None] | None = None) -> Run:
-        """Return the run. `after` is given what there is, whenever a setting has been heard."""
+        """Return the run; it can be played once. `after` is given what there is, whenever a setting has been heard."""
+        try:
+            return self._play(progress, after)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connections to endpoints."""
+        for engine in self.endpoints.values():
+            engine.endpoint.close()
+
+    def _play(self, progress: Progress, after: Callable[[Run], None] | None) -> Run:
         tracks: list[Track] = []
         for setting in self.settings:
             strategy = make_strategy(setting.strategy, setting.window_s, setting.step_s)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..results.records import EndpointUse
+from ..results.endpoints import EndpointUse
 from ..results.wording import figures, join_words, seconds
 from .tables import Table
 

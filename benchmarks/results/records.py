@@ -10,6 +10,7 @@ from ...speech.metrics.wer import ErrorRate
 from ..experiment import store
 from ..experiment.experiment import Experiment
 from ..experiment.records import AlignedWords, Failure, Heard, Imported, Plan, Provenance
+from .endpoints import EndpointUse
 
 Interval = tuple[float, float]
 
@@ -249,47 +250,6 @@ class Evaluation:
     silent_recordings: int
     silent_insertions: int
     common: dict[str, tuple[tuple[str | int, ...], ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointUse:
-    """How one endpoint answered.
-
-    place, model: host and path of its URL, and the model's name there.
-    concurrency: calls under way at once.
-    calls, asked_now: distinct calls, and how many of them were made by this run; the others had been answered before.
-    requests, failures: all that were made for them, and those that failed, by kind (`backends.measured.records.KINDS`).
-    p50_s, p95_s, p99_s: wall clock of a call, without what rate limits took.
-    first_s: of the first of all calls, which often warms the server up; it is one of the others too.
-    connections, connect_p50_s: that were opened, and how long that took, as part of the calls that opened them.
-    limited_s: what rate limits took: refused requests, and waiting as told.
-    audio_s, rtfx: seconds of audio that were sent, and for each second of service.
-    cost_usd: of all requests, if each is billed; None where no price was stated.
-    first_at, last_at: when calls were made, in UTC.
-    """
-
-    backend: str
-    place: str
-    model: str
-    concurrency: int
-    calls: int
-    asked_now: int
-    requests: int
-    failures: dict[str, int]
-    p50_s: float | None
-    p95_s: float | None
-    p99_s: float | None
-    first_s: float | None
-    connections: int
-    connect_p50_s: float | None
-    limited_s: float
-    audio_s: float
-    rtfx: float | None
-    sent_bytes: int
-    received_bytes: int
-    cost_usd: float | None
-    first_at: str | None
-    last_at: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from ...backends.gpu.runtimes import NOTE
 from ...speech.metrics.boundary import BoundaryErrors
 from ..experiment.experiment import Load
 from .comparison import REFERENCE
-from .records import Candidate, Curve, EndpointUse, Gain, Results, Row
+from .endpoints import EndpointUse
+from .records import Candidate, Curve, Gain, Results, Row
 from .units import pool
 from .wording import interval, join_words, percent, points, seconds, stream_count
 

@@ -45,6 +45,10 @@ class Endpoint(Protocol):
         """Return the answer, and how long it took. Raises `InputError` where there is none."""
         ...
 
+    def close(self) -> None:
+        """Close its connections; it is not asked again."""
+        ...
+
 
 class Answers(Protocol):
     """Where answers are kept, so that no finished call is made again. Several threads may use it."""
@@ -87,7 +91,7 @@ class EndpointEngine:
         keys = [self._key(clip) for clip in clips]
         new = {key: clip for key, clip in zip(keys, clips, strict=True) if key not in self.used}
         for key in list(new):
-            answer = self.kept.get(key) if self.kept else None
+            answer = self.kept.get(key) if self.kept is not None else None
             if answer is not None:
                 self.used[key] = answer
                 del new[key]
@@ -103,7 +107,7 @@ class EndpointEngine:
         def one(item: tuple[str, Clip]) -> tuple[str, Answer]:
             key, clip = item
             answer = self.endpoint.transcribe(clip.audio, clip.prompt, self.language)
-            if self.kept:  # here, so that an answer is kept also when another call fails
+            if self.kept is not None:  # here, so that an answer is kept also when another call fails
                 self.kept.put(key, answer)
             return key, answer
 
@@ -127,7 +131,7 @@ class EndpointEngine:
         try:
             yield
         except InputError as error:
-            if not self.kept:
+            if self.kept is None:
                 raise
             raise InputError(f"{error}; the answers so far are kept, run it again to go on") from None
 

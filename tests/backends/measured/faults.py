@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
-Reply = tuple[int, dict[str, str], bytes]
-
 
 @dataclass
 class Request:
@@ -38,8 +36,9 @@ def say_digest(request: Request) -> str:
 class FaultyEndpoint:
     """Serves on 127.0.0.1 within a `with`. Each request meets the next fault of the list; then all are answered.
 
-    faults: "" answers; "429 0.2" refuses and asks to wait 0.2 s; "401", "500"; "hang"; "half-close" ends the
-        connection before an answer, "cut" within one; "garbage"; "drip" sends a byte now and then; "endless".
+    faults: "" answers; "429 0.2" refuses and asks to wait 0.2 s; "401", "500"; "hang"; "half-close" ends the connection
+        before an answer, "cut" within one; "garbage"; "drip" sends a byte now and then; "endless";
+        "dead" ends the server.
     text: of an answer.
     upstream: port of a real server that answers instead.
     tls: certificate and key, for https.
@@ -103,6 +102,9 @@ class FaultyEndpoint:
         request = _parse(raw)
         self.requests.append(request)
         fault, _, value = (self.faults.pop(0) if self.faults else "").partition(" ")
+        if fault == "dead":
+            self._stop.set()
+            return False
         if fault == "hang":
             await asyncio.sleep(60)
         if fault == "half-close":
