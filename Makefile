@@ -45,12 +45,17 @@ test-browser: .venv/installed-browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser
 
 # Real servers from the package registry, each in a venv of its own; those that cannot be installed are skipped.
-test-servers: .venv/installed-dev .venv/servers/whisperlivekit/installed
+test-servers: .venv/installed-dev .venv/servers/whisperlivekit/installed .venv/servers/open-asr-server/installed
 	$(BIN)/pytest -rs tests/servers
 
 .venv/servers/whisperlivekit/installed:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 whisperlivekit==0.2.26 faster-whisper || rm -r $(@D)/bin
+	touch $@
+
+.venv/servers/open-asr-server/installed:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check 'open-asr-server[faster-whisper]==0.3.0' || rm -r $(@D)/bin
 	touch $@
 
 # Object stores and Ray, on this machine: a server that speaks S3, and two nodes in a network of their own. Skipped where

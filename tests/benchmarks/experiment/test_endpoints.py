@@ -2,15 +2,22 @@
 
 import json
 import logging
+import math
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from earspan.backends.measured import rest
+from earspan.benchmarks.experiment.experiment import Experiment
+from earspan.benchmarks.experiment.progress import Silence
 from earspan.benchmarks.experiment.records import read_run
+from earspan.benchmarks.experiment.run import Session
+from earspan.benchmarks.experiment.source import Source
 from earspan.benchmarks.results.records import read_results
+from earspan.benchmarks.results.score import score
 
 from ...backends.measured.faults import FaultyEndpoint
+from ...speech.planted import PerfectEngine, planted_speech
 
 SECRET = "sk-a-secret-that-nobody-may-read"
 CALLS = 8  # two recordings of 7 s in windows of 2 s
@@ -28,7 +35,7 @@ def evaluate(earspan, small_folder):
 
     def run(server: FaultyEndpoint, *more):
         asked = ("--backend", f"openai:{server.url}", "--model", "m", "--strategy", "disjoint", "--out", "run")
-        retries = ("--retries", "1", "--timeout", "0.5")
+        retries = ("--retries", "1", "--timeout", "20")
         return earspan("evaluate", *asked, "--dataset", small_folder, "--window", "2", *retries, *more)
 
     return run
@@ -39,8 +46,8 @@ def test_text_and_times_of_the_endpoint_are_scored(evaluate, small_folder, tmp_p
     said = [line["text"] for line in lines]
     wrong = {line["duration"] * 16000: " ".join(["wrong", *line["text"].split()[1:]]) for line in lines}
     with FaultyEndpoint(["", "500"], text=lambda request: near(wrong, len(request.samples) // 2)) as server:
-        code, out, _ = evaluate(server, "--window", "30", "--json")
-    assert code == 0
+        code, out, err = evaluate(server, "--window", "30", "--json")
+    assert code == 0, err
     results = json.loads(out)
     [row] = results["rows"]
     words = sum(len(text.split()) for text in said)
@@ -74,7 +81,7 @@ def near(texts: dict[float, str], length: int) -> str:
 def test_a_failure_is_one_line_and_what_was_answered_is_not_asked_again(evaluate, tmp_path, caplog, fault, said):
     caplog.set_level(logging.DEBUG)
     with FaultyEndpoint(["", "", "", fault, fault]) as server:
-        code, out, err = evaluate(server)
+        code, out, err = evaluate(server, *(("--timeout", "1.5") if fault == "hang" else ()))
         assert code == 2
         [line] = [line for line in err.splitlines() if line.startswith("earspan: ")]
         assert said in line
@@ -123,25 +130,29 @@ def test_what_cannot_be_asked_is_one_line_before_anything_is(evaluate, tmp_path,
     assert not (tmp_path / "run").exists()
 
 
-def test_an_endpoint_stands_beside_a_simulated_device(earspan, small_folder, tmp_path, tiny_options):
-    with FaultyEndpoint(text=lambda request: "one two") as server:
+@pytest.mark.parametrize("play", ["span", "grid"])
+def test_an_endpoint_stands_beside_a_simulated_device(play):
+    recording = planted_speech(1, 9.0)
+    with FaultyEndpoint(text=lambda request: "one") as server:
         name = f"openai:{server.url}#other"
-        asked = ("--backends", f"h100,{name}", "--windows", "2", "--live-windows", "2", "--loads", "1x1,4x1")
-        code, _, err = earspan("bench", *tiny_options, "--dataset", small_folder, "--out", "run", "--head", "7", *asked)
-    assert code == 0, err
-    results = read_results(tmp_path / "run")
-    assert [(row.backend, row.load) for row in results.rows] == [("h100", "1x1"), (name, "1x1"), ("h100", "4x1")]
-    simulated, measured, _ = results.rows
-    assert (measured.plan.model, measured.plan.provenance, measured.window_s) == ("other", "measured", 2.0)
-    assert simulated.plan.provenance != "measured"
-    assert {track.text for track in read_run(tmp_path / "run").tracks if track.backend == name} <= words_only("one two")
+        strategies = {"disjoint": (2.0, 3.0), "sequential": (3.0,)}
+        asked = {"strategy": "disjoint", "windows_s": strategies, "play": play, "normaliser": "none"}
+        experiment = Experiment(backends=("h100", name), loads=("1x1", "4x1"), **asked)
+        session = Session.open(experiment, PerfectEngine([recording]), Source.of(experiment, [recording]))
+        run = session.play(Silence())
+    assert all(request.fields["model"] == ["other"] for request in server.requests)
+    texts = {(track.backend, track.window_s): track.text for track in run.tracks if track.strategy == "disjoint"}
+    windows = (2.0, 3.0) if play == "grid" else (3.0,)  # an endpoint has no span before it was heard: the longest
+    assert {key: text for key, text in texts.items() if key[0] == name} == {
+        (name, window_s): " ".join(["one"] * math.ceil(9 / window_s)) for window_s in windows
+    }
+    assert {track.backend for track in run.tracks if track.strategy == "sequential"} <= {None, "h100"}
+    results = score(run)
     assert results.simulated == ("h100",)
-    assert results.gains == ()
-
-
-def words_only(text: str) -> set[str]:
-    """Texts of any number of repetitions."""
-    return {" ".join([text] * times) for times in range(20)} | {" ".join((text.split() * 20)[:n]) for n in range(40)}
+    own = next(row.plan for row in results.rows if row.backend == name)
+    assert (own.model, own.provenance, own.span_s) == ("other", "measured", 3.0)
+    assert results.gains == ()  # the texts are of two recognisers
+    assert sum(one.calls for one in results.endpoints) == len(server.requests)
 
 
 def no_secret_in(folder: Path, *texts: str) -> None:
