@@ -45,7 +45,7 @@ test-browser: .venv/installed-browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser
 
 # Real servers from the package registry, each in a venv of its own; those that cannot be installed are skipped.
-test-servers: .venv/installed-dev .venv/servers/whisperlivekit/installed .venv/servers/open-asr-server/installed
+test-servers: .venv/installed-ct2 .venv/servers/whisperlivekit/installed .venv/servers/open-asr-server/installed
 	$(BIN)/pytest -rs tests/servers
 
 .venv/servers/whisperlivekit/installed:
@@ -84,6 +84,10 @@ check: .venv/installed-dev
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ .venv/installed
+
+.venv/installed-ct2: .venv/installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[ct2]'
+	touch $@
 
 .venv/installed-browser: .venv/installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[browser]'

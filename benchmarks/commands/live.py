@@ -67,7 +67,7 @@ def run_live(args: argparse.Namespace, wall: Wall | None = None) -> int:
         experiment = replace(experiment, cache=False)
     session = Session.open(experiment, source=Source.of(experiment, [recording]))
     setting, progress = session.settings[0], Terminal()
-    kind = "measured" if experiment.is_measured else "simulated"
+    kind = "measured" if experiment.is_asked else "simulated"
     timed = "this machine" if here else f"{experiment.timed_model} on {args.backend}, {kind}"
     progress.say(
         f"{recording.id}, {recording.duration_s:.0f} s; heard by {session.model}, times of {timed}; "

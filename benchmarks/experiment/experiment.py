@@ -196,14 +196,14 @@ class Experiment:
         return self.step_s or self.load.step_s
 
     @property
-    def is_measured(self) -> bool:
+    def is_asked(self) -> bool:
         """Whether all backends are endpoints, so that no Whisper is heard or timed here."""
         return bool(self.backends) and all(map(is_endpoint, self.backends))
 
     @property
     def timed_model(self) -> str:
         """The Whisper whose times are simulated; where all backends are endpoints, the model of the first."""
-        if self.is_measured:
+        if self.is_asked:
             return Address.parse(self.backends[0]).model or self.model
         return self.timed_as or (STOOD_IN_FOR if self.model == DEFAULT_MODEL else self.model)
 

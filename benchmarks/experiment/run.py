@@ -77,7 +77,7 @@ class Session:
         asked = {name: (measure(name, one), plan_endpoint(experiment, name, one)) for name, one in endpoints.items()}
         backends = [get_backend(name) for name in experiment.backends if name not in endpoints]
         source = source or Source.open(experiment)
-        if experiment.is_measured:
+        if experiment.is_asked:
             hears, simulated, plans = next(iter(endpoints.values())), [], ()
         else:
             if engine is None:

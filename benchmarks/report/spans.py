@@ -14,7 +14,7 @@ from .page import Figure, Markup, el, fold, join, list_facts, list_items, render
 
 # What the provenance of a time means, in the words of `backends.timing`.
 _PROVENANCES = {
-    "measured": "the wall clock of real calls, where they were made; their texts are their own too",
+    "measured": "the wall clock of real work, on the machine or the endpoint that is named",
     "fitted": "a model of the device with constants fitted to published measurements",
     "published": "a model of the device with published figures",
     "estimate": "a first-order estimate from the specification, held against no measurement",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from ...backends.measured.address import is_endpoint
 from ...speech.metrics.boundary import BoundaryErrors
 from ...speech.metrics.degeneracy import Degeneracy
 from ...speech.metrics.significance import Difference
@@ -128,9 +129,9 @@ class Row:
         return self.plan and self.plan.span_s
 
     @property
-    def is_measured(self) -> bool:
-        """Whether its times are those of real calls, and its texts those of the backend itself."""
-        return self.plan is not None and self.plan.provenance == "measured"
+    def is_asked(self) -> bool:
+        """Whether it is an endpoint, whose texts and times are its own."""
+        return self.backend is not None and is_endpoint(self.backend)
 
     @property
     def latency_p50_s(self) -> float | None:
@@ -304,10 +305,10 @@ class Results:
 
     @property
     def simulated(self) -> tuple[str, ...]:
-        """Backends whose times are simulated."""
+        """Backends that were not asked, so that their times were planned."""
         if self.imported:
             return ()
-        return tuple(dict.fromkeys(row.backend for row in self.rows if row.backend and not row.is_measured))
+        return tuple(dict.fromkeys(row.backend for row in self.rows if row.backend and not row.is_asked))
 
     @property
     def data(self) -> str:

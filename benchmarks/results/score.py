@@ -199,7 +199,7 @@ def _joined_row(plan: Plan, curves: Sequence[Curve]) -> Row:
 
 def _gains(experiment: Experiment, rows: Sequence[Row], groups: Groups) -> list[Gain]:
     """What each window buys over the next shorter one, by the texts of one recogniser."""
-    spans = {row.window_s: row for row in rows if row.window_s is not None and not row.is_measured}
+    spans = {row.window_s: row for row in rows if row.window_s is not None and not row.is_asked}
     heard = {backend: items for (backend, *_), items in groups.items()}
     return [
         Gain(

@@ -24,7 +24,7 @@ def summarise(results: Results) -> list[str]:
         sentences = _evaluation(results)
     else:
         sentences = [
-            *_spans([row for row in results.played if not row.is_measured]),
+            *_spans([row for row in results.played if not row.is_asked]),
             *_gains(results.gains, results.played),
             *_curve_ends(results.curves),
             *_cuts(results.curves),
