@@ -129,6 +129,11 @@ class Row:
         return self.plan and self.plan.span_s
 
     @property
+    def is_measured(self) -> bool:
+        """Whether its times are those of real work, not of a model of the hardware."""
+        return self.plan is not None and self.plan.provenance == "measured"
+
+    @property
     def is_asked(self) -> bool:
         """Whether it is an endpoint, whose texts and times are its own."""
         return self.backend is not None and is_endpoint(self.backend)
