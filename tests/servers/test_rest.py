@@ -21,7 +21,6 @@ from earspan.backends.measured.records import EndpointOptions
 from earspan.backends.measured.rest import RestEndpoint
 from earspan.speech.asr.engines import DECODINGS
 from earspan.speech.asr.hypothesis import Clip
-from earspan.speech.metrics.wer import score_text
 
 from ..backends.measured.faults import FaultyEndpoint
 
@@ -29,7 +28,6 @@ PROGRAM, MODEL = "open-asr-server", "openai/whisper-tiny.en"
 VENV = Path(sys.prefix) / "servers" / PROGRAM
 SECRET = "sk-planted-0123456789"
 CHUNKS, CHUNK_S = 20, 5.0
-MOST_OTHER = 20
 # its command has no option for these weights: int8 is the default of a parameter
 IN_FLOAT32 = """
 import sys
@@ -113,11 +111,8 @@ def test_twenty_chunks_have_the_text_of_our_engine(folder, tiny_en):
         endpoint.close()
     engine = Ct2Engine(tiny_en, replace(DECODINGS["beam"], temperatures=(0.0,)))
     ours = [found.text.strip() for found in engine.transcribe([Clip(audio) for audio in pieces])]
-    other = [pair for pair in zip(answers, ours, strict=True) if pair[0] != pair[1]]
-    print(f"{CHUNKS - len(other)} of {CHUNKS} equal", *other, sep="\n")
-    errors = score_text(" ".join(ours), " ".join(answers))
-    assert len(other) <= MOST_OTHER
-    assert errors.rate <= MOST_OTHER / 100
+    assert len(set(answers)) > CHUNKS / 2
+    assert answers == ours
 
 
 def test_a_server_that_dies_is_one_line_and_the_next_is_asked_for_the_rest(folder, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import logging
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from earspan.backends.measured import rest
@@ -138,7 +139,8 @@ def test_an_endpoint_stands_beside_a_simulated_device(play):
         strategies = {"disjoint": (2.0, 3.0), "sequential": (3.0,)}
         asked = {"strategy": "disjoint", "windows_s": strategies, "play": play, "normaliser": "none"}
         experiment = Experiment(backends=("h100", name), loads=("1x1", "4x1"), **asked)
-        session = Session.open(experiment, PerfectEngine([recording]), Source.of(experiment, [recording]))
+        engine: Any = PerfectEngine([recording])
+        session = Session.open(experiment, engine, Source.of(experiment, [recording]))
         run = session.play(Silence())
     assert all(request.fields["model"] == ["other"] for request in server.requests)
     texts = {(track.backend, track.window_s): track.text for track in run.tracks if track.strategy == "disjoint"}

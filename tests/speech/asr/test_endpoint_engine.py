@@ -40,6 +40,20 @@ class PlantedEndpoint:
         pieces = (Piece(0.0, seconds, text),)
         return Answer(text=text, segments=pieces, sent_bytes=1, received_bytes=2, **times)
 
+    def close(self):
+        self.asked.append(-1)
+
+
+@dataclass
+class Kept:
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+    def get(self, key: str) -> Answer | None:
+        return self.answers.get(key)
+
+    def put(self, key: str, answer: Answer) -> None:
+        self.answers[key] = answer
+
 
 def clip(samples: int, **more) -> Clip:
     return Clip(np.zeros(samples, np.float32), **more)
@@ -70,7 +84,7 @@ def test_what_was_answered_before_a_failure_is_kept_and_said_to_be(concurrency):
     endpoint, kept = PlantedEndpoint(concurrency, fails_at=7), Kept()
     with pytest.raises(InputError, match="it broke; the answers so far are kept"):
         EndpointEngine(endpoint, "en", kept).transcribe([clip(n) for n in (5, 6, 7, 8)])
-    assert {"5  en", "6  en"} <= kept.keys()
+    assert {"5  en", "6  en"} <= kept.answers.keys()
     asked_before = set(endpoint.asked) - {7}
     endpoint.asked, endpoint.fails_at = [], -1
     EndpointEngine(endpoint, "en", kept).transcribe([clip(n) for n in (5, 6, 7, 8)])
@@ -93,8 +107,3 @@ def test_calls_are_played_on_the_clock_with_the_times_that_they_took():
     for one in job.played:
         audio_s = one.call.end_s - one.call.start_s
         assert one.finish_at_s - one.start_at_s == pytest.approx(audio_s / 10, abs=1e-4)
-
-
-class Kept(dict):
-    def put(self, key: str, answer: Answer) -> None:
-        self[key] = answer
