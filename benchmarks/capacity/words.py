@@ -60,12 +60,17 @@ def _describe_densest(study: CapacityStudy) -> str:
 
 
 def _by_strategy(study: CapacityStudy) -> list[tuple[str, list[Point]]]:
-    """The points that carry streams at the study's window and latency, by strategy."""
-    asked = study.settings
-    slos = {name: Slo(asked.window_s, asked.latency_s, name) for name in asked.strategies if name != "disjoint"}
-    return [
-        (name, [point for point in study.points if point.slo == slo and point.streams]) for name, slo in slos.items()
-    ]
+    """The points that carry streams at the study's window and latency, by strategy; disjoint chunks have their own."""
+    asked, found = study.settings, dict[str, list[Point]]()
+    for name in asked.strategies:
+        found[name] = [
+            point
+            for point in study.points
+            if (point.slo.strategy, point.slo.latency_s) == (name, asked.latency_s)
+            and point.slo.window_s in (asked.window_s, *([point.slo.window_s] if name == "disjoint" else []))
+            and point.streams
+        ]
+    return list(found.items())
 
 
 def _where(study: CapacityStudy) -> str:
@@ -96,7 +101,7 @@ def describe_claim(claim: Claim) -> str:
     """Return a conclusion and whether it is settled."""
     slo, unit = claim.slo, UNITS[claim.measure]
     where = f"At {slo.latency_s:g} s of word latency (99 of 100 words) and {slo.strategy} windows of {slo.window_s:g} s"
-    priced = " with a known price" if unit == "USD" else ""
+    priced = f" with a known {'price' if unit == 'USD' else 'power'}"
     if claim.answer == "none":
         return f"{where}, no backend{priced} carries a stream. {describe_verdict(claim)}."
     (first, best), *rest = sorted(claim.figures.items(), key=lambda item: item[1])
