@@ -81,6 +81,8 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     for name, about in (("serving", "the simulation of a server"), ("timing", "the timing models")):
         add = question(name, _answer_simulation, f"how fast {about} itself is; exit code 1 if a bar is missed")
         add("--json", action="store_true", help="print JSON")
+    add = question("sweep", _answer_sweep, "what planner, store and scorer of a sweep cost a call, and their memory")
+    add("--calls", type=comma_list, default="10000,100000", metavar="N,N", help="default: 10000,100000 (minutes)")
     add = question("batch", _answer_batch, "what a batch buys on each device, as a table and a figure")
     add("--model", default="large-v3", help="Whisper size (default: large-v3)")
     add("--backends", type=comma_list, default="h100,h200,groq-v1x72,lp30x64", metavar="A,B,...")
@@ -160,6 +162,14 @@ def _answer_engine(args: argparse.Namespace) -> int:
                 _store(args, {"ceilings": asdict(most), "sections": found}, time.monotonic() - began)
     if figures := bars(found):
         show_records("Bars", figures)
+    return 0
+
+
+def _answer_sweep(args: argparse.Namespace) -> int:
+    from ..speed.sweeps import measure_sweep  # torch takes seconds
+
+    rows = (measure_sweep(positive_count(calls)) for calls in args.calls)
+    show_records("A sweep beside its inference: processor time, and the peak of each process", rows, progress=True)
     return 0
 
 

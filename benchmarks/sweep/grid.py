@@ -14,6 +14,8 @@ from ...backends.reading import read_toml
 from ..experiment import store
 from ..experiment.experiment import Experiment
 
+# What each machine would choose for itself: others would then hear other texts.
+_BY_MACHINE = {"engine": ("auto",), "precision": ("fastest",)}
 _LONGEST_NAME = 120  # of a folder: file systems take 255 bytes
 
 
@@ -51,6 +53,9 @@ class Sweep:
         for own, experiment in experiments:
             if not experiment.cache:
                 raise InputError("a sweep goes through the store of transcripts; leave cache = false out")
+            for name, value in (("engine", experiment.engine), ("precision", experiment.precision)):
+                if value in _BY_MACHINE[name]:
+                    raise InputError(f"{name} = {value!r} is chosen by each machine; name one in a sweep")
             if asked := [name for name in experiment.backends if is_endpoint(name)]:
                 raise InputError(f"a sweep times simulated devices; measure {asked[0]} with earspan evaluate --backend")
             kept.setdefault(store.encode(experiment), (own, experiment))

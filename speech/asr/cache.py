@@ -10,6 +10,7 @@ object store the folder is this machine's copy of what is there: what is put goe
 other machines put. Objects are created, never changed, so nobody has to lock anything.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ from ...datasets.objects import Objects, is_url
 from .kept_files import KeptFiles
 
 _KEYS_PER_QUERY = 500  # SQLite's default limit of bound values is 999 in old releases
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _PATIENCE_S = 60.0  # with other processes that write
 _ORPHAN_AFTER_S = 3600.0  # another process may have written a file, and be about to name it in the index
 _LAYOUT = """
@@ -137,7 +139,7 @@ class TranscriptCache:
             if self._strict:
                 raise
             self.full = True
-            self._files.said.append(f"{error}; going on without: transcripts made from here on are not kept")
+            self._files.said.append(f"{error}; until then what is made is not kept")
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -328,6 +330,11 @@ def _delete(file: Path) -> int:
 
 
 def _unusable(path: Path | str, error: Exception) -> InputError:
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if full or getattr(error, "errno", None) in _NO_ROOM:
+        return InputError(f"{path}: no room left; what was heard is kept there: make room, and run it again")
+    if isinstance(error, OSError) and is_url(str(path)):
+        return InputError(f"{error.strerror}; what was heard is kept there: run it again when the store is reached")
     return InputError(
         f"{path}: not usable as a transcript cache ({error}); type earspan cache clear, or give --no-cache"
     )

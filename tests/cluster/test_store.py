@@ -43,8 +43,12 @@ def test_of_many_who_create_one_object_one_does(s3):
     stores = [Objects(PLACE) for _ in range(16)]
     with ThreadPoolExecutor(16) as pool:
         made = list(pool.map(lambda pair: pair[1].create("one", b"%d" % pair[0]), enumerate(stores)))
-    assert sum(made) == 1
-    assert stores[0].read("one") == b"%d" % made.index(True)
+    # One whose first answer was lost on the way, and who asked again, is told that it is there already.
+    assert sum(made) <= 1
+    kept = stores[0].read("one")
+    assert kept in ([b"%d" % made.index(True)] if any(made) else [b"%d" % number for number in range(16)])
+    assert not stores[1].create("one", b"late")
+    assert stores[0].read("one") == kept
     assert stores[0].read("none") is None
     assert [*stores[0].list("")] == ["one"]
 
@@ -93,7 +97,7 @@ def test_a_store_that_is_gone_is_one_line(s3: subprocess.Popen, machine, monkeyp
     s3.kill()
     s3.wait()
     for use in (lambda: cache.put({"key": 1}, ORIGIN), cache.refresh):
-        with pytest.raises(InputError, match=rf"^{PLACE}: .*") as caught:
+        with pytest.raises(InputError, match=rf"^{PLACE}.*run it again when the store is reached") as caught:
             use()
         assert str(caught.value).count("\n") == 0
 

@@ -182,6 +182,8 @@ def test_a_task_that_fails_each_time_is_named_and_the_rest_is_done(
         ("window_s = [5, 31]", r"window_s = 31: window is 31 s"),
         ('model = ["tiny.en"]', "'model' is given above"),
         ("cache = [true, false]", "leave cache = false out"),
+        ('precision = ["fp32", "fastest"]', "precision = 'fastest' is chosen by each machine"),
+        ('backends = ["l4", "openai:http://127.0.0.1:1"]', "a sweep times simulated devices"),
     ],
 )
 def test_a_sweep_that_cannot_be_says_why(study: Study, tmp_path: Path, grid: str, message: str):
