@@ -28,7 +28,7 @@ def span(
     model: the Whisper that is timed, an official size or the path of a checkpoint.
     streams: live recordings on the backend.
     step_s: seconds between two calls of a stream where windows slide.
-    strategy: "sliding", or "disjoint", whose step is the window.
+    strategy: "sliding", "alignatt", or "disjoint", whose step is the window.
     latency_s: how late a word may be shown, in seconds; None for any time.
     padding: "full" for calls padded to 30 s, as Whisper pads them; "fit" for calls as long as their audio. Returns a
         `Span`: `span_s` in seconds (None where no window is sustained), `limited_by`, `timing`. Raises `InputError` for

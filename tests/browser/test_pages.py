@@ -41,7 +41,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> CapacityStudy:
     root = tmp_path_factory.mktemp("capacity")
     write_results(root / "bench", planted.spans())
     given = ["--timed-as", "tiny.en", "--backends", "l4,h100", "--latencies", "1,2", "--windows", "10",
-             "--max-batch", "2", "--wer", str(root / "bench")]  # fmt: skip
+             "--loads", "1x1", "--max-batch", "2", "--wer", str(root / "bench")]  # fmt: skip
     assert cli.main(["capacity", *given, "--out", str(root / "out")]) == 0
     return read_study(root / "out")
 
