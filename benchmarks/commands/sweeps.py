@@ -52,7 +52,8 @@ def run_sweep(args: argparse.Namespace) -> int:
     progress = Terminal()
     done = sweep(args.file, out, executor=args.executor, workers=args.workers, progress=progress, **where)
     if args.json:
-        print(encode(done, indent=1))
+        runs = {name: str(folder) for name, folder in done.runs.items()}
+        print(encode({"runs": runs, "failed": done.failed, "computed": done.computed}, indent=1))
     else:
         rows = [
             (name, row.backend or "any", f"{row.window_s:g} s", "" if row.wer is None else f"{100 * row.wer:.1f} %")

@@ -211,5 +211,12 @@ def test_the_command(study: Study, tmp_path: Path, earspan, in_process):
     assert code == 0
     assert "window_s=4" in out
     assert earspan("score", tmp_path / "out" / "strategy=disjoint,window_s=4")[0] == 0
+    code, out, _ = earspan("sweep", path, "--out", tmp_path / "out", "--store", tmp_path / "store", "--json")
+    again = sweep_module.store.decode(out, dict, "out")
+    assert (code, again["computed"], list(again["runs"])) == (
+        0,
+        0,
+        ["strategy=disjoint,window_s=2", "strategy=disjoint,window_s=4"],
+    )
     code, out, err = earspan("sweep", path, "--executor", "slurm")
     assert (code, out, err.count("\n")) == (2, "", 1)
