@@ -135,10 +135,9 @@ class _Bench:
     def _check_reached(self, played: Sequence[Streamed]) -> None:
         failed = [one.failed for one in played if one.failed and one.failed.at_s is None]
         if not self.loads and len(failed) == len(played):
-            first = failed[0]
-            raise InputError(
-                f"{Target.parse(self.measurement.target)}: {first.kind}: {first.about}; {_ADVICE[first.kind]}"
-            )
+            target, first = Target.parse(self.measurement.target), failed[0]
+            advice = "" if target.protocol == "openai" else f"; {_ADVICE[first.kind]}"  # of its own
+            raise InputError(f"{target}: {first.kind}: {first.about}{advice}")
 
     def _keep(self, streams: int, played: Sequence[Streamed]) -> None:
         if self.folder is not None:

@@ -95,7 +95,7 @@ class CalledSession:
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self.pool, ask, audio, prompt, self.language)
         except EndpointError as error:
-            raise StreamError(error.kind, str(error)) from None
+            raise StreamError(error.kind, str(error).removeprefix(f"{self.endpoint.place}: {error.kind}: ")) from None
         return answer.text
 
     def _raise_failure(self) -> None:

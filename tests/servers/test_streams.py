@@ -19,12 +19,8 @@ from pathlib import Path
 
 import pytest
 from earspan import InputError, Measurement, measure, open_dataset
-from earspan.benchmarks.measure.records import read_streams
+from earspan.benchmarks.measure.records import VALID, read_streams
 from earspan.benchmarks.measure.score import MOST_LATE_S
-from earspan.datasets.recording import head
-
-from ..benchmarks.measure.serving import server
-from ..planted_realtime import planted_handler
 
 SECONDS = float(os.environ.get("SERVER_SECONDS", "10"))
 PROGRAM = "whisperlivekit-server"
@@ -126,23 +122,42 @@ def test_a_server_that_is_killed_leaves_what_it_said(weights, tmp_path):
         assert (out / "streams-2.jsonl").read_bytes() == before
 
 
-def test_many_streams_are_sent_in_time(tmp_path, monkeypatch):
+@pytest.fixture
+def planted_server() -> Iterator[Callable[[str], str]]:
+    """Starts a planted server of a talk, by its id, in a process of its own, and gives the target."""
+    started = list[subprocess.Popen]()
+
+    def start(recording: str) -> str:
+        command = [sys.executable, "-m", "tests.servers.planted", recording, str(SECONDS)]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]))
+        assert started[0].stdout
+        return f"realtime:ws://127.0.0.1:{started[0].stdout.readline().strip()}/v1/realtime#planted"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_many_streams_are_sent_in_time(planted_server, tmp_path, monkeypatch):
     monkeypatch.setenv("EARSPAN_API_KEY", SECRET)
     entry = next(iter(open_dataset("talks-clean")))
-    recording, seconds = head(entry.load(), SECONDS), SECONDS
     folder = tmp_path / "data"
     folder.mkdir()
     line = {"audio_filepath": str(entry.audio_path), "id": entry.id, "duration": entry.duration_s, "text": entry.text,
             "words": [{"word": w.text, "start": w.start_s, "end": w.end_s} for w in entry.words or ()]}  # fmt: skip
     (folder / "manifest.jsonl").write_text(json.dumps(line) + "\n")
-    with server(planted_handler(recording, delay_s=0.4, vad_s=0.2)) as target:
-        asked = Measurement(target=target, dataset=str(folder), streams=(1, 2, 4, 8), seconds=seconds)
-        found = measure(asked, tmp_path / "out")
+    target = planted_server(entry.id)
+    asked = Measurement(target=target, dataset=str(folder), streams=(1, 2, 4, 8), seconds=SECONDS)
+    found = measure(asked, tmp_path / "out")
+    for _ in range(3):
+        if not found.is_clean:  # a load that this machine did not keep the pace of is measured again, and no other
+            found = measure(asked, tmp_path / "out")
     for load in found.loads:
-        print(load.streams, load.late_p99_s, load.late_max_s, load.ttfs, load.word_latency)
-        assert (load.ended, load.errors, load.wer) == (load.streams, {}, 0.0)
-        assert load.late_p99_s <= MOST_LATE_S
-        assert 0.4 <= load.ttfs.p50_s <= 0.4 + 0.2 + 0.1 + 2 * MOST_LATE_S
+        print(load.streams, load.verdict, load.late_p99_s, load.late_max_s, load.ttfs, load.word_latency)
+        assert (load.verdict, load.ended, load.errors, load.wer) == (VALID, load.streams, {}, 0.0)
+        assert load.late_max_s <= MOST_LATE_S
+        assert 0.4 <= load.ttfs.p50_s <= 0.4 + 0.2 + 0.1 + 3 * MOST_LATE_S
     files = [path.read_text() for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert len(files) >= 7
     assert not [text for text in files if SECRET in text]

@@ -46,11 +46,11 @@ def stream(strategy, seconds: float, fails_at: int | None = None) -> Streamed:
     def transcribe(audio, prompt, language):
         asked.append(len(audio))
         if len(asked) == fails_at:
-            raise EndpointError("planted: no", "server error", ())
+            raise EndpointError("here/v1: server error: no; wait", "server error", ())
         warm_up = len(asked) == 1
         return SimpleNamespace(text="" if warm_up else ENGINE.transcribe([Clip(audio, prompt)])[0].text)
 
-    endpoint: Any = SimpleNamespace(transcribe=transcribe)
+    endpoint: Any = SimpleNamespace(transcribe=transcribe, place="here/v1")
     session = CalledSession(endpoint, strategy, Delayed(seconds))
     return run_virtually(play_paced([RECORDING], [session], [0.0], 0.1))[0]
 
@@ -72,7 +72,7 @@ def test_words_come_as_on_the_exact_clock(name, window_s, step_s, seconds):
 def test_a_call_that_fails_ends_the_stream_and_leaves_what_was_said():
     whole, cut = stream(make_strategy("disjoint", 2.0, None), 0.1), stream(make_strategy("disjoint", 2.0, None), 0.1, 4)
     assert cut.failed
-    assert cut.failed.kind == "server error"
+    assert (cut.failed.kind, cut.failed.about) == ("server error", "no; wait")
     assert cut.said == whole.said[: len(cut.said)]
     assert 4.0 < cut.said[-1].at_s < 6.0
     unopened = stream(make_strategy("disjoint", 2.0, None), 0.1, 1)
