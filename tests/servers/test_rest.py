@@ -2,19 +2,15 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from earspan import Experiment, InputError, open_dataset, run, score
+from earspan import Experiment, InputError, Measurement, measure, open_dataset, run, score
 from earspan.backends.measured.address import Address
 from earspan.backends.measured.exchange import quantise
 from earspan.backends.measured.records import EndpointOptions
@@ -23,6 +19,7 @@ from earspan.speech.asr.engines import DECODINGS
 from earspan.speech.asr.hypothesis import Clip
 
 from ..backends.measured.faults import FaultyEndpoint
+from .running import Server, running
 
 PROGRAM, MODEL = "open-asr-server", "openai/whisper-tiny.en"
 VENV = Path(sys.prefix) / "servers" / PROGRAM
@@ -39,14 +36,6 @@ sys.exit(main())
 """
 
 
-@dataclass
-class Server:
-    """A running server. process: may be killed."""
-
-    process: subprocess.Popen
-    port: int
-
-
 @pytest.fixture(scope="module")
 def folder(real_weights, tmp_path_factory) -> Path:
     """A folder in which the server finds tiny.en by its name."""
@@ -58,36 +47,16 @@ def folder(real_weights, tmp_path_factory) -> Path:
     return folder
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path) -> AbstractContextManager[Server]:
     """Within it a server listens on 127.0.0.1; skips where there is none."""
     if not (VENV / "bin" / PROGRAM).exists():
         pytest.skip(f"no {PROGRAM}: `make test-servers` installs it in {VENV}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH",)}
-    command = [VENV / "bin/python", "-c", IN_FLOAT32, "serve", "--host", "127.0.0.1", "--port", str(port)]
-    with open(folder / "log", "w") as log:
-        process = subprocess.Popen(
-            [*command, "--preload", MODEL],
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            env=environment | {"HF_HUB_OFFLINE": "1"},
-        )
-    try:
-        for _ in range(600):
-            assert process.poll() is None, (folder / "log").read_text()
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield Server(process, port)
-    finally:
-        process.kill()
-        process.wait()
+
+    def command(port: int) -> list[str]:
+        serve = [str(VENV / "bin/python"), "-c", IN_FLOAT32, "serve", "--host", "127.0.0.1", "--port", str(port)]
+        return [*serve, "--preload", MODEL]
+
+    return running(command, "/openapi.json", folder)
 
 
 def chunks(count: int) -> list[np.ndarray]:
@@ -140,3 +109,15 @@ def test_a_server_that_dies_is_one_line_and_the_next_is_asked_for_the_rest(folde
     assert results.rows[0].wer < 0.2
     print(results.endpoints[0])
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+
+
+def test_a_talk_is_heard_live_in_calls(folder, tmp_path):
+    with serving(folder) as server:
+        target = f"openai:http://127.0.0.1:{server.port}/v1#{MODEL}"
+        asked = Measurement(target=target, seconds=10, strategy="disjoint", window_s=5, patience_s=120)
+        (load,) = measure(asked, tmp_path / "out").loads
+    print(load)
+    assert (load.ended, load.errors) == (1, {})
+    assert load.wer <= 0.5  # chunks of 5 s cut words
+    assert load.word_latency.count > 10
+    assert load.ttfs.p50_s > 0

@@ -6,21 +6,20 @@ For a longer run than in CI: SERVER_SECONDS=60 make test-servers.
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from earspan import InputError, Measurement, measure, open_dataset
 from earspan.benchmarks.measure.records import VALID, read_streams
 from earspan.benchmarks.measure.score import MOST_LATE_S
+
+from .running import Server, running
 
 SECONDS = float(os.environ.get("SERVER_SECONDS", "10"))
 PROGRAM = "whisperlivekit-server"
@@ -46,50 +45,30 @@ def weights(real_weights, tmp_path_factory) -> tuple[Path, Path]:
     return checkpoint, folder
 
 
-@contextmanager
-def whisperlivekit(policy: str, weights: tuple[Path, Path], log: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Within it a server listens on 127.0.0.1; gives the target, and what kills it."""
-    checkpoint, folder = weights
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def whisperlivekit(policy: str, weights: tuple[Path, Path], folder: Path) -> AbstractContextManager[Server]:
+    """Within it a server listens on 127.0.0.1; skips where there is none."""
+    program, (checkpoint, converted) = find_program(), weights
     models = (
-        ["--model_dir", str(folder)]
+        ["--model_dir", str(converted)]
         if policy == "localagreement"
-        else ["--decoder-model-path", str(checkpoint), "--encoder-model-path", str(folder)]
+        else ["--decoder-model-path", str(checkpoint), "--encoder-model-path", str(converted)]
     )
-    command = [find_program(), "--host", "127.0.0.1", "--port", str(port), "--lan", "en", "--backend", "faster-whisper",
-               "--backend-policy", policy, "--warmup-file", "", "--pcm-input", *models]  # fmt: skip
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "OMP_NUM_THREADS")}
-    with open(log, "w") as file:
-        process = subprocess.Popen(
-            command, stdout=file, stderr=file, env=environment | {"HF_HUB_OFFLINE": "1"}, start_new_session=True
-        )
-    try:
-        wait_until_healthy(process, port, log)
-        yield f"wlk:ws://127.0.0.1:{port}/asr", lambda: os.killpg(process.pid, signal.SIGKILL)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+
+    def command(port: int) -> list[str]:
+        return [program, "--host", "127.0.0.1", "--port", str(port), "--lan", "en", "--backend", "faster-whisper",
+                "--backend-policy", policy, "--warmup-file", "", "--pcm-input", *models]  # fmt: skip
+
+    return running(command, "/health", folder)
 
 
-def wait_until_healthy(process: subprocess.Popen, port: int, log: Path) -> None:
-    for _ in range(600):
-        assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as answer:
-                if json.load(answer)["ready"]:
-                    return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
+def target_of(server: Server) -> str:
+    return f"wlk:ws://127.0.0.1:{server.port}/asr"
 
 
 @pytest.mark.parametrize(("policy", "most_wrong"), [("simulstreaming", 0.25), ("localagreement", 0.5)])
 def test_whisperlivekit_hears_a_talk(policy, most_wrong, weights, tmp_path):
-    with whisperlivekit(policy, weights, tmp_path / "log") as (target, _):
-        found = measure(Measurement(target=target, seconds=SECONDS, patience_s=180.0), tmp_path / "out")
+    with whisperlivekit(policy, weights, tmp_path) as server:
+        found = measure(Measurement(target=target_of(server), seconds=SECONDS, patience_s=180.0), tmp_path / "out")
     (load,) = found.loads
     print(policy, load)
     assert (load.ended, load.errors) == (1, {})
@@ -101,17 +80,17 @@ def test_whisperlivekit_hears_a_talk(policy, most_wrong, weights, tmp_path):
 
 
 def test_a_server_that_is_killed_leaves_what_it_said(weights, tmp_path):
-    out, log, seconds = tmp_path / "out", tmp_path / "log", 30.0
-    with whisperlivekit("simulstreaming", weights, log) as (target, kill):
+    out, seconds = tmp_path / "out", 30.0
+    with whisperlivekit("simulstreaming", weights, tmp_path) as server:
 
         def kill_within_the_streams() -> None:
-            while "WebSocket connection opened" not in log.read_text():
+            while "WebSocket connection opened" not in server.log.read_text():
                 time.sleep(0.1)
             time.sleep(6)
-            kill()
+            server.kill()
 
         threading.Thread(target=kill_within_the_streams, daemon=True).start()
-        found = measure(Measurement(target=target, streams=(2, 4), seconds=seconds, patience_s=20.0), out)
+        found = measure(Measurement(target=target_of(server), streams=(2, 4), seconds=seconds, patience_s=20.0), out)
         assert [load.errors for load in found.loads] == [{"closed": 2}]
         assert "larger loads were not tried" in found.limited_by
         ends_s = [one.sends[-1].due_s for one in read_streams(out, 2) or () if one.sends]
