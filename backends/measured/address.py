@@ -91,6 +91,10 @@ class Key:
                 return cls(name, secret)
         return cls()
 
+    def hide_in(self, body: bytes) -> bytes:
+        """Return the body of an answer without the key."""
+        return body.replace(self.secret.encode(), b"***") if self.secret else body
+
     def hide(self, text: str) -> str:
         """Return `text` without the key, as servers sometimes repeat it."""
         return text.replace(self.secret, "***") if self.secret else text

@@ -102,7 +102,7 @@ class RestEndpoint:
                 wall_s=time.perf_counter() - began_s,
                 sent_bytes=self._wire.now.sent_bytes,
                 received_bytes=len(body),
-                body=self._key.hide(body.decode(errors="replace")),
+                body=body.decode(errors="replace"),
             )
 
     def close(self) -> None:
@@ -157,13 +157,13 @@ class RestEndpoint:
         name = self._key.name or KEYS[0]
         advice = {
             LIMITED: "run it again later",
-            "timeout": f"is the server alive? --timeout is {self.options.timeout_s:g} s",
-            "connection": "is a server listening there?",
+            "timeout": f"it may be dead or slow; --timeout is {self.options.timeout_s:g} s",
+            "connection": "start a server there, or type another URL",
             "certificate": "the certificate is not trusted; name its authority in SSL_CERT_FILE",
             "key": f"put a valid key into the environment variable {name}",
-            "refused": f"is {self.model!r} one of its models? Some give no times: --timestamps none",
+            "refused": f"expected {self.model!r} to be a model there; for one without times type --timestamps none",
             "server error": "the server's log will say more",
-            "garbage": "is this the /v1 of an OpenAI-compatible server?",
+            "garbage": "expected the URL to be the /v1 of an OpenAI-compatible server",
         }[problem.kind]
         times = "" if requests == 1 else f" ({requests} requests)"
         return f"{place}: {problem.kind}: {status}{about}{told}{times}; {advice}"
@@ -176,7 +176,7 @@ class RestEndpoint:
             raw = self._client.audio.transcriptions.with_raw_response.create(
                 file=("audio.wav", sound, "audio/wav"), model=self.model, extra_headers=self._headers, **asked
             )
-            body, status = raw.content, raw.status_code
+            status, body = raw.status_code, self._key.hide_in(raw.content)
             found = _read(body, status)
         except (openai.OpenAIError, TooLong) as error:
             found = find_problem(error)

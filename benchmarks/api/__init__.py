@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earspan.backends.errors import InputError
+    from earspan.backends.measured.records import EndpointOptions
     from earspan.backends.registry import get_backend
     from earspan.backends.span import Span
     from earspan.backends.timing import Timing
@@ -84,6 +85,7 @@ _PLACES = {
     "Span": "backends.span",
     "Timing": "backends.timing",
     "get_backend": "backends.registry",
+    "EndpointOptions": "backends.measured.records",
     "load_model": "hearing",
     "transcribe": "hearing",
     "Hypothesis": "speech.asr.hypothesis",
@@ -94,8 +96,8 @@ _PLACES = {
 }
 
 __all__ = [
-    "Curve", "Dataset", "Demand", "Estimate", "Experiment", "Hypothesis", "InputError", "Latency", "Load",
-    "LoadResult", "Measured", "Measurement", "Plan", "Recommendation", "Recording", "Results", "Row", "Run",
+    "Curve", "Dataset", "Demand", "EndpointOptions", "Estimate", "Experiment", "Hypothesis", "InputError", "Latency",
+    "Load", "LoadResult", "Measured", "Measurement", "Plan", "Recommendation", "Recording", "Results", "Row", "Run",
     "RunDifference", "Span", "Sweep", "Swept", "Timing", "Weighing", "Work", "compare", "devices", "get_backend",
     "import_run", "load_model", "load_run", "measure", "open_dataset", "plan_sweep", "recommend", "run", "score",
     "span", "sweep", "time", "transcribe", "weigh_strategies", "write_report",

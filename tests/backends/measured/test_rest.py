@@ -106,7 +106,7 @@ def test_after_the_last_retry_it_is_given_up():
 def test_a_dead_server_is_one_line():
     with FaultyEndpoint() as server:
         pass
-    with pytest.raises(EndpointError, match="is a server listening"):
+    with pytest.raises(EndpointError, match="start a server there"):
         ask(server, retries=1)
 
 
@@ -157,6 +157,12 @@ def test_the_key_that_other_programs_need_goes_nowhere_in_the_open(monkeypatch, 
     assert endpoint._key.secret == (SECRET if sent else "")
     assert SECRET not in repr(endpoint._key)
     endpoint.close()
+
+
+def test_an_answer_that_repeats_the_key_is_kept_without_it():
+    with FaultyEndpoint(text=lambda request: f"heard {request.headers['authorization']}") as server:
+        [answer] = ask(server)
+    assert (answer.text, SECRET in repr(answer)) == ("heard Bearer ***", False)
 
 
 def test_without_a_key_none_is_sent(monkeypatch):
