@@ -60,12 +60,12 @@ def _row(one: Entry) -> list[str]:
     notes += ["likely degenerate"] if one.degenerate else []
     notes += ["uncommitted changes"] if one.git and one.git.endswith("-dirty") else []
     cost = f"{100 * one.less_batch.difference:+.1f} {interval(one.less_batch.interval)}" if one.less_batch else ""
-    cells = (
-        one.by, one.system, cut, f"{one.backend or 'infinitely fast'}{load}", f"{one.times}{kind}",
-        f"{percent(one.wer)} {interval(one.wer_ci95)}", f"{one.words:,}",
-        _times(one.latency_p50_s, one.latency_p95_s), _times(one.ttfs_p50_s, one.ttfs_p95_s), cost,
+    said = (one.by, one.system, cut, f"{one.backend or 'infinitely fast'}{load}", f"{one.times}{kind}")
+    measured = (
+        f"{percent(one.wer)} {interval(one.wer_ci95)}", f"{one.words:,}", _times(one.latency_p50_s, one.latency_p95_s),
+        _times(one.ttfs_p50_s, one.ttfs_p95_s), cost,
     )  # fmt: skip
-    return [*map(_cell, cells), ", ".join(notes)]
+    return [*map(_cell, said), *measured, ", ".join(notes)]
 
 
 def _times(p50_s: float | None, p95_s: float | None) -> str:

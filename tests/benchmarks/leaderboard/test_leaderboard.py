@@ -101,3 +101,8 @@ def test_the_command_writes_row_and_page(tmp_path: Path, earspan):
     assert (tmp_path / "page.md").read_text() == write_page(read_entries(tmp_path / "rows"))
     assert earspan("submit")[0] == 2
     assert "no rows" in earspan("submit", "--table", "--rows", "nowhere")[2]
+
+
+def test_the_page_of_this_project_is_that_of_its_rows():
+    docs = Path(__file__).parents[3] / "docs"
+    assert (docs / "leaderboard.md").read_text(encoding="utf-8") == write_page(read_entries(docs / "leaderboard"))
