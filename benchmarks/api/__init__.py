@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from earspan.backends.registry import get_backend
     from earspan.backends.span import Span
     from earspan.backends.timing import Timing
+    from earspan.benchmarks.claims.check import check_claims
+    from earspan.benchmarks.claims.records import Finding
     from earspan.benchmarks.experiment.experiment import Experiment, Load
     from earspan.benchmarks.experiment.records import Plan, Run
     from earspan.benchmarks.experiment.records import read_run as load_run
@@ -79,6 +81,8 @@ _PLACES = {
     "weigh_strategies": "benchmarks.recommend.weigh",
     "Weighing": "benchmarks.recommend.weigh",
     "Recommendation": "benchmarks.recommend.records",
+    "check_claims": "benchmarks.claims.check",
+    "Finding": "benchmarks.claims.records",
     "span": "planning",
     "time": "planning",
     "devices": "planning",
@@ -96,11 +100,12 @@ _PLACES = {
 }
 
 __all__ = [
-    "Curve", "Dataset", "Demand", "EndpointOptions", "Estimate", "Experiment", "Hypothesis", "InputError", "Latency",
-    "Load", "LoadResult", "Measured", "Measurement", "Plan", "Recommendation", "Recording", "Results", "Row", "Run",
-    "RunDifference", "Span", "Sweep", "Swept", "Timing", "Weighing", "Work", "compare", "devices", "get_backend",
-    "import_run", "load_model", "load_run", "measure", "open_dataset", "plan_sweep", "recommend", "run", "score",
-    "span", "sweep", "time", "transcribe", "weigh_strategies", "write_report",
+    "Curve", "Dataset", "Demand", "EndpointOptions", "Estimate", "Experiment", "Finding", "Hypothesis",
+    "InputError", "Latency", "Load", "LoadResult", "Measured", "Measurement", "Plan", "Recommendation", "Recording",
+    "Results", "Row", "Run", "RunDifference", "Span", "Sweep", "Swept", "Timing", "Weighing", "Work",
+    "check_claims", "compare", "devices", "get_backend", "import_run", "load_model", "load_run", "measure",
+    "open_dataset", "plan_sweep", "recommend", "run", "score", "span", "sweep", "time", "transcribe",
+    "weigh_strategies", "write_report",
 ]  # fmt: skip
 
 

@@ -99,13 +99,18 @@ def split_factors(backend: Backend, of_gpu: float, of_lpu: float) -> tuple[float
     return (of_lpu,) if isinstance(backend, Lpu) else (of_gpu,)
 
 
+def error_factors(backend: Backend, variation: Variation) -> tuple[float, ...]:
+    """Return what the times of each station of a backend are multiplied with where the models are off in that way."""
+    of_gpu = 1 + variation.gpu * _gpu_error(backend)
+    of_lpu = (1 + variation.lpu * LPU_ERROR) * variation.lpu_factor
+    return split_factors(backend, of_gpu, of_lpu)
+
+
 def vary(scenario: Scenario, variation: Variation) -> Scenario:
     """Return the same scenario with the models off in that way."""
 
     def factors(backend: Backend) -> tuple[float, ...]:
-        of_gpu = 1 + variation.gpu * _gpu_error(backend)
-        of_lpu = (1 + variation.lpu * LPU_ERROR) * variation.lpu_factor
-        return split_factors(backend, of_gpu, of_lpu)
+        return error_factors(backend, variation)
 
     backends = [take_end(backend, variation.figures) for backend in scenario.backends]
     # backends that are as they were keep their answers

@@ -32,6 +32,7 @@ COMMANDS = {
         "capacity",
         "the cheapest hardware, window and step that keep an SLO and an error rate",
     ),
+    "claims": ("claims", "the interview's claims, each held against the models and the measured curve"),
     "time": ("planning", "predict the time of one Whisper call on one device"),
     "devices": ("planning", "list devices, or every figure of one with its source"),
     "datasets": ("datasets", "list the known datasets, or the recordings of one"),

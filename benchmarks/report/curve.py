@@ -14,9 +14,10 @@ from ...speech.metrics.significance import paired_bootstrap
 from ..results.curves import CurveSeries
 from ..results.wording import interval, neutralise
 from .charts.marks import Chart, chart_values, tell
+from .figures import write_markdown
 from .page import Figure, config, render_page, specify
 from .series import bare_percent, conclude, list_points, name_series
-from .tables import Table, describe_errors, describe_wer
+from .tables import describe_errors, describe_wer
 
 PUBLISHED = Path(__file__).with_name("assets") / "published_curves.toml"
 _FORMATS = (".png", ".svg", ".html")
@@ -65,10 +66,11 @@ def draw_curve(series: Sequence[CurveSeries], path: Path) -> None:
 def write_curve_page(series: Sequence[CurveSeries]) -> str:
     """Return the text of the page in Markdown."""
     ordered = sorted(series, key=lambda one: (one.dataset, one.model, one.strategy != "offline", one.strategy))
+    tables = [(one, list_points(one)) for one in ordered if len(one.points) > 1]
     sections = [
-        f"### {neutralise(name_series(one))}\n\n{_markdown(list_points(one))}\n\n" + "\n".join(conclude(one))
-        for one in ordered
-        if len(one.points) > 1
+        f"### {neutralise(name_series(one))}\n\n{write_markdown(table.columns, table.rows)}\n\n"
+        + "\n".join(conclude(one))
+        for one, table in tables
     ]
     return (
         "\n\n".join(
@@ -76,17 +78,6 @@ def write_curve_page(series: Sequence[CurveSeries]) -> str:
         )
         + "\n"
     )
-
-
-def _markdown(table: Table) -> str:
-    """A table in Markdown, whose cells hold no end of a cell or line."""
-    lines = [
-        [column.rstrip(">") for column in table.columns],
-        ["---:" if column.endswith(">") else "---" for column in table.columns],
-        *table.rows,
-    ]
-    escaped = [[neutralise(cell).replace("|", "\\|") for cell in cells] for cells in lines]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
 
 
 def _overview(series: Sequence[CurveSeries]) -> str:
@@ -100,7 +91,7 @@ def _overview(series: Sequence[CurveSeries]) -> str:
             step = f", every {one.step_s:g} s" if one.step_s else ""
             rows.append([one.dataset + part, one.model, one.strategy + step, *rates, _offline(one, series) or "-"])
     columns = ["dataset", "model", "windows", *(f"{at:g} s>" for at in windows), "offline>"]
-    return _markdown(Table("WER", columns, rows))
+    return write_markdown(columns, rows)
 
 
 def _steps(series: Sequence[CurveSeries]) -> list[str]:
@@ -118,7 +109,7 @@ def _steps(series: Sequence[CurveSeries]) -> list[str]:
                 rows.append([one.model, one.strategy, f"{point.window_s:g} s", *steps, *rates, change])
     columns = ("model", "cut", "window>", "from a call every>", "to every>", "WER, %>", "WER, %>", "points, paired")
     told = "How much a step matters: the same windows with more and less time between two calls.\n\n"
-    return [told + _markdown(Table("Steps", columns, rows))] if rows else []
+    return [told + write_markdown(columns, rows)] if rows else []
 
 
 def _alike(a: CurveSeries, b: CurveSeries) -> bool:
@@ -149,14 +140,13 @@ def _published(series: Sequence[CurveSeries]) -> str:
             rows.append([f"**Earspan: {one.model}, disjoint, {one.dataset}**", *rates, "this page"])
     columns = ["what", *(f"{at:g} s>" if at else "offline>" for at in _PUBLISHED_AT_S), "source"]
     said = "WER in percent. Other speech and references, often other decoding: compare the shape, not the level."
-    return f"### Beside what others published\n\n{said}\n\n{_markdown(Table('published', columns, rows))}"
+    return f"### Beside what others published\n\n{said}\n\n{write_markdown(columns, rows)}"
 
 
 def _provenance(series: Sequence[CurveSeries]) -> str:
     """Which Whisper, heard by what."""
     rows = dict.fromkeys((one.model, f"`{one.digest[:16]}`", one.source, one.engine, one.decoding) for one in series)
-    table = Table("provenance", ("model", "tensors", "from", "engine", "decoding"), list(rows))
-    return f"### With what\n\n{_markdown(table)}"
+    return f"### With what\n\n{write_markdown(('model', 'tensors', 'from', 'engine', 'decoding'), list(rows))}"
 
 
 def draw_series(series: Sequence[CurveSeries]) -> Chart:

@@ -1,8 +1,8 @@
-"""All figures of records as comma-separated values, to be saved from a page."""
+"""Figures for other programs: of records as comma-separated values, and tables in Markdown."""
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -37,3 +37,17 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             if key not in _LEFT_OUT:
                 yield from _flatten(item, f"{name}.{neutralise(str(key))}".removeprefix("."))
+
+
+def write_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown, whose cells hold no end of a cell or line.
+
+    columns: a name that ends in ">" is of a column that is aligned to the right.
+    """
+    lines = [
+        [column.rstrip(">") for column in columns],
+        ["---:" if column.endswith(">") else "---" for column in columns],
+        *rows,
+    ]
+    escaped = [[neutralise(cell).replace("|", "\\|") for cell in cells] for cells in lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
