@@ -234,7 +234,7 @@ def series() -> tuple[CurveSeries, ...]:
 
     def points(*rates: tuple[float, float]) -> tuple[CurvePoint, ...]:
         return tuple(
-            CurvePoint(at, tuple(errors(wer * part, 300) for part in (0.8, 1.0, 1.2)), 100, 110, 120,
+            CurvePoint(at, tuple(errors(wer * part, 300) for part in (0.8, 1.0, 1.2)), 100, 110, 120, 50, 5,
                        errors(0.5, 40), errors(wer, 860))
             for at, wer in rates
         )  # fmt: skip
