@@ -24,7 +24,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_sweep(args: argparse.Namespace) -> int:
-    """Hear all experiments of a file. Exit code 1: something could not be done."""
+    """Hear all experiments of a file. Exit code 1: something could not be done, or recordings were left out."""
     from ..sweep.run import plan_sweep, sweep  # torch takes seconds
 
     out = args.out or Path("runs") / args.file.stem
@@ -51,18 +51,21 @@ def run_sweep(args: argparse.Namespace) -> int:
         return 0
     progress = Terminal()
     done = sweep(args.file, out, executor=args.executor, workers=args.workers, progress=progress, **where)
+    found = {name: read_results(folder) for name, folder in done.runs.items()}
     if args.json:
         runs = {name: str(folder) for name, folder in done.runs.items()}
         print(encode({"runs": runs, "failed": done.failed, "computed": done.computed}, indent=1))
     else:
         rows = [
             (name, row.backend or "any", f"{row.window_s:g} s", "" if row.wer is None else f"{100 * row.wer:.1f} %")
-            for name, folder in done.runs.items()
-            for results in [read_results(folder)]
+            for name, results in found.items()
             for row in (*results.rows, *(point for curve in results.curves for point in curve.points))
             if row.window_s is not None
         ]
         show_table(f"{out}: {len(done.runs)} runs", ("run", "backend", "window>", "WER>"), rows)
     for line in done.failed:
         progress.say(f"failed: {line}")
-    return 1 if done.failed else 0
+    left_out = {failure.reason for results in found.values() for failure in results.failed}
+    for reason in sorted(left_out):
+        progress.say(f"left out: {reason}")
+    return 1 if done.failed or left_out else 0

@@ -200,6 +200,18 @@ def test_a_model_that_is_not_there_stops_it_at_once(study: Study, tmp_path: Path
         sweep(path, tmp_path / "out")
 
 
+def test_a_recording_that_cannot_be_read_is_left_out_and_said(study: Study, tmp_path: Path, earspan, in_process):
+    in_process()
+    path = study('strategy = ["disjoint", "prompted"]\nwindow_s = [4]')
+    (tmp_path / "data" / "1.wav").write_bytes(b"RIFF, but no sound")
+    code, _, err = earspan("sweep", path, "--out", tmp_path / "out", "--store", tmp_path / "store")
+    assert (code, err.count("left out: ")) == (1, 1)
+    assert "1.wav" in err
+    for folder in (tmp_path / "out").glob("strategy*"):
+        assert [failure.recording for failure in read_run(folder).failed] == ["1.wav"]
+        assert len(read_run(folder).references) == 3
+
+
 def test_the_command(study: Study, tmp_path: Path, earspan, in_process):
     in_process()
     path = study('strategy = ["disjoint"]\nwindow_s = [2, 4]')
