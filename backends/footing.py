@@ -90,6 +90,7 @@ def _one(backend: Gpu | Lpu | Roofline, work: Workload, part: Part) -> Footing:
     else:
         memory = backend.device["memory"]
         stored = backend.adapt(work) if isinstance(backend, Gpu) else work
+        arithmetic = stored.dtype
         weights, decoder = stored.weight_dtype, stored.decoder_weight_dtype
         weights = weights if decoder == weights else f"{weights} encoder and {decoder} decoder"
         held, units = stored.weights_bytes, part.units

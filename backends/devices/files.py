@@ -34,6 +34,8 @@ PLAUSIBLE: dict[str, tuple[float, float]] = {
     "tensor_rate": (0.1, 1),
     "sustained": (0.3, 1),
 }
+# a core of a processor has a thousandth of the arithmetic of a large accelerator, and takes as much longer to begin
+_FEW_CORES = 1000
 # a published peak is at a boost clock near the one given; the peak for sparse matrices is twice as high
 _PEAK_OVER_CLOCK = (0.5, 1.4)
 
@@ -59,6 +61,11 @@ def read_device(path: Path, *, kernels: bool = True) -> Device:
     """
     text = read_text(path, "a device file in TOML")
     return _Reader(path, text).device(parse_toml(text, path), kernels)
+
+
+def device_of(text: str, path: Path) -> Device:
+    """Return the device that the text of a device file describes; `path` names it. Raises `InputError`."""
+    return _Reader(path, text).device(tomllib.loads(text), kernels=True)
 
 
 _LARGEST = 1e30  # above anything that a figure can be, below what overflows
@@ -102,14 +109,16 @@ class _Reader:
         if kind == "lpu":
             return device
         for key, figure in read.items():
-            self.plausible(key, figure)
+            self.plausible(key, figure, kind)
         if kind == "roofline":
             return device
         self.peaks(device)
         return self.with_kernels(device, tables, borrowed, scores) if kernels else device
 
-    def plausible(self, key: str, figure: Figure) -> None:
+    def plausible(self, key: str, figure: Figure, kind: str) -> None:
         low, high = PLAUSIBLE.get(key, (0, math.inf))
+        if kind == "cpu":
+            low, high = low / _FEW_CORES, high * _FEW_CORES
         if not low <= figure.base <= high:
             unit = UNITS[figure.quantity][figure.unit]
             expected = f"{low / unit:g} to {high / unit:g} {figure.unit}"

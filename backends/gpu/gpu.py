@@ -51,9 +51,12 @@ class Gpu:
 
     def adapt(self, work: Workload) -> Workload:
         """Return the workload with its weights as this GPU stores them."""
-        if not (self.weights or self.decoder_weights):
+        stored = self.weights or self.runtime.weights
+        if not (stored or self.decoder_weights):
             return work
-        weights = self.weights or work.weight_dtype
+        weights = stored or work.weight_dtype
+        if weights == "fp32":  # and so is all else
+            return replace(work, dtype="fp32", weight_dtype="fp32", decoder_weights="fp32")
         return replace(work, weight_dtype=weights, decoder_weights=self.decoder_weights or weights)
 
     def time(self, workload: Workload) -> Timing:
@@ -90,7 +93,7 @@ class Gpu:
     def describe(self) -> str:
         """Return one line: device, runtime, how weights are stored, and the basis of its kernels' figures."""
         bases = ", ".join(f"{name} {kernel.basis}" for name, kernel in self.device.kernels.items())
-        stored = self.weights or "fp16"
+        stored = self.weights or self.runtime.weights or "fp16"
         if self.decoder_weights and self.decoder_weights != stored:
             stored = f"{stored} encoder and {self.decoder_weights} decoder"
         host = f"; host costs: {self.runtime.fitted_on}" if self.runtime.fitted_on else ""
@@ -108,6 +111,8 @@ class Gpu:
 def gpu_backend(name: str, device: Device, mode: str = DEFAULT, weights: str = "", decoder_weights: str = "") -> Gpu:
     """Return a `Gpu`; `InputError` if the runtime is not known or the device cannot multiply weights stored so."""
     runtime_of(mode)
+    if "fp32" in (weights, decoder_weights) and weights != decoder_weights:
+        raise InputError(f"backend {name!r}: fp32 is for all of the model; leave out enc and dec")
     for stored in (weights, decoder_weights):
         if stored and stored not in FORMATS:
             raise unknown("weight format", stored, FORMATS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import unknown
 from ..host import CALL_S
 
-FORMATS = ("fp16", "bf16", "int8", "w8a8", "fp8")
+FORMATS = ("fp16", "bf16", "fp32", "int8", "w8a8", "fp8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Runtime:
         is spared), or they "leave" the batch.
     batching: "static", or "continuous" where calls join between two decode steps.
     of_host: whether host seconds grow with the `host_slowdown` of the device.
+    weights: format of weights and arithmetic, where the name of a backend says none; "" is as the workload says.
     attention_rate: bytes of keys and values that the kernel of a decode step reads on each processor and second, at
         most; 0 for no limit but the memory's.
     fitted_on: the published runs that the host costs are from.
@@ -42,6 +43,7 @@ class Runtime:
     ended: str = "kept"
     batching: str = "static"
     of_host: bool = True
+    weights: str = ""
     attention_rate: float = 0.0
     fitted_on: str = ""
 
@@ -119,6 +121,14 @@ RUNTIMES = {
             step_s=0.2e-3,
             call_s=20e-3,
             fitted_on="step, building ggml's graph: tiny on RTX 2060; call, log-mel: an assumption, 10 to 50 ms",
+        ),
+        Runtime(
+            "torch-cpu",
+            "Earspan's own engine on a processor: PyTorch in fp32, one operation after another",
+            kernels="eager",
+            step_s=1e-3,
+            weights="fp32",
+            fitted_on="nothing: choosing a token is 1 ms times the host_slowdown of the device, measured alone",
         ),
         Runtime(
             "eager",

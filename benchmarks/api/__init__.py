@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from earspan.backends.registry import get_backend
     from earspan.backends.span import Span
     from earspan.backends.timing import Timing
+    from earspan.benchmarks.calibration.here import HerePlan, measure_here
+    from earspan.benchmarks.calibration.validate_here import ValidationPlan, validate_here
     from earspan.benchmarks.claims.check import check_claims
     from earspan.benchmarks.claims.records import Finding
     from earspan.benchmarks.experiment.experiment import Experiment, Load
@@ -83,6 +85,10 @@ _PLACES = {
     "Recommendation": "benchmarks.recommend.records",
     "check_claims": "benchmarks.claims.check",
     "Finding": "benchmarks.claims.records",
+    "measure_here": "benchmarks.calibration.here",
+    "HerePlan": "benchmarks.calibration.here",
+    "validate_here": "benchmarks.calibration.validate_here",
+    "ValidationPlan": "benchmarks.calibration.validate_here",
     "span": "planning",
     "time": "planning",
     "devices": "planning",
@@ -100,12 +106,12 @@ _PLACES = {
 }
 
 __all__ = [
-    "Curve", "Dataset", "Demand", "EndpointOptions", "Estimate", "Experiment", "Finding", "Hypothesis",
+    "Curve", "Dataset", "Demand", "EndpointOptions", "Estimate", "Experiment", "Finding", "HerePlan", "Hypothesis",
     "InputError", "Latency", "Load", "LoadResult", "Measured", "Measurement", "Plan", "Recommendation", "Recording",
-    "Results", "Row", "Run", "RunDifference", "Span", "Sweep", "Swept", "Timing", "Weighing", "Work",
-    "check_claims", "compare", "devices", "get_backend", "import_run", "load_model", "load_run", "measure",
-    "open_dataset", "plan_sweep", "recommend", "run", "score", "span", "sweep", "time", "transcribe",
-    "weigh_strategies", "write_report",
+    "Results", "Row", "Run", "RunDifference", "Span", "Sweep", "Swept", "Timing", "ValidationPlan", "Weighing",
+    "Work", "check_claims", "compare", "devices", "get_backend", "import_run", "load_model", "load_run", "measure",
+    "measure_here", "open_dataset", "plan_sweep", "recommend", "run", "score", "span", "sweep", "time",
+    "transcribe", "validate_here", "weigh_strategies", "write_report",
 ]  # fmt: skip
 
 

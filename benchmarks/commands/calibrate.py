@@ -1,6 +1,7 @@
 """`earspan calibrate`: Whisper measured on this machine, and the device models fitted to measured kernels.
 
 earspan calibrate here --model tiny.en          # this machine as the backend `here`; minutes
+earspan validate-here --model tiny.en           # the same calls simulated and measured
 earspan calibrate measure --out measured.json   # on a GPU; ends within --budget seconds
 pip install 'earspan[calibrate]'
 earspan calibrate fit                           # all GPUs with public tables; writes backends/devices/*.toml
@@ -11,13 +12,17 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...backends.errors import unknown
 from ...backends.measured.here import Setting, is_here, read_setting
 from ...backends.measured.profile import Profile, profile_path
 from ..experiment import store
 from ..report.terminal import show_table
-from .options import positive_count, positive_seconds
+from .options import comma_list, positive_count, positive_seconds, seconds_list
+
+if TYPE_CHECKING:
+    from ..calibration.validate_here import Validation
 
 # in the order in which they are measured: if time is short, the ends are there
 MODELS = ("large-v3", "tiny", "small", "medium", "base")
@@ -49,6 +54,8 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     here.add_argument("--budget", type=positive_seconds, default=200.0, dest="budget_s", metavar="S",
                       help="seconds after which no further round begins (default: 200)")  # fmt: skip
     here.add_argument("--out", type=Path, metavar="FILE.json", help="file of the profile (default: the user's cache)")
+    here.add_argument("--device-file", type=Path, metavar="FILE.toml",
+                      help="instead: this machine as a simulated device, by its ceilings")  # fmt: skip
     about = "fit the kernels of device files to public tables"
     fitting = actions.add_parser("fit", help=about, description=about, allow_abbrev=False)
     fitting.set_defaults(answer=_fit)
@@ -96,6 +103,8 @@ def _measure(args: argparse.Namespace) -> int:
 def _here(args: argparse.Namespace) -> int:
     from ..calibration.here import HerePlan, measure_here
 
+    if args.device_file:
+        return _write_device(args)
     plan = HerePlan(args.model, setting_of(args), rounds=args.rounds, budget_s=args.budget_s)
     profile = measure_here(plan, lambda line: print(line, file=sys.stderr))
     path = args.out or profile_path(profile.dims, profile.engine, profile.precision, profile.threads)
@@ -103,6 +112,22 @@ def _here(args: argparse.Namespace) -> int:
     _show_profile(profile)
     name = args.out or plan.setting.name
     print(f"\nwritten: {path}\nnow type: earspan time --backend {name} --model {profile.model}")
+    return 0
+
+
+def _write_device(args: argparse.Namespace) -> int:
+    import torch
+
+    from ..calibration.ceilings import Pieces, device_file, median_of
+
+    threads = setting_of(args).threads
+    torch.set_num_threads(threads)
+    pieces = Pieces()
+    found = median_of([pieces.measure() for _ in range(args.rounds + 1)][1:])
+    store.write_whole(args.device_file, device_file(found, threads))
+    print(f"{found.peak_flop_per_s / 1e9:.0f} GFLOP/s in fp32, {found.bandwidth_bytes_per_s / 1e9:.0f} GB/s, "
+          f"{found.small_op_s * 1e6:.1f} us an operation: {args.device_file}\n"
+          f"now type: earspan time --backend {args.device_file}-torch-cpu --model {args.model}")  # fmt: skip
     return 0
 
 
@@ -138,3 +163,67 @@ def _fit(args: argparse.Namespace) -> int:
         if not args.check:
             write_kernels(FOLDER / f"{gpu}.toml", kernels)
     return 0
+
+
+def add_validate_here_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `earspan validate-here`."""
+    add_here_arguments(parser, "tiny.en")
+    parser.add_argument("--simulated", default="ceilings", metavar="NAME",
+                        help="a backend, or this machine by its ceilings now (default: ceilings)")  # fmt: skip
+    parser.add_argument("--windows", type=seconds_list, default=[1.0, 5.0, 10.0, 30.0], metavar="S,...",
+                        help="seconds of audio of a call (default: 1,5,10,30)")  # fmt: skip
+    parser.add_argument("--streams", type=comma_list, default=["1", "2", "4", "8"], metavar="N,...",
+                        help="calls that run together (default: 1,2,4,8)")  # fmt: skip
+    parser.add_argument("--rounds", type=positive_count, default=7, metavar="N", help="queries of each (default: 7)")
+    parser.add_argument("--budget", type=positive_seconds, default=200.0, dest="budget_s", metavar="S",
+                        help="seconds after which no further round begins (default: 200)")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write all values")
+    parser.add_argument("--json", action="store_true", help="print all values instead of the table")
+
+
+def run_validate_here(args: argparse.Namespace) -> int:
+    """Print the ratios measured over simulated, and the verdict; 1 if it is INVALID."""
+    from ..calibration.validate_here import ValidationPlan, validate_here
+
+    streams = tuple(positive_count(one) for one in args.streams)
+    plan = ValidationPlan(args.model, setting_of(args), args.simulated, tuple(args.windows), streams, args.rounds,
+                          args.budget_s)  # fmt: skip
+    found = validate_here(plan, lambda line: print(line, file=sys.stderr))
+    text = store.encode(found, indent=1)
+    if args.out:
+        store.write_whole(args.out, text + "\n")
+    if args.json:
+        print(text)
+    else:
+        _show_found(found)
+    return 0 if found.verdict == "VALID" else 1
+
+
+def _show_found(found: "Validation") -> None:
+    from ..calibration.validate_here import BAND, PHASES
+
+    rows = [
+        [f"{row.window_s:g}", str(row.streams), str(row.steps), *(f"{row.ratio(phase):.2f}" for phase in PHASES),
+         "-" if (own := row.profile_ratio("all")) is None else f"{own:.2f}", row.verdict]
+        for row in found.rows
+    ]  # fmt: skip
+    columns = ("window s>", "streams>", "steps>", *(f"{phase}>" for phase in PHASES), "all, by profile>", "verdict")
+    told = f"{found.model}, {found.setting.name}, {found.machine.cpu}"
+    show_table(f"Measured over simulated ({found.simulated}): {told}", columns, rows)
+    total = len(found.rows)
+    print(f"simulated within {BAND:.0%} of measured: {found.within('all')} of {total} settings; "
+          + ", ".join(f"{phase} {found.within(phase)}" for phase in PHASES[:-1]))  # fmt: skip
+    if found.clock:
+        clock = found.clock
+        print(f"through the clock: {len(clock.measured)} calls of {clock.window_s:g} s, measured over predicted by the "
+              f"profile {clock.ratio:.2f}; median wait {clock.measured_wait_s:.2f} and "
+              f"{clock.predicted_wait_s:.2f} s")  # fmt: skip
+    else:
+        print(f"no profile: type earspan calibrate here --model {found.model} {found.setting.options}".rstrip())
+    print(f"verdict: {found.verdict}")
+    reasons: dict[str, int] = {}
+    for row in found.rows:
+        for reason in row.reasons:
+            reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, rows_of in reasons.items():
+        print(f"  {rows_of} of {total}: {reason}")

@@ -44,6 +44,7 @@ COMMANDS = {
     "convert": ("models", "write a Whisper for CTranslate2 and faster-whisper"),
     "cache": ("models", "transcripts kept from earlier runs: info, prune, clear"),
     "speed": ("speed", "how fast this machine hears, beside its ceiling and other engines"),
+    "validate-here": ("calibrate", "the same calls simulated and measured on this machine, with a verdict"),
     "calibrate": ("calibrate", "measure a GPU, and fit the device models to it"),
 }
 
@@ -90,7 +91,7 @@ def _run(argv: list[str]) -> int:
         early, _ = parser.parse_known_args(given)
         if early.config:
             given = _config_arguments(parser, early.config) + given
-        return getattr(_module_of(argv[0]), f"run_{argv[0]}")(parser.parse_args(given))
+        return getattr(_module_of(argv[0]), f"run_{_plain(argv[0])}")(parser.parse_args(given))
     except SystemExit as asked_for_help:
         return int(asked_for_help.code or 0)
 
@@ -98,13 +99,18 @@ def _run(argv: list[str]) -> int:
 def parser_of(command: str) -> Parser:
     """Return the parser of a command's options."""
     parser = Parser(prog=f"earspan {command}", description=f"{COMMANDS[command][1]}.", allow_abbrev=False)
-    getattr(_module_of(command), f"add_{command}_arguments")(parser)
+    getattr(_module_of(command), f"add_{_plain(command)}_arguments")(parser)
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="options from a file; typed ones win")
     return parser
 
 
 def _module_of(command: str) -> Any:
     return importlib.import_module(f".{COMMANDS[command][0]}", __package__)
+
+
+def _plain(command: str) -> str:
+    """Return the command as a part of a Python name."""
+    return command.replace("-", "_")
 
 
 def _config_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:

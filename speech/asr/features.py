@@ -78,6 +78,11 @@ class AudioFeatures:
         with torch.inference_mode(False), torch.no_grad():  # the model's weights stay usable for others
             return Encoder(self._recogniser.whisper.encoder)
 
+    def forget(self) -> None:
+        """Forget all that is remembered."""
+        self._remembered.clear()
+        self._spectra.clear()
+
     @torch.inference_mode()
     def of(self, parts: Sequence[Part]) -> list[Tensor]:
         """Return the encoder's output for each part, shape = (positions, state); the same tensor for the same audio."""

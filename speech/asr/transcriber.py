@@ -130,6 +130,11 @@ class Transcriber(ABC):
                 progress(done, len(missing))
         return [self._known[key] for key in keys]
 
+    def forget(self) -> None:
+        """Forget what was heard, so that it is computed anew, as measuring needs it; a cache is left as it is."""
+        self._known.clear()
+        self.features.forget()
+
     def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
         """Return the hypotheses of `clips` by index, as they are done: in each round, what the clips ask for next."""
         together = self.batch_size() if clips else 0
