@@ -65,7 +65,7 @@ def read_device(path: Path, *, kernels: bool = True) -> Device:
 
 def device_of(text: str, path: Path) -> Device:
     """Return the device that the text of a device file describes; `path` names it. Raises `InputError`."""
-    return _Reader(path, text).device(tomllib.loads(text), kernels=True)
+    return _Reader(path, text).device(parse_toml(text, path), kernels=True)
 
 
 _LARGEST = 1e30  # above anything that a figure can be, below what overflows

@@ -105,7 +105,7 @@ class _Model:
         """Return the seconds of each phase."""
         fed, steps = work.prompt_tokens, work.decode_tokens
         lengths = {
-            "encode": np.array([float(work.positions)]),
+            "encode": np.array([work.audio_s]),
             "prefill": np.array([float(fed)]),
             "decode": np.arange(fed + 1.0, fed + steps + 1.0),
         }

@@ -44,7 +44,8 @@ class Point:
 
     phase: "mel" (one call), "encode" and "prefill" (a batch of calls), or "decode" (one step of a batch).
     batch: calls that run together.
-    length: of mel, seconds of audio; of encode, positions; of prefill, tokens fed; of decode, tokens attended to.
+    length: of mel and encode, seconds of audio, which is padded to 30 s for the encoder; of prefill, tokens fed; of
+        decode, tokens attended to.
     seconds: every value, in the order in which they were taken.
     """
 

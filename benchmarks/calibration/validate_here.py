@@ -223,7 +223,7 @@ class Probe:
         engine, watch, length = self.engine, self.watch, round(window_s * SAMPLE_RATE)
         gap = (len(self.audio) - length) // streams
         clips = [Clip(self.audio[at * gap : at * gap + length]) for at in range(streams)]
-        engine.forget()
+        engine.begin_anew()
         watch.reset()
         start = time.perf_counter()
         heard = engine.transcribe(clips)
@@ -281,7 +281,7 @@ def _through_the_clock(plan: ValidationPlan, own: Here, tell: Callable[[str], No
     measured = []
     for one in job.played:
         first, last = (round(at_s * SAMPLE_RATE) for at_s in (one.call.start_s, one.call.end_s))
-        engine.forget()
+        engine.begin_anew()
         start = time.perf_counter()
         engine.transcribe([Clip(recording.audio[first:last], one.call.prompt, one.call.prefix)])
         measured.append(time.perf_counter() - start)

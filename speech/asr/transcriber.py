@@ -130,8 +130,8 @@ class Transcriber(ABC):
                 progress(done, len(missing))
         return [self._known[key] for key in keys]
 
-    def forget(self) -> None:
-        """Forget what was heard, so that it is computed anew, as measuring needs it; a cache is left as it is."""
+    def begin_anew(self) -> None:
+        """Forget all that was heard, so that it is computed again, as measuring needs it; a cache is left as it is."""
         self._known.clear()
         self.features.forget()
 
