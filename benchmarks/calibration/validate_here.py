@@ -39,7 +39,7 @@ from .neighbours import Neighbours
 from .stopwatch import Stopwatch, attach
 from .verdict import judge, least_queries
 
-PHASES = ("mel", "encode", "prefill", "decode", "all")
+PHASES: tuple[str, ...] = ("mel", "encode", "prefill", "decode", "all")
 BAND = 0.25  # the bar: simulated within 25 % of measured
 CLOCK_S, CLOCK_WINDOW_S, CLOCK_STEP_S = 25.0, 5.0, 1.0
 CEILINGS = "ceilings"  # the machine that is made of its own
@@ -78,13 +78,13 @@ class ValidationPlan:
 class Compared:
     """One window and load: seconds of each phase, and of all, in every round.
 
-    steps: decode steps of the longest text. profile: what the machine's profile says; empty where there is none.
+    steps: decode steps of each text. profile: what the machine's profile says; empty where there is none.
     reasons: for which the measurement is invalid.
     """
 
     window_s: float
     streams: int
-    steps: int
+    steps: tuple[int, ...]
     measured: tuple[dict[str, float], ...]
     simulated: tuple[dict[str, float], ...]
     profile: dict[str, float]
@@ -184,7 +184,7 @@ def validate_here(plan: ValidationPlan, tell: Callable[[str], None] = lambda lin
     rows = tuple(
         Compared(
             *setting,
-            steps=max(run.decode_tokens for run in runs[setting]),
+            steps=tuple(run.decode_tokens for run in runs[setting]),
             measured=tuple(map(dict, measured[setting])),
             simulated=tuple(map(dict, predicted[setting])),
             profile=dict(predict(own, dims, runs[setting], setting[0])) if own else {},

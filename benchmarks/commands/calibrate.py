@@ -203,7 +203,7 @@ def _show_found(found: "Validation") -> None:
     from ..calibration.validate_here import BAND, PHASES
 
     rows = [
-        [f"{row.window_s:g}", str(row.streams), str(row.steps), *(f"{row.ratio(phase):.2f}" for phase in PHASES),
+        [f"{row.window_s:g}", str(row.streams), str(max(row.steps)), *(f"{row.ratio(phase):.2f}" for phase in PHASES),
          "-" if (own := row.profile_ratio("all")) is None else f"{own:.2f}", row.verdict]
         for row in found.rows
     ]  # fmt: skip

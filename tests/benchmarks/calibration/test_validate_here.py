@@ -48,10 +48,10 @@ def test_each_call_waits_for_the_one_before():
 def test_ratios_are_of_one_round_each_so_that_a_change_of_speed_cancels():
     slow = [dict.fromkeys(PHASES, factor * 2.0) for factor in (1.0, 3.0, 1.0)]
     ceilings = [dict.fromkeys(PHASES, factor * 1.6) for factor in (1.0, 3.0, 1.0)]
-    row = Compared(5.0, 1, 3, tuple(slow), tuple(ceilings), dict.fromkeys(PHASES, 4.0))
+    row = Compared(5.0, 1, (3,), tuple(slow), tuple(ceilings), dict.fromkeys(PHASES, 4.0))
     assert row.ratio("all") == pytest.approx(1.25)
     assert row.profile_ratio("all") == pytest.approx(0.5)
-    assert (row.verdict, Compared(5.0, 1, 3, (), (), {}, ("too short",)).verdict) == ("VALID", "INVALID")
+    assert (row.verdict, Compared(5.0, 1, (3,), (), (), {}, ("too short",)).verdict) == ("VALID", "INVALID")
 
 
 @pytest.fixture
