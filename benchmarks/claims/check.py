@@ -15,7 +15,8 @@ from .records import NOT_TESTABLE, Evidence, Finding, conclude
 from .speeds import check_factor, check_kinds
 from .splits import check_split
 
-_SERVE = f"earspan capacity --price {LPU_PRICE} --backends h100,groq-v1x16,h100+groq-v1x16"
+_SMALL = "--strategies sliding --latencies 0.3,1,4 --windows 10 --loads 6x1"
+_SERVE = f"earspan capacity --price {LPU_PRICE} --backends h100,groq-v1x16,h100+groq-v1x16 {_SMALL}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ CLAIMS = (
     Claim(
         "Cheaper compute raises the demand for it in all.",
         check_demand,
-        ("earspan capacity --elasticity 1.5 --backends l4,h100 --out runs/demand",),
+        (f"earspan capacity --elasticity 1.5 --backends l4,h100 {_SMALL} --out runs/demand",),
     ),
     Claim(
         "Agents multiply calls, and nested ones grow exponentially.",
