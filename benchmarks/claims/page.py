@@ -120,8 +120,8 @@ def write_page(found: Sequence[Finding]) -> str:
     """Return the page in Markdown: all claims in a table, then each with its cases."""
     table = list_findings(found)
     rows = [
-        (f"[{number}](#{_anchor(one)})", claim, f"**{verdict}**", *rest, f"`{command}`")
-        for one, (number, claim, verdict, *rest, command) in zip(found, table.rows, strict=True)
+        (f"[{number}](#claim-{number})", claim, f"**{verdict}**", *rest, f"`{command}`")
+        for number, claim, verdict, *rest, command in table.rows
     ]
     counts = Counter(one.verdict for one in found)
     said = join_words([f"{verdict} {count}" for verdict, count in counts.most_common()])
@@ -133,7 +133,7 @@ def _section(found: Finding) -> str:
     cases = list_cases(found)
     further = "; ".join(f"`{command}`" for command in found.commands)
     lines = [
-        f"\n## {found.number}. {found.claim}\n",
+        f"\n## Claim {found.number}\n\n*{found.claim}*\n",
         f"**{found.verdict[0].upper()}{found.verdict[1:]}** ({count_answers(found)}). {found.test}\n",
         write_markdown(cases.columns, cases.rows),
         f"\nAssumed: {'; '.join(found.assumptions)}.",
@@ -141,9 +141,3 @@ def _section(found: Finding) -> str:
     if found.untested:
         lines.append(f"Not tested: {found.untested}.")
     return "\n".join([*lines, f"Repeat it: {further}"])
-
-
-def _anchor(found: Finding) -> str:
-    return "".join(
-        sign for sign in f"{found.number} {found.claim}".lower().replace(" ", "-") if sign.isalnum() or sign == "-"
-    )

@@ -52,7 +52,7 @@ def test_every_command_can_be_typed(findings):
 
 def test_the_page_has_every_claim_with_its_figures(findings):
     text = page.write_page(findings)
-    headings = re.findall(r"^## (\d+)\. ", text, re.MULTILINE)
+    headings = re.findall(r"^## Claim (\d+)$", text, re.MULTILINE)
     assert headings == [str(number) for number in range(1, 17)]
     for one in findings:
         assert all(f"`{command}`" in text for command in one.commands)
@@ -67,7 +67,7 @@ def test_the_page_has_every_claim_with_its_figures(findings):
 def test_the_page_in_docs_is_of_these_claims():
     text = PAGE.read_text(encoding="utf-8")
     for number, claim in enumerate(CLAIMS, start=1):
-        section = text.partition(f"\n## {number}. {claim.words}\n")[2]
+        section = text.partition(f"\n## Claim {number}\n\n*{claim.words}*\n")[2]
         assert section, f"claim {number} has changed: type earspan claims --out docs/claims.md"
         assert any(section.lower().startswith(f"\n**{verdict}") for verdict in VERDICTS)
 
