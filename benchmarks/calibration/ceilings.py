@@ -36,7 +36,8 @@ REPEATS = 3
 class Ceilings:
     """What was measured, medians.
 
-    product_s: seconds of a product of `ROWS` rows with WIDTH x WIDTH weights that are used again and again.
+    product_s: seconds of a product of `ROWS` rows with WIDTH x WIDTH weights: up to `FEW` rows from memory, for more
+        used again and again.
     weights_bytes_per_s: of a product of one row with weights from memory.
     keys_bytes_per_s: of attention of one query for each head, with keys and values from memory.
     copy_bytes_per_s: of a copy in memory, read and written.
@@ -92,8 +93,10 @@ class Pieces:
         small = {n: self.small[:n] for n in (8, 64)}
         products = []
         for rows, x in self.rows.items():
-            product = F.linear if rows <= FEW else product_for(weight)
-            products.append(_median_s(lambda p=product, x=x: p(x, weight, self.bias)))
+            # few rows are a decoder's, which reads all of its weights from memory; of many, weights are the least
+            product, read = (F.linear, self.weights) if rows <= FEW else (product_for(weight), self.weights[:1])
+            took_s = _median_s(lambda p=product, x=x, read=read: [p(x, each, self.bias) for each in read])
+            products.append(took_s / len(read))
         one, query, queries = self.rows[1], self.keys[0][:, :, :1], self.keys[0]
         weights_s = _median_s(lambda: [F.linear(one, each, self.bias) for each in self.weights])
         keys_s = _median_s(lambda: [F.scaled_dot_product_attention(query, each, each) for each in self.keys])
