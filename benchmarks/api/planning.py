@@ -21,6 +21,7 @@ def span(
     strategy: str = "sliding",
     latency_s: float | None = None,
     padding: str = "full",
+    decoding: str = "transcribe",
 ) -> Span:
     """Return the longest window of audio that a backend sustains in live transcription, and what stops it there.
 
@@ -30,7 +31,8 @@ def span(
     step_s: seconds between two calls of a stream where windows slide.
     strategy: "sliding", "alignatt", or "disjoint", whose step is the window.
     latency_s: how late a word may be shown, in seconds; None for any time.
-    padding: "full" for calls padded to 30 s, as Whisper pads them; "fit" for calls as long as their audio. Returns a
+    padding: "full" for calls padded to 30 s, as Whisper pads them; "fit" for calls as long as their audio.
+    decoding: as of an experiment; only "greedy" does without second passes of windows that break off. Returns a
         `Span`: `span_s` in seconds (None where no window is sustained), `limited_by`, `timing`. Raises `InputError` for
         what does not exist or makes no sense. The formulas are in docs/timing.md.
     """
@@ -43,6 +45,7 @@ def span(
         step_s=own_step_s,
         latency_s=latency_s,
         padding=padding,
+        continuing=decoding != "greedy",
     )
 
 
