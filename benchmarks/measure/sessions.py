@@ -49,7 +49,11 @@ def _call(target: Target, asked: Measurement) -> Callable[[], Session]:
     from ...speech.streaming.called import CalledSession
 
     options = EndpointOptions(timestamps="none", timeout_s=asked.patience_s)
-    endpoint = RestEndpoint(target.address, target.address.model or "", options)
     strategy = make_strategy(asked.strategy, asked.window_s, step_of(asked.strategy, asked.step_s))
     pool = ThreadPoolExecutor(max(asked.most_streams, *asked.streams))  # threads are made when they are needed
-    return lambda: CalledSession(endpoint, strategy, pool, asked.language, asked.patience_s)
+
+    def talk() -> CalledSession:  # each stream over a connection of its own
+        endpoint = RestEndpoint(target.address, target.address.model or "", options)
+        return CalledSession(endpoint, strategy, pool, asked.language, asked.patience_s)
+
+    return talk

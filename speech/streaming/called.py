@@ -23,7 +23,7 @@ _WARM_UP_S = 1.0  # of silence, so that the first call that counts finds an open
 
 @dataclass(slots=True)
 class CalledSession:
-    """One stream of calls to an endpoint, which streams may share.
+    """One stream of calls to an endpoint of its own, which is closed with it.
 
     strategy: cuts the audio.
     pool: has a thread for each stream.
@@ -66,6 +66,7 @@ class CalledSession:
             self._calls.cancel()
             with suppress(asyncio.CancelledError, StreamError):
                 await self._calls
+        self.endpoint.close()
 
     async def _make_calls(self, told: Told) -> None:
         loop, began_s, part = asyncio.get_running_loop(), 0.0, 0

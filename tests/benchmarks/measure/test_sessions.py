@@ -42,4 +42,4 @@ def test_a_package_that_is_missing_is_named(target, package, module, monkeypatch
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "earspan.speech.streaming.called", raising=False)
     with pytest.raises(InputError, match=r"endpoints"):
-        session_maker(Measurement(target=target))
+        session_maker(Measurement(target=target))()

@@ -50,7 +50,7 @@ def stream(strategy, seconds: float, fails_at: int | None = None) -> Streamed:
         warm_up = len(asked) == 1
         return SimpleNamespace(text="" if warm_up else ENGINE.transcribe([Clip(audio, prompt)])[0].text)
 
-    endpoint: Any = SimpleNamespace(transcribe=transcribe, place="here/v1")
+    endpoint: Any = SimpleNamespace(transcribe=transcribe, place="here/v1", close=lambda: None)
     session = CalledSession(endpoint, strategy, Delayed(seconds))
     return run_virtually(play_paced([RECORDING], [session], [0.0], 0.1))[0]
 
