@@ -22,8 +22,8 @@ from ...backends.serving.continuous import serve_continuously
 from ...backends.serving.server import Server, server_of
 from ...backends.serving.simulate import run, simulate
 from ...backends.serving.station import Line, Station, serve
-from ...backends.span import TOKENS_PER_S, window_call
 from ...backends.workload.models import DIMENSIONS
+from ...backends.workload.windows import TOKENS_PER_S, window_call
 from ...backends.workload.workload import Workload
 from .case import Figure, measure, peak_bytes
 
