@@ -130,6 +130,7 @@ def test_names_say_engine_precision_and_threads(monkeypatch):
 
 def test_this_machine_is_looked_for_in_the_cache_and_what_to_type_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(here, "count_cores", lambda: 2)  # whatever the machine, or what it lets the test use
     setting = read_setting("here-ct2-int8-t1")
     backend = here_backend("here-ct2-int8-t1")
     typed = "earspan calibrate here --model tiny.en --backend here-ct2-int8 --threads 1"
