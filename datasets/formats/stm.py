@@ -1,5 +1,6 @@
 """NIST STM, as TED-LIUM has it: stm/TALK.stm beside sph/TALK.sph, a line for each segment."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,6 @@ def _segment(line: str, root: Path, origin: str) -> _Segment:
 def _audio(root: Path, talk: str, origin: str) -> Path:
     for folder in _AUDIO_FOLDERS:
         for suffix in sorted(AUDIO_SUFFIXES, key=lambda suffix: (suffix != ".sph", suffix)):
-            if (path := root / folder / f"{talk}{suffix}").is_file():
+            if os.path.isfile(path := root / folder / f"{talk}{suffix}"):
                 return path
     raise InputError(f"{origin}: no audio for talk {shown(talk)!r}: no sph/{shown(talk)}.sph in {shown(root)}")
