@@ -15,7 +15,9 @@ def test_no_parser_raises_anything_but_input_errors_in_bounded_memory() -> None:
         command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert process.stdout is not None
-    told = process.stdout.read().decode()
+    with process.stdout as out:
+        told = out.read().decode()
     _, status, usage = os.wait4(process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, told
-    assert usage.ru_maxrss / 1024 <= 800, told  # a thousand files later, with two models in it
+    process.returncode = os.waitstatus_to_exitcode(status)  # wait4 has told, so that nobody else can be asked
+    assert process.returncode == 0, told
+    assert usage.ru_maxrss / 1024 <= 1000, told  # ten thousand files later, with two models and all caches in it
