@@ -305,6 +305,8 @@ def read_run(folder: str | Path) -> Run:
         if not 0 <= one.track < len(calls):
             raise InputError(f"{path}:{number}: no track {one.track} in run.json; run it again to mend it")
         calls[one.track].append(CallRecord(*(getattr(one, name) for name in CallRecord.__dataclass_fields__)))
+    if sum(map(len, calls)) != run.calls:
+        raise InputError(f"{folder}/run.json: says {run.calls} calls; {path} has others; run it again to mend it")
     said = run.by_id
     missing = next((track.recording for track in run.tracks if track.recording not in said), None)
     if missing is not None:

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-LIMIT_S = 60  # of processor time; what is still at work then is taken for hanging
+LIMIT_S = 40  # of processor time; what is still at work then is taken for hanging
 LIMIT_BYTES = 2 << 30  # of memory; what wants more is killed before the machine is in trouble
 
 

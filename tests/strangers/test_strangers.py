@@ -4,6 +4,7 @@
 looked at from outside.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,8 @@ def home(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def sandbox(home) -> Iterator[Sandbox]:
-    made = Sandbox({"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")})
+    paths = os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])  # where modules of one's own would be
+    made = Sandbox({"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONPATH": paths})
     yield made
     made.close()
 
@@ -61,9 +63,9 @@ def _listed(folder: Path) -> set[Path]:
     return {path.relative_to(folder) for path in folder.rglob("*")}
 
 
-def test_a_hanging_command_would_be_seen(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_hanging_command_would_be_seen(sandbox: Sandbox, home: Path, tmp_path: Path) -> None:
     """The sandbox itself: what works without end is ended by its limit, which is no exit code of a case."""
-    (tmp_path / "endless.py").write_text("while True:\n    pass\n")
+    (home / "endless.py").write_text("while True:\n    pass\n")
     outcome = sandbox.run(["time", "--backend", "endless:name"], tmp_path)
     assert outcome.code not in {code for param in ALL for code in param.values[0].codes}  # pyright: ignore
     assert outcome.wall_s >= LIMIT_S / 2
