@@ -148,7 +148,7 @@ def test_a_name_that_is_chosen_anywhere_is_chosen_everywhere(pages: dict[str, st
 
     assert are_dim("l4") == are_dim("h100") == {False}
     page.locator(".legend button", has_text="h100").nth(1).click()
-    page.wait_for_function("location.hash === '#backend=h100'")
+    page.wait_for_url(lambda url: url.endswith("#backend=h100"))
     assert (are_dim("h100"), are_dim("l4")) == ({False}, {True})
     pressed = page.locator('button[aria-pressed="true"]')
     assert pressed.count() > 4
@@ -156,7 +156,7 @@ def test_a_name_that_is_chosen_anywhere_is_chosen_everywhere(pages: dict[str, st
     page.locator("tbody th button", has_text="l4").first.press("Enter")
     assert (are_dim("h100"), are_dim("l4"), are_dim("groq-v1x16")) == ({False}, {False}, {True})
     marks(page, 0, "h100").first.click()
-    page.wait_for_function("location.hash === '#backend=l4'")
+    page.wait_for_url(lambda url: url.endswith("#backend=l4"))
     assert are_dim("h100") == {True}
 
 
@@ -209,7 +209,7 @@ def test_an_address_shows_the_same_view_again(pages: dict[str, str], show: Calla
     assert again.locator("#chart-0 svg").text_content() == page.locator("#chart-0 svg").text_content()
     assert "streams per backend" in again.locator("#chart-0 svg").text_content()
     again.evaluate("location.hash = '#x=latency_p99_s&y=nonsense'")
-    again.wait_for_function("document.querySelector('[name=x]').value === 'latency_p99_s'")
+    sync_api.expect(again.locator("[name=x]")).to_have_value("latency_p99_s")
     assert box(again, "Up").input_value() == "usd_per_audio_h"
 
 
@@ -231,10 +231,10 @@ def test_the_slider_keeps_words_within_its_limit_and_what_is_beaten_is_pale(
     slider.press("ArrowLeft")
     assert page.locator("output").inner_text() == "4 s"
     slider.press("ArrowLeft")
-    page.wait_for_function("document.querySelectorAll('#chart-0 path[aria-label*=\"backend:\"]').length === 3")
+    sync_api.expect(page.locator('#chart-0 path[aria-label*="backend:"]')).to_have_count(3)
     assert page.locator("output").inner_text() == "3 s"
     slider.press("Home")
-    page.wait_for_function("document.querySelectorAll('#chart-0 path[aria-label*=\"backend:\"]').length === 1")
+    sync_api.expect(page.locator('#chart-0 path[aria-label*="backend:"]')).to_have_count(1)
     assert shown() == {"0.4": 1}
 
 
@@ -246,7 +246,8 @@ def test_own_runs_are_laid_over_and_stay_in_the_browser(
     page = show(pages["explorer"], "#x=wer&y=streams")
     before = page.locator('#chart-0 path[aria-label*="backend:"]').count()
     page.get_by_label("Own runs").set_input_files(tmp_path / "mine" / "results.json")
-    page.wait_for_function(f"document.querySelectorAll('#chart-0 path[aria-label*=\"backend:\"]').length > {before}")
+    # not `wait_for_function`: its predicate is evaluated in the page, whose policy forbids that
+    page.locator('#chart-0 path[aria-label*="backend:"]').nth(before).wait_for(state="attached")
     assert page.locator('#chart-0 path[aria-label*="</script><b>h100"]').count() == 2
     (tmp_path / "other.json").write_text("[]")
     page.get_by_label("Own runs").set_input_files(tmp_path / "other.json")
