@@ -26,8 +26,8 @@ from .own import import_backend, load_offered, offered_names
 from .roofline import Roofline
 from .timing import Backend
 
-# device or path, for LPUs a number of chips and a packing, for GPUs a runtime, and how weights are stored
 _MOST_CHIPS = 4096  # seven times as many as the largest published system has (576)
+# device or path, for LPUs a number of chips and a packing, for GPUs a runtime, and how weights are stored
 _NAME = re.compile(
     r"(?P<device>.+?)(?:x(?P<chips>\d+))?"
     rf"(?:-(?P<runtime>{'|'.join(map(re.escape, RUNTIMES))}))?"

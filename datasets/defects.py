@@ -9,6 +9,11 @@ Defects = list[str] | None
 _MOST = 10_000  # a file with more is something else
 
 
+def tell_first(defects: Defects) -> str:
+    """Return the end of a message that says the first defect and how many there are; empty where there is none."""
+    return f"; the first of {len(defects)} defects: {defects[0]}" if defects else ""
+
+
 @contextmanager
 def report_to(defects: Defects) -> Iterator[None]:
     """Within it an `InputError` is added to `defects`, and what raised it is left out; without a list it is raised."""

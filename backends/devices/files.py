@@ -59,13 +59,12 @@ def read_device(path: Path, *, kernels: bool = True) -> Device:
 
     kernels: False leaves out a GPU's kernel constants, for the calibration that is about to fit them.
     """
-    text = read_text(path, "a device file in TOML")
-    return _Reader(path, text).device(parse_toml(text, path), kernels)
+    return device_of(read_text(path, "a device file in TOML"), path, kernels=kernels)
 
 
-def device_of(text: str, path: Path) -> Device:
+def device_of(text: str, path: Path, *, kernels: bool = True) -> Device:
     """Return the device that the text of a device file describes; `path` names it. Raises `InputError`."""
-    return _Reader(path, text).device(parse_toml(text, path), kernels=True)
+    return _Reader(path, text).device(parse_toml(text, path), kernels)
 
 
 _LARGEST = 1e30  # above anything that a figure can be, below what overflows

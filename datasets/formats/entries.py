@@ -6,7 +6,7 @@ from pathlib import Path
 from ...backends.errors import InputError
 from ...backends.reading import shown
 from ..audio import DURATION_TOLERANCE_S, audio_duration_s
-from ..defects import Defects, report_to
+from ..defects import Defects, report_to, tell_first
 from ..recording import Dataset, Entry, Word
 from .lines import text_lines
 
@@ -81,8 +81,7 @@ class EntryList:
         licence: what the entries state; by default the first line of the folder's licence file.
         """
         if not self._entries:
-            first = f"; the first of {len(self.defects)} defects: {self.defects[0]}" if self.defects else ""
-            raise InputError(f"{shown(path)}: no recordings; expected {what}{first}")
+            raise InputError(f"{shown(path)}: no recordings; expected {what}{tell_first(self.defects)}")
         return Dataset(self.dataset, path, tuple(self._entries.values()), licence or stated_licence(self.root))
 
     def file_length_s(self, path: Path) -> float | None:

@@ -8,7 +8,7 @@ import soundfile
 from ...backends.errors import InputError
 from ...backends.reading import shown
 from ..audio import audio_duration_s
-from ..defects import Defects, report_to
+from ..defects import Defects, report_to, tell_first
 from ..recording import Dataset, Entry
 from .entries import stated_licence
 from .lines import text_lines
@@ -41,10 +41,8 @@ def open_folder(path: str | os.PathLike[str], name: str | None = None, defects: 
         elif suffix == ".txt" and not found.name.upper().startswith(("LICENSE", "LICENCE", "README")):
             texts.add(stem)
     if not audio:
-        first = f"; the first of {len(defects)} defects: {defects[0]}" if defects else ""
-        raise InputError(
-            f"{shown(root)}: no audio in this folder; expected x.wav + x.txt pairs or manifest.jsonl{first}"
-        )
+        expected = "expected x.wav + x.txt pairs or manifest.jsonl"
+        raise InputError(f"{shown(root)}: no audio in this folder; {expected}{tell_first(defects)}")
     with report_to(defects):
         _require_none(root, "without a transcript (x.txt beside x.wav)", audio.keys() - texts)
     with report_to(defects):
@@ -55,7 +53,7 @@ def open_folder(path: str | os.PathLike[str], name: str | None = None, defects: 
         with report_to(defects):
             entries.append(_entry(stem.relative_to(root).as_posix(), audio[stem], _transcript(stem), dataset))
     if not entries and defects:
-        raise InputError(f"{shown(root)}: no recordings; the first of {len(defects)} defects: {defects[0]}")
+        raise InputError(f"{shown(root)}: no recordings{tell_first(defects)}")
     return Dataset(dataset, root, tuple(entries), stated_licence(root))
 
 
