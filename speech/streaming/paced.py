@@ -163,7 +163,7 @@ async def play_paced(
 
 @contextmanager
 def _promptly() -> Iterator[None]:
-    """Within it nothing of this process delays the player, and the system runs it first where it grants that (as root, mostly).
+    """Within it nothing of this process delays the player, which the system runs first where that is granted.
 
     Python does not stop to look for garbage, which takes longer than a chunk may be late; and the player does so little
     that a server on the same machine loses nothing by its going first.
