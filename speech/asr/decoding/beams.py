@@ -83,10 +83,9 @@ class _Inference(Inference):
         if self._rows is None:
             self._rows = self._decoder.begin([audio_features[0]] * len(tokens), self._capacity)
         new = tokens[:, self._rows.lengths[0] :]
-        hidden = self._rows.advance(new.tolist()).unflatten(0, new.shape)
+        states = self._rows.advance(new.tolist())
         self.passes += 1
-        table = self._decoder.module.token_embedding.weight
-        return (hidden @ table.T).float()
+        return self._decoder.logits(states).unflatten(0, new.shape)
 
     def rearrange_kv_cache(self, source_indices: list[int]) -> None:
         """Let row `i` go on from what row `source_indices[i]` was."""

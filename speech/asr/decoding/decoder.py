@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
-from ..encoder import fuse, linear_of, product_for, projections
+from ..encoder import fuse, linear_of, pack_for_few, product_for, projections
 
 Sides = tuple[int, Sequence[Sequence[int]]]  # after how many of a row's new tokens they begin; continuations
 
@@ -68,7 +68,8 @@ class Decoder:
         self.module = model.decoder
         self.dims = model.dims
         self._layers = [_Layer.of(block) for block in model.decoder.blocks]
-        self._product = product_for(self.module.token_embedding.weight)
+        table = self.module.token_embedding.weight
+        self._product, self._scored = product_for(table), pack_for_few(table)
 
     def begin(self, features: Sequence[Tensor], capacity: int) -> "DecoderRows":
         """Return rows without tokens.
@@ -77,6 +78,10 @@ class Decoder:
         capacity: how many tokens a row may come to hold.
         """
         return DecoderRows(self, features, capacity)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Return the logits of each token after given states, shape = (places, vocabulary), in fp32."""
+        return self._scored(states).float()
 
     def bytes_per_row(self, positions: int, capacity: int) -> int:
         """Return the bytes of one row's keys and values."""
@@ -110,8 +115,13 @@ class DecoderRows:
         """Return keys and values of the audio of `rows`, in one product for each layer."""
         together = torch.cat([features[row] for row in rows])
         lengths = [len(features[row]) for row in rows]
+        alike = not self._masked and rows[-1] - rows[0] + 1 == len(rows)  # one copy for all is faster than one for each
         for layer, weights in enumerate(self._decoder._layers):
             projected = self._decoder._product(together, *weights.audio).unflatten(-1, (2, self._heads, -1))
+            if alike:
+                by_row = projected.unflatten(0, (len(rows), -1))
+                self._audio[layer, :, rows[0] : rows[-1] + 1] = by_row.permute(2, 0, 3, 1, 4)
+                continue
             for row, one in zip(rows, projected.split(lengths), strict=True):
                 self._audio[layer, :, row, :, : len(one)] = one.permute(1, 2, 0, 3)
 

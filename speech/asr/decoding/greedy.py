@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .decoder import Decoder, DecoderRows
 from .draft import Draft
-from .rules import Choice, Draw, Rules, Written, gumbel
+from .rules import Choice, Draw, Rules, Score, Written, gumbel
 
 # Logits nearer than this to each other may change order with the batch. Measured differences between batches are
 # at most 1e-4 in float32 (tests/speech/decoding/test_greedy.py holds them below an eighth of this); the others are
@@ -90,13 +90,13 @@ def decode(
         sides = [(len(text.pending), branches[1:]) for text, branches in zip(active, proposals, strict=True)]
         hidden = rows.advance(fed, sides) if any(branches for _, branches in sides) else rows.advance(fed)
         if not active[0].passes:
-            _judge_speech(active, hidden, proposals, rules, table)
+            _judge_speech(active, hidden, proposals, rules, decoder.logits)
         written = [before for text, branches in zip(active, proposals, strict=True) for before in
                    _written(text.written, branches, rules.timestamp_begin)]  # fmt: skip
         drawn = [text.draw(len(table)) for text in active]
         draws = [draw for draw, branches in zip(drawn, proposals, strict=True)
                  for draw in (draw, *[None] * sum(map(len, branches)))]  # fmt: skip
-        found = iter(rules.choose(hidden[_asked(active, proposals)], table, written, draws))
+        found = iter(rules.choose(hidden[_asked(active, proposals)], decoder.logits, written, draws))
         going = []
         for index, (text, branches) in enumerate(zip(active, proposals, strict=True)):
             known, checked = len(text.pending), sum(map(len, branches))
@@ -134,12 +134,12 @@ def _asked(active: list[Text], proposals: list[list[Sequence[int]]]) -> list[int
 
 
 def _judge_speech(
-    active: list[Text], hidden: Tensor, proposals: list[list[Sequence[int]]], rules: Rules, table: Tensor
+    active: list[Text], hidden: Tensor, proposals: list[list[Sequence[int]]], rules: Rules, score: Score
 ) -> None:
     """Note how probable it is that nobody speaks, which the first pass says after the start mark."""
     sizes = [len(text.pending) + sum(map(len, branches)) for text, branches in zip(active, proposals, strict=True)]
     starts = [sum(sizes[:index]) + text.beginning.start_at for index, text in enumerate(active)]
-    for text, probability in zip(active, rules.no_speech_probability(hidden[starts], table), strict=True):
+    for text, probability in zip(active, rules.no_speech_probability(hidden[starts], score), strict=True):
         text.no_speech_probability = probability
 
 

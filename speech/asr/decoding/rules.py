@@ -7,16 +7,16 @@ by itself, so that many rows, and many tokens of a draft, are decided by one pro
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from whisper.tokenizer import Tokenizer
 
 from ..hypothesis import SECONDS_PER_TICK
 
+Score = Callable[[Tensor], Tensor]  # gives logits, shape = (places, vocabulary), for states, shape = (places, state)
 _PLACES = 256  # decided together: 53 MB of logits at Whisper's vocabulary
 LATEST_FIRST_TICK = round(1.0 / SECONDS_PER_TICK)  # whisper.DecodingOptions.max_initial_timestamp
 
@@ -76,13 +76,13 @@ class Rules:
         self._blank = torch.tensor(blank, dtype=torch.long)
 
     def choose(
-        self, hidden: Tensor, table: Tensor, written: Sequence[Written], draws: Sequence[Draw | None]
+        self, hidden: Tensor, score: Score, written: Sequence[Written], draws: Sequence[Draw | None]
     ) -> list[Choice]:
-        """Return the token at each place; `hidden`, shape = (places, state), is projected on the token `table`."""
+        """Return the token at each place. hidden: shape = (places, state). score: what gives logits for states."""
         found: list[Choice] = []
         for start in range(0, len(written), _PLACES):
             part = slice(start, start + _PLACES)
-            found += self.decide(F.linear(hidden[part], table).float(), written[part], draws[part])
+            found += self.decide(score(hidden[part]), written[part], draws[part])
         return found
 
     def decide(self, logits: Tensor, written: Sequence[Written], draws: Sequence[Draw | None]) -> list[Choice]:
@@ -136,11 +136,11 @@ class Rules:
         columns = token[:, 0].tolist(), margin.tolist(), log_probability.tolist()
         return [Choice(*one) for one in zip(*columns, strict=True)]
 
-    def no_speech_probability(self, hidden: Tensor, table: Tensor) -> list[float]:
+    def no_speech_probability(self, hidden: Tensor, score: Score) -> list[float]:
         """Return how probable it is that nobody speaks, given states after the start mark, shape = (places, state)."""
         if self.tokenizer.no_speech is None or not len(hidden):
             return [math.nan] * len(hidden)
-        logits = F.linear(hidden, table).float()
+        logits = score(hidden)
         return (logits[:, self.tokenizer.no_speech] - logits.logsumexp(-1)).exp().tolist()
 
 
