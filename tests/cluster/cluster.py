@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -22,8 +23,9 @@ class Cluster:
                 f"there are other networks than lo; start with {' '.join(ALONE)} sh -c 'ip link set lo up; ...'"
             )
         self._home, self._ray = home, Path(sys.executable).with_name("ray")
-        # sockets have short names
-        self._environment = {**environment, "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": "/tmp/r"}
+        self._sockets = tempfile.mkdtemp(prefix="r", dir="/tmp")  # not below `home`: names of sockets are short
+        told = {"HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": self._sockets}
+        self._environment = {**environment, **told}
         self._node = 0
         home.mkdir(parents=True, exist_ok=True)
 
@@ -59,7 +61,7 @@ class Cluster:
                 except ProcessLookupError:
                     continue
         time.sleep(0.5)
-        shutil.rmtree("/tmp/r", ignore_errors=True)
+        shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _start(self, *how: str) -> None:
         subprocess.run(
