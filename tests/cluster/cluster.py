@@ -66,7 +66,7 @@ class Cluster:
     def _start(self, *how: str) -> None:
         subprocess.run(
             [self._ray, "start", *how, "--node-ip-address=127.0.0.1", "--num-cpus=1", "--disable-usage-stats"],
-            env=self._environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120,
+            env=self._environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600,
         )  # fmt: skip
 
     def _pids(self, name: str) -> list[int]:
