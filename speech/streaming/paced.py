@@ -169,19 +169,31 @@ def _promptly() -> Iterator[None]:
     that a server on the same machine loses nothing by its going first.
     """
     gc.collect()
-    collects, policy = gc.isenabled(), os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None
+    collects = gc.isenabled()
     gc.disable()
-    if policy is not None:
-        _ask_for(os.SCHED_RR, 1)
     try:
-        yield
+        with _first_to_run():
+            yield
     finally:
-        if policy is not None:
-            _ask_for(policy, 0)
         if collects:
             gc.enable()
 
 
-def _ask_for(policy: int, priority: int) -> None:
-    with suppress(OSError):  # not allowed, or not known, to this system
-        os.sched_setscheduler(0, policy, os.sched_param(priority))
+@contextmanager
+def _first_to_run() -> Iterator[None]:
+    """Within it the system runs this thread first, if it knows and grants that; threads begun within are as others."""
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    policy, param = os.sched_getscheduler(0), os.sched_getparam(0)
+    _schedule(os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+    try:
+        yield
+    finally:
+        _schedule(policy, param)
+
+
+def _schedule(policy: int, param: "os.sched_param") -> None:
+    with suppress(PermissionError):
+        # the flag is kept on the way back, too: to clear it takes more rights than to set it
+        os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, param)

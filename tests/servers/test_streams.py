@@ -136,7 +136,9 @@ def test_many_streams_are_sent_in_time(planted_server, tmp_path, monkeypatch):
         print(load.streams, load.verdict, load.late_p99_s, load.late_max_s, load.ttfs, load.word_latency)
         assert (load.ended, load.errors, load.wer) == (load.streams, {}, 0.0)
         assert (load.verdict == VALID) == (load.late_max_s <= MOST_LATE_S), load.reason
-        assert 0.4 <= load.ttfs.p50_s <= 2.0  # 0.4 to 0.7 s on a machine that keeps the pace
+        assert load.ttfs.p50_s >= 0.4
+        if load.verdict == VALID:
+            assert load.ttfs.p50_s <= 0.4 + 0.2 + 0.1 + 3 * MOST_LATE_S
     files = [path.read_text() for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert len(files) >= 7
     assert not [text for text in files if SECRET in text]
