@@ -3,6 +3,7 @@
 obstore is the client: one library for the three, conditional creation in all of them, retries with backoff.
 """
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ from ..backends.errors import InputError
 SCHEMES = ("s3", "gs", "az")
 _PATIENCE_S = 60.0  # with a network that is gone; each call is retried until then
 _PIECE_BYTES = 4 << 20  # of an object in memory at a time
+_MOST_BYTES = 256 << 20  # of one that is read whole
+
+
+class Damaged(OSError):
+    """An object that is gone, or holds something else than it should."""
 
 
 def is_url(place: str | os.PathLike[str]) -> bool:
@@ -61,22 +67,47 @@ class Objects:
         """Return what an object holds; None where there is none."""
         with self._told(name):
             try:
-                return bytes(self._library.get(self._store, name).bytes())
+                found = self._library.get(self._store, name)
+                if found.meta["size"] > _MOST_BYTES:
+                    raise ValueError(f"larger than {_MOST_BYTES >> 20} MB")
+                return bytes(found.bytes())
             except (FileNotFoundError, self._library.exceptions.NotFoundError):
                 return None
 
-    def copy(self, name: str, path: Path, size: int) -> None:
-        """Write an object to a file, a piece at a time; the file is there whole or not at all."""
+    def pieces(self, name: str, size: int, sha256: str | None = None) -> Iterator[bytes]:
+        """Yield what an object holds. Raises `Damaged` for one that has not that size, or that hash if one is given."""
+        came, total = 0, hashlib.sha256()
+        with self._told(name):
+            try:
+                for piece in self._library.get(self._store, name).stream(min_chunk_size=_PIECE_BYTES):
+                    came += len(piece)
+                    if came > size:
+                        break
+                    total.update(piece)
+                    yield piece
+            except (FileNotFoundError, self._library.exceptions.NotFoundError):
+                raise Damaged(None, f"{self.url}/{name}: no such object") from None
+        if came != size or sha256 not in (None, total.hexdigest()):
+            raise Damaged(None, f"{self.url}/{name}: damaged, it does not hold the {size} bytes that it should")
+
+    def copy(self, name: str, path: Path, size: int, sha256: str | None = None) -> None:
+        """Write an object to a file, a piece at a time, as `pieces`; the file is there whole or not at all."""
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         try:
-            with self._told(name), open(draft, "wb") as file:
-                for piece in self._library.get(self._store, name).stream(min_chunk_size=_PIECE_BYTES):
-                    file.write(piece)
-            if draft.stat().st_size != size:
-                raise OSError(None, f"{self.url}/{name}: {draft.stat().st_size} of {size} bytes came")
+            with open(draft, "wb") as file:
+                file.writelines(self.pieces(name, size, sha256))
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+    def holds(self, name: str, size: int, sha256: str) -> bool:
+        """Return whether an object is there, and whole."""
+        try:
+            for _ in self.pieces(name, size, sha256):
+                pass
+        except Damaged:
+            return False
+        return True
 
     def sizes(self, start: str = "") -> dict[str, tuple[int, str]]:
         """Return the bytes and the version of all objects, or of that one object, by name."""

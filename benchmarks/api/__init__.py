@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from earspan.benchmarks.claims.records import Finding
     from earspan.benchmarks.experiment.experiment import Experiment, Load
     from earspan.benchmarks.experiment.records import Plan, Run
-    from earspan.benchmarks.experiment.records import read_run as load_run
     from earspan.benchmarks.experiment.run import run
+    from earspan.benchmarks.experiment.shared import load_run
     from earspan.benchmarks.imports.load import import_run
     from earspan.benchmarks.measure.measure import measure
     from earspan.benchmarks.measure.records import LoadResult, Measured
@@ -58,7 +58,7 @@ _PLACES = {
     "run": f"{_EXPERIMENT}.run",
     "Run": f"{_EXPERIMENT}.records",
     "Plan": f"{_EXPERIMENT}.records",
-    "load_run": f"{_EXPERIMENT}.records:read_run",
+    "load_run": f"{_EXPERIMENT}.shared",
     "score": f"{_RESULTS}.score",
     "import_run": "benchmarks.imports.load",
     "Results": f"{_RESULTS}.records",

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from ...backends.errors import InputError, unknown
 from ...backends.reading import read_toml
+from ..experiment.store import refuse_url
 from ..results.wording import neutralise
 
 # Name, module, and what it does. Modules are imported when their command is used: nobody should wait for torch.
@@ -91,7 +92,11 @@ def _run(argv: list[str]) -> int:
         early, _ = parser.parse_known_args(given)
         if early.config:
             given = _config_arguments(parser, early.config) + given
-        return getattr(_module_of(argv[0]), f"run_{_plain(argv[0])}")(parser.parse_args(given))
+        args = parser.parse_args(given)
+        for value in vars(args).values():
+            if isinstance(value, Path):
+                refuse_url(value)
+        return getattr(_module_of(argv[0]), f"run_{_plain(argv[0])}")(args)
     except SystemExit as asked_for_help:
         return int(asked_for_help.code or 0)
 

@@ -10,7 +10,8 @@ from ...backends.measured.address import is_endpoint
 from ...speech.strategies import OVERLOADS, step_of, strategy_names
 from ..experiment import presets, store
 from ..experiment.experiment import Experiment, Load
-from ..experiment.records import Run, write_run
+from ..experiment.records import Run, read_run
+from ..experiment.shared import Place
 from ..report.terminal import show_table
 from ..results.curves import merge_series, read_curve, series_of, write_curve
 from ..results.exports import EXPORTS, check_exports
@@ -141,18 +142,21 @@ def _streams_asked(args: argparse.Namespace) -> int:
 def _hear(args: argparse.Namespace, experiment: Experiment) -> int:
     from ..experiment.run import Session  # torch takes seconds
 
-    store.check_folder(args.out)
-    session = Session.open(experiment, out=args.out)
     progress = Terminal()
+    place = Place(args.out, progress)
+    store.check_folder(place.folder)
+    told = {"errors": getattr(args, "errors", 3), "exports": getattr(args, "export", ())}
+    if place.has(experiment):
+        progress.say(f"{place}: heard already; type another --out to hear it again")
+        return publish(read_run(place.folder), place, args.json, **told)
+    session = Session.open(experiment, out=place.folder)
     progress.say(_introduce(session))
     for failure in session.source.failed:
         progress.say(f"left out: {failure.reason}")
     empty = [unit for unit in session.source.units if not unit.text.strip()]
     for unit in empty:
         progress.say(f"note: {unit.origin}: the reference of {unit.id!r} is empty: every word is an insertion")
-    run = session.play(progress)
-    write_run(args.out, run)
-    return publish(run, args.out, args.json, errors=getattr(args, "errors", 3), exports=getattr(args, "export", ()))
+    return publish(place.keep(session.play(progress)), place, args.json, **told)
 
 
 def _introduce(session: "Session") -> str:

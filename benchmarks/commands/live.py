@@ -19,8 +19,8 @@ from ...speech.metrics.latency import backlog, service_and_audio
 from ...speech.streaming.realtime import Caption, Show, Wall, WallClock
 from ..experiment.experiment import Experiment
 from ..experiment.live import find_recording, play_live
-from ..experiment.records import read_run
 from ..experiment.run import Session
+from ..experiment.shared import Place
 from ..experiment.source import Source
 from ..replay.lanes import INFINITE
 from ..replay.write import write_live, write_replay
@@ -100,18 +100,19 @@ def run_live(args: argparse.Namespace, wall: Wall | None = None) -> int:
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan replay`."""
     add = parser.add_argument
-    add("folder", type=Path, metavar="RUN", help="folder of a run, for example runs/bench")
+    add("folder", metavar="RUN", help="folder or URL of a run, for example runs/bench")
     add("--recording", metavar="ID", help="which recording of the run (default: the first)")
     add("--lanes", type=comma_list, default=[], metavar="A,B,...",
         help=f"up to four settings: BACKEND, STRATEGY, STRATEGY:WINDOW, or STRATEGY:WINDOW@BACKEND; {INFINITE}: no "
         "time at all (default: that, the fastest backend, one between, the slowest that keeps up)")  # fmt: skip
-    add("--out", type=Path, metavar="FILE.html", help="default: replay.html in the folder of the run")
+    add("--out", type=Path, metavar="FILE.html", help="default: replay.html in the folder of the run, or its copy")
 
 
 def run_replay(args: argparse.Namespace) -> int:
     """Write the page that plays one recording of a stored run, and print its path."""
-    path = args.out or args.folder / "replay.html"
-    write_replay(path, read_run(args.folder), args.recording, args.lanes)
+    place = Place(args.folder)
+    path = args.out or place.folder / "replay.html"
+    write_replay(path, place.load(), args.recording, args.lanes)
     print(path)
     return 0
 

@@ -8,15 +8,16 @@ from ...backends.errors import InputError
 from ..experiment import store
 from ..experiment.experiment import WORD_TIMES
 from ..experiment.records import Run, read_run
+from ..experiment.shared import Place, load_run
 from ..imports.formats import FORMATS
 from ..imports.load import import_run
 from ..leaderboard.entry import OURS, make_entry, read_entries, write_entry
 from ..leaderboard.page import write_page
-from ..report.render import write_report
+from ..report.render import render
 from ..report.terminal import print_results
 from ..results.compare import compare
 from ..results.exports import EXPORTS, check_exports, export
-from ..results.records import write_results
+from ..results.records import encode_results
 from ..results.score import score
 from .options import comma_list, positive_count, positive_seconds, seed
 from .progress import Terminal
@@ -27,9 +28,9 @@ _IMPORTED = ("system", "dataset", "recordings", "head_s", "word_times", "out")
 def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan score`."""
     add = parser.add_argument
-    add("folder", type=Path, nargs="?", metavar="RUN", help="folder of a run, for example runs/bench")
+    add("folder", nargs="?", metavar="RUN", help="folder or URL of a run, for example runs/bench")
     add("--normaliser", help="scoring rules by name, or a .toml file (default: those of the run)")
-    add("--batch", type=Path, metavar="RUN", help="the same recordings heard at once: what does streaming cost?")
+    add("--batch", metavar="RUN", help="the same recordings heard at once: what does streaming cost?")
     add("--errors", type=positive_count, default=3, metavar="N", help="recordings shown (default: 3)")
     add("--export", type=comma_list, default=[], metavar="A,B", help=f"write {', '.join(EXPORTS)}")
     add("--json", action="store_true", help="print results.json instead of the table")
@@ -44,39 +45,40 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--word-times", choices=WORD_TIMES, help="where a dataset has none: none, or aligned by tiny.en (default: none)"
     )
-    add("--out", type=Path, metavar="FOLDER", help="where the run goes (default: runs/imported)")
+    add("--out", metavar="FOLDER|URL", help="where the run goes (default: runs/imported)")
 
 
-def _import(args: argparse.Namespace) -> tuple[Run, Path]:
-    """The run of a file of another program, and its folder."""
+def _import(args: argparse.Namespace) -> tuple[Run, Place]:
+    """The run of a file of another program, and where it is."""
     given = {name: getattr(args, name) for name in _IMPORTED if getattr(args, name) is not None}
     if args.source is None:
         if args.folder is None:
             raise InputError("nothing to score; type a RUN, for example runs/bench, or --import FORMAT:FILE")
         if given:
             raise InputError(f"--{next(iter(given)).replace('_', '-')} is for --import; {args.folder} says it itself")
-        return read_run(args.folder), args.folder
+        place = Place(args.folder)
+        return place.load(), place
     if args.folder is not None:
         raise InputError(f"{args.folder} and --import: expected one of them; --out says where an import goes")
-    folder = given.pop("out", Path("runs/imported"))
+    out = given.pop("out", "runs/imported")
     rules = {"normaliser": args.normaliser} if args.normaliser else {}
-    return import_run(args.source, out=folder, progress=Terminal(), **given, **rules), folder
+    return import_run(args.source, out=out, progress=Terminal(), **given, **rules), Place(out)
 
 
 def run_score(args: argparse.Namespace) -> int:
     """Score a stored run again, without inference. Exit code 1 if recordings had failed."""
-    run, folder = _import(args)
-    batch = read_run(args.batch) if args.batch else None
-    return publish(run, folder, args.json, args.normaliser, args.errors, args.export, batch)
+    run, place = _import(args)
+    batch = load_run(args.batch) if args.batch else None
+    return publish(run, place, args.json, args.normaliser, args.errors, args.export, batch)
 
 
 def add_submit_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan submit`."""
     add = parser.add_argument
-    add("folder", type=Path, nargs="?", metavar="RUN", help="folder of a run of one setting, as earspan evaluate makes")
+    add("folder", nargs="?", metavar="RUN", help="folder or URL of a run of one setting, as earspan evaluate makes")
     add("--by", default=OURS, metavar="NAME", help="who submits it (default: %(default)s)")
     add("--backend", metavar="NAME", help="which, where the run has several")
-    add("--batch", type=Path, metavar="RUN", help="the same recordings heard at once")
+    add("--batch", metavar="RUN", help="the same recordings heard at once")
     add("--rows", type=Path, default=Path("docs/leaderboard"), metavar="FOLDER", help="default: %(default)s")
     add("--table", type=Path, nargs="?", const=Path("docs/leaderboard.md"), metavar="FILE.md",
         help="write the page of all rows, after RUN's if one is given (default: %(const)s)")  # fmt: skip
@@ -87,8 +89,8 @@ def run_submit(args: argparse.Namespace) -> int:
     if args.folder is None and args.table is None:
         raise InputError("nothing to submit; type a RUN, for example runs/evaluate, or --table to write the page")
     if args.folder is not None:
-        batch = read_run(args.batch) if args.batch else None
-        entry = make_entry(read_run(args.folder), by=args.by, backend=args.backend, batch=batch)
+        batch = load_run(args.batch) if args.batch else None
+        entry = make_entry(load_run(args.folder), by=args.by, backend=args.backend, batch=batch)
         print(write_entry(args.rows, entry))
     if args.table is not None:
         store.write_whole(args.table, write_page(read_entries(args.rows)))
@@ -98,7 +100,7 @@ def run_submit(args: argparse.Namespace) -> int:
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan report`."""
-    parser.add_argument("folder", type=Path, metavar="RUN", help="folder of a run, for example runs/bench")
+    parser.add_argument("folder", metavar="RUN", help="folder or URL of a run, for example runs/bench")
 
 
 def run_report(args: argparse.Namespace) -> int:
@@ -106,19 +108,22 @@ def run_report(args: argparse.Namespace) -> int:
     from ..capacity.page import write_capacity_page
     from ..capacity.records import is_study, read_study
 
-    if is_study(args.folder):
-        print(write_capacity_page(args.folder, read_study(args.folder)))
+    place = Place(args.folder)
+    folder = place.fetched()
+    if is_study(folder):
+        print(write_capacity_page(folder, read_study(folder)))
     else:
-        run = read_run(args.folder)
-        print(write_report(args.folder, score(run), run))
+        run = read_run(folder)
+        place.add({"report.html": render(score(run), run)})
+        print(folder / "report.html")
     return 0
 
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan compare`."""
     add = parser.add_argument
-    add("a", type=Path, metavar="A", help="folder of an evaluation")
-    add("b", type=Path, metavar="B", help="folder of another, of the same data")
+    add("a", metavar="A", help="folder or URL of an evaluation")
+    add("b", metavar="B", help="folder of another, of the same data")
     add("--normaliser", help="scoring rules for both (default: those of the runs, which must be the same)")
     add("--seed", type=seed, default=0, help="seed of the bootstrap (default: 0)")
     add("--replicates", type=positive_count, default=10_000, metavar="N", help="of the bootstrap (default: 10000)")
@@ -127,7 +132,7 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_compare(args: argparse.Namespace) -> int:
     """Say whether two evaluations of the same data really differ."""
-    found = compare(read_run(args.a), read_run(args.b), args.normaliser, args.seed, args.replicates)
+    found = compare(load_run(args.a), load_run(args.b), args.normaliser, args.seed, args.replicates)
     if args.json:
         print(store.encode(found, indent=1))
     else:
@@ -138,7 +143,7 @@ def run_compare(args: argparse.Namespace) -> int:
 
 def publish(
     run: Run,
-    folder: Path,
+    place: Place,
     as_json: bool,
     normaliser: str | None = None,
     errors: int = 3,
@@ -151,12 +156,13 @@ def publish(
     """
     check_exports(exports, run)
     results = score(run, normaliser, batch)
-    write_results(folder, results)
-    write_report(folder, results, run)
     if exports:
-        export(exports, run, results, folder / "export")
+        export(exports, run, results, place.folder / "export")
+    place.add({"results.json": encode_results(results), "report.html": render(results, run)})
     if as_json:
-        print(store.encode(results, indent=1))
+        print(encode_results(results))
     else:
-        print_results(results, folder, run, errors)
+        print_results(results, place.folder, run, errors)
+        if place.url:
+            print(f"a copy of {place.url}")
     return 1 if results.failed else 0

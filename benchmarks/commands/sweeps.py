@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ..experiment.shared import Place
 from ..experiment.store import encode
 from ..report.terminal import show_table
 from ..results.records import read_results
@@ -14,7 +15,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `earspan sweep`."""
     add = parser.add_argument
     add("file", type=Path, metavar="FILE.toml", help="an experiment's keywords, and under [grid] lists of values")
-    add("--out", type=Path, metavar="FOLDER", help="a folder for each run goes into it (default: runs/FILE)")
+    add("--out", metavar="FOLDER|URL", help="a folder for each run goes into it (default: runs/FILE)")
     add("--dry-run", action="store_true", help="say what it will take, after hearing a few calls at most")
     add("--executor", default="local", metavar="NAME", help="local, ray or ray:ADDRESS (default: %(default)s)")
     add("--workers", type=positive_count, metavar="N", help="default: what cores and memory bear")
@@ -51,9 +52,9 @@ def run_sweep(args: argparse.Namespace) -> int:
         return 0
     progress = Terminal()
     done = sweep(args.file, out, executor=args.executor, workers=args.workers, progress=progress, **where)
-    found = {name: read_results(folder) for name, folder in done.runs.items()}
+    found = {name: read_results(Place(run).folder) for name, run in done.runs.items()}
     if args.json:
-        runs = {name: str(folder) for name, folder in done.runs.items()}
+        runs = {name: str(run) for name, run in done.runs.items()}
         print(encode({"runs": runs, "failed": done.failed, "computed": done.computed}, indent=1))
     else:
         rows = [

@@ -279,8 +279,8 @@ class _Line(CallRecord):
     track: int = 0
 
 
-def write_run(folder: Path, run: Run) -> None:
-    """Write `calls.jsonl` and then `run.json` into `folder`, which is made if need be. Raises `InputError`."""
+def files_of(run: Run) -> dict[str, str]:
+    """Return what the files of a run hold, by name: `calls.jsonl`, and then `run.json`."""
     lines = [
         store.encode({"track": number, **store.plain(call)}) + "\n"
         for number, track in enumerate(run.tracks)
@@ -288,8 +288,13 @@ def write_run(folder: Path, run: Run) -> None:
     ]
     bare = tuple(replace(track, calls=()) for track in run.tracks)
     whole = replace(run, tracks=bare, calls=len(lines), calls_sha256=store.digest_of(lines))
-    store.write_whole(folder / "calls.jsonl", "".join(lines))
-    store.write_whole(folder / "run.json", store.encode(whole))
+    return {"calls.jsonl": "".join(lines), "run.json": store.encode(whole)}
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Write `calls.jsonl` and then `run.json` into `folder`, which is made if need be. Raises `InputError`."""
+    for name, text in files_of(run).items():
+        store.write_whole(folder / name, text)
 
 
 def read_run(folder: str | Path) -> Run:

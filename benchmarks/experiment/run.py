@@ -26,8 +26,9 @@ from .endpoints import complete_plan, open_endpoints, plan_endpoint, remember, w
 from .experiment import DEFAULT_MODEL, Experiment
 from .planning import plan_backends, warn_of_overload
 from .progress import Progress, Silence
-from .records import Plan, Provenance, Run, Track, describe_machine, write_run
+from .records import Plan, Provenance, Run, Track, describe_machine, read_run
 from .settings import Clock, Setting, list_settings, list_windows, measure, simulate
+from .shared import Place
 from .source import Source
 
 TIMED_DTYPE = "fp16"
@@ -234,19 +235,21 @@ def run(
     """Hear an experiment, and return the run: every call with its text and times.
 
     Transcripts are kept, so that an interrupted run goes on where it was when it is called again.
-    out: folder that `run.json` and `calls.jsonl` are written into; None for no file.
+    out: folder that `run.json` and `calls.jsonl` are written into, or the URL of one in an object store; None for no
+        file. A run of this experiment that is in a store already is returned as it is.
     progress: is told what is done.
     engine: transcribes instead of the experiment's own.
     after: is given what there is, whenever a setting has been heard. Raises `InputError` for what cannot be run, before
         anything is heard as far as that can be known.
     """
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        store.check_folder(folder)
-    stored = Session.open(experiment, engine, out=folder).play(progress or Silence(), after)
-    if folder is not None:
-        write_run(folder, stored)
-    return stored
+    progress = progress or Silence()
+    if out is None:
+        return Session.open(experiment, engine).play(progress, after)
+    place = Place(out, progress)
+    store.check_folder(place.folder)
+    if place.has(experiment):
+        return read_run(place.folder)
+    return place.keep(Session.open(experiment, engine, out=place.folder).play(progress, after))
 
 
 def load_engine(experiment: Experiment, cache: TranscriptCache | None = None) -> Transcriber:

@@ -84,6 +84,7 @@ class _Schema(msgspec.Struct):
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all. Raises `InputError` where that is not possible."""
+    refuse_url(path)
     partial = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")  # machines may share it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,6 +101,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def check_folder(path: Path) -> None:
     """Raise `InputError` if results cannot be written into `path`, made or not."""
+    refuse_url(path)
     nearest = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not nearest.is_dir():
         raise InputError(f"--out {path}: {nearest} is a file; type another folder")
@@ -110,6 +112,13 @@ def check_folder(path: Path) -> None:
         raise InputError(
             f"--out {path}: cannot write into {nearest} ({error.strerror}); type another folder"
         ) from error
+
+
+def refuse_url(path: Path) -> None:
+    """Raise `InputError` for a URL that was taken for a path, which would make a folder called `s3:`."""
+    if path.parts and path.parts[0].endswith(":"):
+        url = str(path).replace(":/", "://", 1)
+        raise InputError(f"{url}: expected a path of this machine; only runs and sweeps go to s3://, gs:// and az://")
 
 
 def digest_of(lines: Iterable[str | bytes]) -> str:

@@ -13,7 +13,8 @@ from ...backends.errors import InputError
 from ..experiment import store
 from ..experiment.experiment import DEFAULT_MODEL, IMPORTED, Experiment
 from ..experiment.progress import Progress, Silence
-from ..experiment.records import Failure, Imported, Provenance, Reference, Run, Track, describe_machine, write_run
+from ..experiment.records import Failure, Imported, Provenance, Reference, Run, Track, describe_machine
+from ..experiment.shared import Place
 from ..experiment.source import Source
 from .answers import Stream, calls_of
 from .formats import FORMATS, parse_source
@@ -46,13 +47,13 @@ def import_run(
     word_times: "none", or "model" to align references that have no word times by the Whisper called `aligner`, since
         latencies need them.
     normaliser, seed: of scoring.
-    out: the folder that the run is written into, if it is to be. Raises `InputError` for a file that is not of its
+    out: the folder or URL that the run is written to, if it is to be. Raises `InputError` for a file that is not of its
         format, with place and field, and for recordings that are not those of the dataset.
     """
     began_s = time.monotonic()
     name, path = parse_source(source)
     if out is not None:
-        store.check_folder(Path(out))
+        store.check_folder(Place(out).folder)
     system, streams = _choose(FORMATS[name][0](path), system or "", path)
     experiment = Experiment(
         model=system,
@@ -89,9 +90,7 @@ def import_run(
         imported=Imported(name, path.name, hashlib.sha256(path.read_bytes()).hexdigest(), shown, given),
         failed=tuple(heard.failed),
     )
-    if out is not None:
-        write_run(Path(out), run)
-    return run
+    return run if out is None else Place(out, progress).keep(run)
 
 
 def _choose(streams: Sequence[Stream], system: str, path: Path) -> tuple[str, list[Stream]]:

@@ -15,7 +15,8 @@ from ..results.records import Results
 _FIELD = re.compile(r"[a-z_0-9]+(, [a-z_0-9]+)*: ")
 _HEAD = f"""# What a run stores
 
-A run is a folder. Texts and times are stored as they were; everything else follows from them (`earspan score`).
+A run is a folder, here or in an [object store](sweeps.md#stores). Texts and times are stored as they were; all else
+follows from them (`earspan score`).
 
 | file | what | record |
 | --- | --- | --- |

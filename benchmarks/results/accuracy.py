@@ -6,7 +6,9 @@ from pathlib import Path
 from ...backends.errors import InputError
 from ...backends.serving.arrivals import Traffic
 from ...backends.workload.windows import STRATEGIES
+from ...datasets.objects import is_url
 from ...speech.metrics.significance import Difference, paired_bootstrap
+from ..experiment.shared import Place
 from .curves import CurvePoint, CurveSeries, read_curve
 from .records import read_results
 from .wording import join_words
@@ -84,9 +86,11 @@ def pair_ways(origin: str | None, before: Heard, after: Heard) -> Difference | N
 def read_accuracy(origin: str | None) -> Accuracy:
     """Return what was measured: by the reference curve, on one of its datasets, or by a run of one's own.
 
-    origin: the folder of a run, the name of a dataset of the reference curve, or None for its first.
+    origin: the folder or URL of a run, the name of a dataset of the reference curve, or None for its first.
     Raises `InputError` where there is nothing to go by.
     """
+    if is_url(origin or ""):
+        origin = str(Place(origin or "").fetched())
     if origin is None or not (Path(origin) / "results.json").exists():
         series = _curve_of(origin)
         if not series:

@@ -326,9 +326,14 @@ class Results:
         return ", ".join(heard.part for heard in self.datasets)
 
 
+def encode_results(results: Results) -> str:
+    """Return what `results.json` holds."""
+    return store.encode(results, indent=1)
+
+
 def write_results(folder: Path, results: Results) -> None:
     """Write `results.json` into `folder`. Raises `InputError` where that is not possible."""
-    store.write_whole(folder / "results.json", store.encode(results, indent=1))
+    store.write_whole(folder / "results.json", encode_results(results))
 
 
 def read_results(folder: Path) -> Results:

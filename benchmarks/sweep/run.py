@@ -1,6 +1,7 @@
 """A sweep from its file to its runs: what is missing is heard, every run is written as soon as it can be."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from ..experiment import store
 from ..experiment.experiment import Experiment
 from ..experiment.progress import Advance, Progress, Silence
 from ..experiment.records import Run, describe_machine
+from ..experiment.shared import Place
 from .estimate import Estimate, estimate, read_rates, remember_rates
 from .grid import Sweep
 from .local import LocalPool, count_workers
@@ -31,12 +33,12 @@ _FILES = ("calls.jsonl", "run.json", "results.json")  # in the order in which th
 class Swept:
     """What has become of a sweep.
 
-    runs: folders by experiment, those that are whole.
+    runs: their folders, or URLs, by experiment, those that are whole.
     failed: what could not be done, and why.
     computed: calls that went through a model this time.
     """
 
-    runs: dict[str, Path]
+    runs: dict[str, Path | str]
     failed: tuple[str, ...]
     computed: int
 
@@ -52,7 +54,7 @@ class _State:
 
 def sweep(
     given: str | Path | Sweep,
-    out: str | Path,
+    out: str | os.PathLike[str],
     *,
     executor: str = "local",
     workers: int | None = None,
@@ -64,7 +66,8 @@ def sweep(
     """Hear all experiments of a sweep, and return where their runs are. Interrupted, it goes on where it was.
 
     given: a sweep file, or a `Sweep`.
-    out: folder that a folder for each run is written into; each is there as soon as it is whole.
+    out: folder, or URL in an object store, that a folder for each run is written into; each is there as soon as it is
+        whole.
     executor: "local", or "ray", or "ray:ADDRESS" of a cluster.
     workers: how many; by default as many as cores and memory bear, and on a cluster as many as it has cores.
     place: the store of transcripts, a folder or a URL such as s3://bucket/study; by default the user's own.
@@ -76,8 +79,8 @@ def sweep(
     """
     progress = progress or Silence()
     check_executor(executor)
-    store.check_folder(Path(out))
-    ready = _Ready.of(given, Path(out), place, task_calls)
+    ready = _Ready.of(given, Place(out, progress), place, task_calls)
+    store.check_folder(ready.out.folder)
     cache = TranscriptCache(ready.place, strict=True)
     cache.refresh()  # finds what was put by processes that were killed, and what other machines put
     for said in (*cache.take_said(), *ready.defects()):
@@ -101,7 +104,7 @@ def sweep(
 
 def plan_sweep(
     given: str | Path | Sweep,
-    out: str | Path,
+    out: str | os.PathLike[str],
     *,
     place: str | Path | None = None,
     task_calls: int | None = None,
@@ -112,7 +115,7 @@ def plan_sweep(
     given, out, place, task_calls: as for `sweep`.
     probe: hears a few calls with every engine whose rate is not known. Their transcripts are kept.
     """
-    ready = _Ready.of(given, Path(out), place, task_calls)
+    ready = _Ready.of(given, Place(out), place, task_calls)
     rates, rate_from, left = read_rates(), "remembered", list(ready.left())
     first = {engine_key(task.experiment): task for task in reversed(left) if task.stage == "hear"}
     for key, task in first.items() if probe else ():
@@ -141,26 +144,29 @@ class _Ready:
 
     waves: all of its tasks.
     finished: digests of tasks that were done, from earlier times.
-    whole: runs that are there.
+    places: of all runs, by name.
+    whole: names of those that are there.
     """
 
     sweep: Sweep
-    out: Path
+    out: Place
     place: str
     planner: Planner
     waves: list[Wave]
     finished: set[str]
+    places: dict[str, Place]
     whole: set[str]
 
     @classmethod
-    def of(cls, given: str | Path | Sweep, out: Path, place: str | Path | None, task_calls: int | None) -> "_Ready":
+    def of(cls, given: str | Path | Sweep, out: Place, place: str | Path | None, task_calls: int | None) -> "_Ready":
         found = given if isinstance(given, Sweep) else Sweep.from_toml(given)
         planner = Planner(task_calls)
         waves = list(planner.waves(found))
-        whole = {name for name, experiment in found.experiments.items() if is_whole(out / name, experiment)}
-        log = out / DONE
+        places = {name: out.part(name) for name in found.experiments}
+        whole = {name for name, experiment in found.experiments.items() if is_whole(places[name], experiment)}
+        log = out.folder / DONE
         finished = set(store.read_text(log).split()) if log.exists() else set()
-        return cls(found, out, str(place or default_cache_path()), planner, waves, finished, whole)
+        return cls(found, out, str(place or default_cache_path()), planner, waves, finished, places, whole)
 
     def waves_left(self) -> Iterator[Wave]:
         """Yield what is not done, in waves; nothing is heard for runs that are there."""
@@ -176,9 +182,13 @@ class _Ready:
         """Yield the tasks that are not done."""
         return (task for wave in self.waves_left() for stage in wave for task in stage)
 
-    def runs(self) -> dict[str, Path]:
-        """Return the folders of the runs that are whole."""
-        return {name: self.out / name for name in self.sweep.experiments if name in self.whole}
+    def runs(self) -> dict[str, Path | str]:
+        """Return where the runs that are whole are."""
+        return {
+            name: self.places[name].url or self.places[name].folder
+            for name in self.sweep.experiments
+            if name in self.whole
+        }
 
     def defects(self) -> list[str]:
         """Return what could not be read of the datasets."""
@@ -199,14 +209,14 @@ class _Recorder:
         for line in answer.said:
             self._progress.say(f"{task.name}: {line}" if task.name else line)
         if answer.error is None and task.stage == "write":
-            for name in _FILES:
-                store.write_whole(self._ready.out / task.name / name, answer.files[name])
+            files = {name: answer.files[name] for name in _FILES}
+            self._ready.places[task.name].put(files, task.experiment)
             self._ready.whole.add(task.name)
             if answer.computed:
                 self._progress.say(f"{task.name}: {answer.computed} calls were not in the store, and heard again")
         elif answer.error is None:
             # a hint for the next time, nothing more: whatever is missing is heard when its run is written
-            with suppress(OSError), open(self._ready.out / DONE, "a", encoding="ascii") as log:
+            with suppress(OSError), open(self._ready.out.folder / DONE, "a", encoding="ascii") as log:
                 log.write(task.digest(self._ready.place) + "\n")
         if answer.computed and task.stage == "hear":
             calls, busy_s = self._rates.get(engine_key(task.experiment), (0, 0.0))
@@ -228,17 +238,22 @@ def _orders(name: str, date: str) -> Callable[[Task, int], bytes]:
 
 
 def _begin(ready: _Ready) -> str:
-    """Return when the sweep in this folder was begun, and take note of it if that is now."""
-    path = ready.out / STATE
-    if not path.exists():
-        state = _State(store.SCHEMA, ready.sweep.name, str(describe_machine()["date"]))
-        store.write_whole(path, store.encode(state))
-        return state.date
-    return store.read_record(path, _State).date
+    """Return when the sweep in this place was begun, and take note of it if that is now."""
+    now = _State(store.SCHEMA, ready.sweep.name, str(describe_machine()["date"]))
+    there = ready.out.settle(STATE, store.encode(now))
+    origin = ready.out.folder / STATE
+    store.check_schema(there, origin)
+    return store.decode(there, _State, str(origin)).date
 
 
-def is_whole(folder: Path, experiment: Experiment) -> bool:
-    """Return whether the run of an experiment is in a folder, whole. Raises `InputError` for another version's."""
+def is_whole(place: Place, experiment: Experiment) -> bool:
+    """Return whether the run of an experiment is there, whole. Raises `InputError` for another version's.
+
+    In an object store also for the run of another experiment.
+    """
+    folder = place.folder
+    if place.url and not place.has(experiment):
+        return False
     if not all((folder / name).is_file() for name in _FILES):
         return False
     store.check_schema(store.read_text(folder / "run.json"), folder / "run.json")

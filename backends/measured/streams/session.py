@@ -15,8 +15,7 @@ Frame = tuple[Message, ...]  # the messages that bring one chunk of audio
 
 ADDED, INTERIM, FINAL, FAILED = "added", "interim", "final", "failed"
 # Why a stream ended early; the words are those of `attempts.KINDS` as far as both know the thing.
-FAILURES = ("connection", "certificate", "key", "rate limit", "refused", "server error", "closed", "timeout", "garbage",
-            "budget")  # fmt: skip
+FAILURES = ("connection", "certificate", "key", "rate limit", "refused", "server error", "closed", "timeout", "garbage")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.benchmarks.experiment.records import read_run
 from earspan.benchmarks.experiment.run import Session, run
+from earspan.benchmarks.experiment.shared import Place
 from earspan.benchmarks.sweep import run as sweep_module
 from earspan.benchmarks.sweep.grid import Sweep
 from earspan.benchmarks.sweep.run import plan_sweep, sweep
@@ -232,3 +233,39 @@ def test_the_command(study: Study, tmp_path: Path, earspan, in_process):
     )
     code, out, err = earspan("sweep", path, "--executor", "slurm")
     assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_a_sweep_into_an_object_store_is_that_of_a_folder_and_another_machine_goes_on(
+    bucket: Path, study: Study, tmp_path: Path, in_process, elsewhere: Callable[[], None], monkeypatch
+):
+    in_process()
+    path, url, place = study(GRID), "s3://bucket/study", tmp_path / "store"
+    sweep(path, tmp_path / "out", place=place)
+    before, put = files_of(tmp_path / "out"), Place.put
+
+    def dies(self: Place, *given) -> bool:
+        if self.url.endswith("strategy=prompted,window_s=2"):
+            raise KeyboardInterrupt
+        return put(self, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Place, "put", dies)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(path, url, place=place)
+    written = plan_sweep(path, url, place=place).written
+    assert 0 < written < 6
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1900000000")  # the sweep's date is that of its beginning
+    elsewhere()
+    assert plan_sweep(path, url, place=place).written == written
+    done = sweep(path, url, place=place)
+    assert (len(done.runs), done.computed) == (6, 0)
+    elsewhere()
+    assert {
+        f"{name}/{file.name}": file.read_bytes()
+        for name, run in done.runs.items()
+        for file in Place(run).fetched().iterdir()
+    } == before
+    other = Path(str(path).replace("study", "other"))
+    other.write_text(path.read_text().replace("large-v3", "base"))
+    with pytest.raises(InputError, match=r"^s3://bucket/study/.*another experiment"):
+        sweep(other, url, place=place)
