@@ -13,7 +13,7 @@ from ..measure.settings import SLO_ON, Measurement
 from ..measure.words import conclude, list_loads, name_measured
 from ..report.terminal import show_table
 from ..results.wording import neutralise
-from .options import comma_list, positive_count, positive_seconds, seed
+from .options import add_budget_arguments, comma_list, positive_count, positive_seconds, seed
 from .progress import Terminal
 
 _DETECT = "auto"
@@ -44,6 +44,7 @@ def add_measure_arguments(parser: argparse.ArgumentParser) -> None:
     add("--commit", dest="commit_s", help="realtime: transcribe every so many seconds (default: the server cuts)",
         **seconds)  # fmt: skip
     add("--patience", dest="patience_s", default=30.0, help="that the server may take (default: 30)", **seconds)
+    add_budget_arguments(parser)
     add("--strategy", default="sliding", choices=sorted(AGREEING_CALLS),
         help="openai: and of the simulation: how audio is cut (default: sliding)")  # fmt: skip
     add("--window", dest="window_s", default=10.0, help="of the strategy (default: 10)", **seconds)
@@ -56,7 +57,7 @@ def add_measure_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_measure(args: argparse.Namespace) -> int:
-    """Measure, and print what came of it. Exit code 1: something failed, or this machine did not keep the pace."""
+    """Measure, and print what came of it. Exit code 1: something failed, a late pace, or the budget ended it."""
     given: dict[str, Any] = {one.name: getattr(args, one.name) for one in fields(Measurement)}
     given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     given["language"] = None if args.language == _DETECT else args.language

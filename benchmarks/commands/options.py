@@ -133,14 +133,28 @@ _ENDPOINT: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
+_BUDGET = ("max_requests", "max_cost_usd", "usd_per_minute", "billed_at_least_s")
+
+
 def add_endpoint_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how the backends `openai:URL` are asked, and what may be spent on them."""
     title = "backends openai:URL[#MODEL] (the key: EARSPAN_API_KEY or OPENAI_API_KEY in the environment)"
     group, preset = parser.add_argument_group(title), EndpointOptions()
-    for name, (flag, how) in _ENDPOINT.items():
-        default = getattr(preset, name)
-        told = "" if default in (None, "") else f" (default: {default:g})" if not isinstance(default, str) else ""
-        group.add_argument(flag, dest=f"endpoint_{name}", default=default, **{**how, "help": how["help"] + told})
+    for name in _ENDPOINT:
+        _add_endpoint_argument(group, name, f"endpoint_{name}", getattr(preset, name))
+
+
+def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what may be spent on a server, under the names that `EndpointOptions` has for it."""
+    group = parser.add_argument_group("what may be spent: a load that may need more is not tried")
+    for name in _BUDGET:
+        _add_endpoint_argument(group, name, name, getattr(EndpointOptions(), name))
+
+
+def _add_endpoint_argument(to: "argparse._ActionsContainer", name: str, dest: str, default: Any) -> None:
+    flag, how = _ENDPOINT[name]
+    told = "" if default in (None, "") else f" (default: {default:g})" if not isinstance(default, str) else ""
+    to.add_argument(flag, dest=dest, default=default, **{**how, "help": how["help"] + told})
 
 
 def experiment_of(args: argparse.Namespace, preset: Experiment, **changes: Any) -> Experiment:

@@ -12,7 +12,7 @@ from ...backends.measured.address import Address, is_endpoint
 from ...backends.measured.records import Answer, Exchange, Measured
 from ...backends.workload.op import LONGEST_S
 from ...speech.asr.endpoint_engine import Answers, EndpointEngine
-from ...speech.strategies import LOOKING_INSIDE, step_of
+from ...speech.strategies import check_asks_for_text, step_of
 from . import store
 from .experiment import Experiment
 from .records import Plan, Track
@@ -58,11 +58,8 @@ def open_endpoints(experiment: Experiment, out: Path | None) -> dict[str, Endpoi
         raise InputError(f"backend {names[0]}: openai is not installed; type pip install 'earspan[endpoints]'")
     if experiment.task != "transcribe":
         raise InputError(f"backend {names[0]}: endpoints transcribe; leave --task {experiment.task} out")
-    if experiment.strategy in LOOKING_INSIDE and experiment.play == "span":
-        raise InputError(
-            f"{experiment.strategy}: it looks into Whisper, which no endpoint shows; type another --strategy, for "
-            "example disjoint or sliding"
-        )
+    if experiment.play == "span":
+        check_asks_for_text(experiment.strategy)
     from ...backends.measured.budget import Budget
     from ...backends.measured.rest import RestEndpoint  # openai takes most of a second
 

@@ -16,7 +16,7 @@ FORMATS: dict[str, tuple[Callable[[Path], list[Stream]], str]] = {
     "simuleval-summed": (read_summed, "the same, where elapsed adds all computing up, as SimulEval's own runs do"),
     "ctm": (read_ctm, "NIST's CTM; a seventh column says when the word was shown"),
     "whisperlivekit": (read_whisperlivekit, "the report of wlk bench, or messages of its server with their times"),
-    "pipecat": (read_pipecat, "results of pipecat's stt-benchmark"),
+    "pipecat": (read_pipecat, "pipecat's stt-benchmark: its results.db, or the JSON of its export"),
     "events": (read_events, "a JSON object a line for each text: recording, at_s, text, final"),
 }
 

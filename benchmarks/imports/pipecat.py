@@ -1,57 +1,70 @@
 """Results of pipecat's stt-benchmark: a text of each sample, and the time to it from the end of speech (TTFS).
 
-Rows of its database (`results.db`), or the same as JSON, a list or a row a line: `sample_id`, `transcription`,
-`ttfs_seconds` (`ttfb_seconds` before), `service_name`, `error`. All words of a sample were final at the end of its
-speech plus that time, which is what the reference says of the end of speech.
+Its database (`results.db`, table `results`), or what its `export` writes of one service (`SERVICE_results.json`): the
+fields of its `storage/database.py` and `cli/export.py`. TTFS is in `ttfb_seconds`: from the end of speech, as its voice
+activity detection has it, to the last text. All words of a sample were final that long after the end of its speech,
+which is what the reference says of it.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from ...backends.errors import InputError
 from ..experiment import store
 from .answers import Answer, Stream, check_times
-from .lines import numbered_lines, read_file
+from .lines import read_file
 
 _SQLITE = b"SQLite format 3\x00"
+_EXPECTED = "results.db, or SERVICE_results.json of its export"
 
 
 class _Row(msgspec.Struct):
     sample_id: str
-    transcription: str | None = None
-    ttfs_seconds: float | None = None
-    ttfb_seconds: float | None = None
-    audio_duration_seconds: float | None = None
+    transcription: str | None
+    ttfb_seconds: float | None
+    audio_duration_seconds: float
     service_name: str = ""
+    model_name: str | None = None
     error: str | None = None
 
 
+class _Metadata(msgspec.Struct):
+    service: str
+    model: str | None = None
+
+
+class _Export(msgspec.Struct):
+    metadata: _Metadata
+    results: list[msgspec.Raw]
+
+
 def read_pipecat(path: Path) -> list[Stream]:
-    """Return the results in a database, or in JSON. Raises `InputError` with file, row and field."""
-    return [_stream(place, store.decode(text, _Row, place)) for place, text in _rows(path)]
+    """Return the results in a database, or in an export. Raises `InputError` with file, row and field."""
+    if path.is_file() and _starts(path) == _SQLITE:
+        return [_stream(place, row, row.service_name, row.model_name) for place, row in _database_rows(path)]
+    text = read_file(path)
+    if not text.lstrip().startswith("{"):
+        raise InputError(f"{path}: not of stt-benchmark; expected {_EXPECTED}")
+    export = store.decode(text, _Export, str(path))
+    about = export.metadata
+    streams = []
+    for number, raw in enumerate(export.results):
+        place = f"{path}: results[{number}]"
+        streams.append(_stream(place, store.decode(bytes(raw), _Row, place), about.service, about.model))
+    return streams
 
 
-def _stream(place: str, row: _Row) -> Stream:
-    wait_s = row.ttfb_seconds if row.ttfs_seconds is None else row.ttfs_seconds
-    check_times([] if wait_s is None else [wait_s], place, "ttfs_seconds")
+def _stream(place: str, row: _Row, service: str, model: str | None) -> Stream:
+    wait_s = row.ttfb_seconds
+    check_times([] if wait_s is None else [wait_s], place, "ttfb_seconds")
     failure = row.error or ("" if row.transcription is not None else "no transcription")
     answer = Answer(tuple((row.transcription or "").split()))
-    return Stream(row.sample_id, place, (answer,), row.audio_duration_seconds, failure, row.service_name, wait_s)
-
-
-def _rows(path: Path) -> Sequence[tuple[str, str]]:
-    """Each row as JSON, with its place."""
-    if path.is_file() and _starts(path) == _SQLITE:
-        return _database_rows(path)
-    text = read_file(path)
-    if text.lstrip().startswith("["):
-        listed = store.decode(text, list[msgspec.Raw], str(path))
-        return [(f"{path}: [{number}]", bytes(row).decode()) for number, row in enumerate(listed)]
-    return list(numbered_lines(path))
+    system = " ".join(filter(None, (service, model)))  # one service may have answered by several models
+    return Stream(row.sample_id, place, (answer,), row.audio_duration_seconds, failure, system, wait_s)
 
 
 def _starts(path: Path) -> bytes:
@@ -62,15 +75,16 @@ def _starts(path: Path) -> bytes:
         raise InputError(f"{path}: {error.strerror}; type FORMAT:FILE") from error
 
 
-def _database_rows(path: Path) -> Sequence[tuple[str, str]]:
+def _database_rows(path: Path) -> Iterator[tuple[str, _Row]]:
     try:
-        with sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
-            tables = [row[0] for row in database.execute("select name from sqlite_master where type = 'table'")]
-            for table in tables:
-                rows: list[dict[str, Any]] = [dict(row) for row in database.execute(f'select * from "{table}"')]
-                if rows and {"sample_id", "transcription"} <= rows[0].keys():
-                    return [(f"{path}: {table}[{number}]", store.encode(row)) for number, row in enumerate(rows)]
+            rows = [dict(row) for row in database.execute("select * from results")]
     except sqlite3.Error as error:
-        raise InputError(f"{path}: not a database that can be read: {error}") from error
-    raise InputError(f"{path}: no table with sample_id and transcription; its tables: {', '.join(tables) or 'none'}")
+        raise InputError(f"{path}: {error}; expected {_EXPECTED}") from error
+    for number, row in enumerate(rows):
+        place = f"{path}: results[{number}]"
+        try:
+            yield place, store.convert(row, _Row)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from error

@@ -99,6 +99,22 @@ class Simulated:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What this measurement asked for; loads that were measured before are not among it.
+
+    requests: calls of `openai:`, failed ones among them, else streams.
+    billed_s: seconds of audio that are billed for them.
+    cost_usd: what that costs, if all of it is billed; None where no price is stated.
+    is_over: whether the budget ended it before all loads were tried.
+    """
+
+    requests: int = 0
+    billed_s: float = 0.0
+    cost_usd: float | None = None
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """The result of a measurement.
 
@@ -107,6 +123,7 @@ class Measured:
     limited_by: why more were not kept, or not tried.
     beside: simulated servers under the same loads.
     machine: what it was measured with.
+    spent: on the server.
     """
 
     schema: int
@@ -116,11 +133,12 @@ class Measured:
     limited_by: str
     beside: tuple[Simulated, ...]
     machine: dict[str, object]
+    spent: Spent = Spent()
 
     @property
     def is_clean(self) -> bool:
-        """Whether every load is valid, and nothing failed."""
-        return all(load.verdict == VALID and not load.errors for load in self.loads)
+        """Whether every load is valid, nothing failed, and the budget was enough."""
+        return not self.spent.is_over and all(load.verdict == VALID and not load.errors for load in self.loads)
 
 
 def read_kept(folder: Path, measurement: Measurement) -> Kept | None:

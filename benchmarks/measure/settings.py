@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass
 
 from ...backends.errors import InputError, unknown
+from ...backends.measured.records import EndpointOptions
 from ...backends.measured.streams.target import Target
 from ...backends.serving.arrivals import Traffic
+from ...speech.strategies import check_asks_for_text
 
 SLO_ON = ("word", "steady", "ttfs")
 
@@ -28,6 +30,9 @@ class Measurement:
     language: of the speech, as an ISO 639-1 code; None lets the server detect it.
     commit_s: of the Realtime API: seconds of audio that are transcribed at a time; None: the server cuts.
     patience_s: seconds that the server may take to be ready, to take a chunk, and to say all there is at the end.
+    max_requests: requests that may be made, calls of `openai:` (retries among them), else streams; None for any number.
+    max_cost_usd: what they may cost; needs `usd_per_minute`, the price of a minute of audio that is sent.
+    billed_at_least_s: seconds that are billed for a shorter request.
     beside: backends that are simulated under the same loads, by name.
     timed_as: which Whisper is simulated.
     strategy, window_s, step_s: how audio is cut into calls, "sliding" or "disjoint", by `openai:` and the simulation;
@@ -48,6 +53,10 @@ class Measurement:
     language: str | None = "en"
     commit_s: float | None = None
     patience_s: float = 30.0
+    max_requests: int | None = None
+    max_cost_usd: float | None = None
+    usd_per_minute: float | None = None
+    billed_at_least_s: float = 0.0
     beside: tuple[str, ...] = ()
     timed_as: str = "tiny.en"
     strategy: str = "sliding"
@@ -63,14 +72,29 @@ class Measurement:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} is {value:g}; expected more than 0")
+        _ = self.endpoint  # which says what is wrong with what may be spent
         if not 0 <= self.stagger_s < math.inf:
             raise InputError(f"stagger_s is {self.stagger_s:g}; expected 0 or more")
         if self.slo_on not in SLO_ON:
             raise unknown("measure of an SLO", self.slo_on, SLO_ON)
         if self.beside or target.protocol == "openai":
             _ = self.traffic  # which says what is wrong with windows and steps
+        if target.protocol == "openai":
+            check_asks_for_text(self.strategy)
         if self.ramp and self.slo_s is None:
             raise InputError("a ramp needs an SLO to find the most streams that keep it; give one, for example --slo 2")
+
+    @property
+    def endpoint(self) -> EndpointOptions:
+        """How `openai:` is asked, and what may be spent on any target."""
+        return EndpointOptions(
+            timestamps="none",
+            timeout_s=self.patience_s,
+            max_requests=self.max_requests,
+            max_cost_usd=self.max_cost_usd,
+            usd_per_minute=self.usd_per_minute,
+            billed_at_least_s=self.billed_at_least_s,
+        )
 
     @property
     def traffic(self) -> Traffic:

@@ -9,7 +9,7 @@ from .base import Call, Heard, Strategy
 from .disjoint import Disjoint
 from .overlapping import Overlapping
 from .prompted import Prompted
-from .registry import LOOKING_INSIDE, OFFLINE, STEPPING, make_strategy, step_of, strategy_names
+from .registry import LOOKING_INSIDE, OFFLINE, STEPPING, check_asks_for_text, make_strategy, step_of, strategy_names
 from .sequential import Offline, Sequential
 from .sliding import Sliding
 from .steps import OVERLOADS, check_overload
@@ -31,6 +31,7 @@ __all__ = [
     "Sliding",
     "Strategy",
     "Vad",
+    "check_asks_for_text",
     "check_overload",
     "make_strategy",
     "step_of",

@@ -48,6 +48,15 @@ def make_strategy(name: str, window_s: float, step_s: float | None) -> Strategy:
     return (_STRATEGIES.get(name) or _load(name)).of(window_s, step_s)
 
 
+def check_asks_for_text(name: str) -> None:
+    """Raise `InputError` for a strategy that looks into Whisper, where a server is asked that gives text alone."""
+    if name in LOOKING_INSIDE:
+        raise InputError(
+            f"{name}: it looks into Whisper, which no endpoint shows; type another --strategy, for example disjoint or "
+            "sliding"
+        )
+
+
 def step_of(name: str, step_s: float) -> float | None:
     """Return the step that `make_strategy` takes for `name`: `step_s`, or None where the strategy sets its own."""
     return step_s if name in STEPPING or name not in _STRATEGIES else None

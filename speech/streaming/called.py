@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...backends.measured.budget import BudgetError
 from ...backends.measured.records import EndpointError
 from ...backends.measured.rest import RestEndpoint
 from ...backends.measured.streams.session import FINAL, INTERIM, Frame, StreamError, Told, Update, cut
 from ...datasets.audio import SAMPLE_RATE
 from ..strategies import Call, Heard, Strategy
 
-_WARM_UP_S = 1.0  # of silence, so that the first call that counts finds an open connection and a server awake
+WARM_UP_S = 1.0  # of silence, so that the first call that counts finds an open connection and a server awake
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class CalledSession:
         return [(chunk.tobytes(),) for chunk in cut(audio, SAMPLE_RATE, chunk_s)]
 
     async def open(self, told: Told) -> None:
-        await self._ask(np.zeros(round(_WARM_UP_S * SAMPLE_RATE), np.float32), "")
+        await self._ask(np.zeros(round(WARM_UP_S * SAMPLE_RATE), np.float32), "")
         self._calls = asyncio.create_task(self._make_calls(told))
 
     async def send(self, frame: Frame) -> None:
@@ -97,6 +98,8 @@ class CalledSession:
             answer = await asyncio.get_running_loop().run_in_executor(self.pool, ask, audio, prompt, self.language)
         except EndpointError as error:
             raise StreamError(error.kind, str(error).removeprefix(f"{self.endpoint.place}: {error.kind}: ")) from None
+        except BudgetError as error:
+            raise StreamError("budget", str(error)) from None
         return answer.text
 
     def _raise_failure(self) -> None:

@@ -15,7 +15,8 @@ Frame = tuple[Message, ...]  # the messages that bring one chunk of audio
 
 ADDED, INTERIM, FINAL, FAILED = "added", "interim", "final", "failed"
 # Why a stream ended early; the words are those of `attempts.KINDS` as far as both know the thing.
-FAILURES = ("connection", "certificate", "key", "rate limit", "refused", "server error", "closed", "timeout", "garbage")
+FAILURES = ("connection", "certificate", "key", "rate limit", "refused", "server error", "closed", "timeout", "garbage",
+            "budget")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

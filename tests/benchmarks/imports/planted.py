@@ -1,6 +1,9 @@
 """A dataset of silence with planted words, and runs over it."""
 
 import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +49,24 @@ def run_of(calls: dict[str, tuple[CallRecord, ...]], dataset: Path) -> Run:
     tracks = tuple(Track(name_of[name], "sliding", 2.0, 1.0, "l4", own) for name, own in calls.items())
     experiment = Experiment(backends=("l4",), windows_s=(2.0,), loads=("1x1",), normaliser="none")
     return Run(SCHEMA, experiment, PROVENANCE, (HEARD,), (), references, tracks)
+
+
+def put_pipecat(path: Path, *rows: Mapping[str, object]) -> str:
+    """Write rows into a database with the columns of stt-benchmark's, and return what `--import` takes.
+
+    Columns and their types: `storage/database.py` of pipecat-ai/stt-benchmark at 15ee3bc, where a model that was not
+    named is the empty text, and a sample that failed has neither text nor time.
+    """
+    columns = {"sample_id": "text not null", "service_name": "text not null", "model_name": "text",
+               "ttfb_seconds": "real", "transcription": "text", "audio_duration_seconds": "real not null",
+               "timestamp": "text not null", "error": "text"}  # fmt: skip
+    usual = {"service_name": "deepgram", "model_name": "", "timestamp": "2026-05-21T10:00:00+00:00"}
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("create table samples (sample_id text primary key, audio_path text not null)")
+        declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        database.execute(f"create table results (id integer primary key autoincrement, {declared})")
+        for row in rows:
+            values = [{**usual, **row}.get(name) for name in columns]
+            database.execute(f"insert into results ({', '.join(columns)}) values (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        database.commit()
+    return f"pipecat:{path}"

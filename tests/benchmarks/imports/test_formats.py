@@ -2,12 +2,11 @@
 
 `written/instances.log`: SimulEval 1.1.4, `summarize()` of two `SpeechToTextInstance` that a planted agent fed.
 `written/bench.json`, `states.jsonl`, `differences.jsonl`: WhisperLiveKit 0.2.26, `write_json` of a `BenchmarkReport`,
-and `FrontData` of planted lines, whole and through its `DiffTracker`, each message with `recording` and `at_s`. No file
-of pipecat's stt-benchmark could be had: its rows are written here as the reader names them.
+and `FrontData` of planted lines, whole and through its `DiffTracker`, each message with `recording` and `at_s`.
+Files of pipecat's stt-benchmark are written by hand, in the shape of its public source: `put_pipecat`, `EXPORT`.
 """
 
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from earspan.backends.errors import InputError
 from earspan.benchmarks.imports.answers import Answer, Stream, settle
 from earspan.benchmarks.imports.formats import FORMATS
 
-from .planted import WRITTEN
+from .planted import WRITTEN, put_pipecat
 
 
 def read(name: str, path: Path) -> list[Stream]:
@@ -99,26 +98,39 @@ def test_events_are_interim_until_a_final_one_takes_their_place(tmp_path: Path):
     assert stream.answers == (Answer((), ("hello", "word"), 0.5), Answer(("hello", "world"), (), 1.0))
 
 
-ROWS = [
-    {"sample_id": "a", "service_name": "deepgram", "transcription": "hello world", "ttfs_seconds": 0.25, "error": None},
-    {"sample_id": "b", "service_name": "deepgram", "transcription": None, "ttfs_seconds": None, "error": "timed out"},
-]
+# `cli/export.py` of pipecat-ai/stt-benchmark at 29b4f95: fields and their order.
+EXPORT = {
+    "metadata": {"service": "deepgram", "model": "nova-3", "sample_count": 1,
+                 "dataset": "pipecat-ai/smart-turn-data-v3.1-train", "notes": "WER is semantic WER"},
+    "results": [{"sample_id": "a", "dataset_index": 4, "audio_duration_seconds": 2.0, "ground_truth": "Hello, world!",
+                 "transcription": "hello world", "normalized_reference": "hello world",
+                 "normalized_hypothesis": "hello world", "wer": 0.0, "substitutions": 0, "deletions": 0,
+                 "insertions": 0, "reference_words": 2, "ttfb_seconds": 0.25}],
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["database", "list", "lines"])
-def test_pipecat_gives_a_text_and_its_wait(tmp_path: Path, kind: str):
-    path = tmp_path / "results"
-    if kind == "database":
-        with sqlite3.connect(path) as database:
-            database.execute("create table samples (sample_id text)")
-            database.execute(f"create table results ({', '.join(ROWS[0])})")
-            database.executemany("insert into results values (?, ?, ?, ?, ?)", [tuple(row.values()) for row in ROWS])
-        database.close()
-    else:
-        path.write_text(json.dumps(ROWS) if kind == "list" else "\n".join(map(json.dumps, ROWS)))
-    a, b = read("pipecat", path)
-    assert (a.name, a.system, a.after_speech_s, a.answers) == ("a", "deepgram", 0.25, (Answer(("hello", "world")),))
-    assert (b.name, b.failure) == ("b", "timed out")
+def test_pipecats_database_gives_a_text_and_its_wait(tmp_path: Path):
+    found = put_pipecat(
+        tmp_path / "results.db",
+        {"sample_id": "a", "transcription": "hello world", "ttfb_seconds": 0.25, "audio_duration_seconds": 2.0},
+        {"sample_id": "b", "error": "timed out", "audio_duration_seconds": 1.5, "model_name": "nova-3"},
+        {"sample_id": "c", "transcription": "", "ttfb_seconds": None, "audio_duration_seconds": 1.5},
+    )
+    a, b, c = read("pipecat", Path(found.removeprefix("pipecat:")))
+    assert (a.name, a.system, a.audio_s, a.after_speech_s, a.answers) == (
+        "a", "deepgram", 2.0, 0.25, (Answer(("hello", "world")),)
+    )  # fmt: skip
+    assert (b.name, b.system, b.failure, b.after_speech_s) == ("b", "deepgram nova-3", "timed out", None)
+    assert (c.failure, c.answers) == ("", (Answer(()),))  # nothing was heard, which is no failure to answer
+
+
+def test_pipecats_export_is_of_one_service(tmp_path: Path):
+    path = tmp_path / "deepgram_results.json"
+    path.write_text(json.dumps(EXPORT, indent=2))
+    [a] = read("pipecat", path)
+    assert (a.name, a.system, a.audio_s, a.after_speech_s, a.answers) == (
+        "a", "deepgram nova-3", 2.0, 0.25, (Answer(("hello", "world")),)
+    )  # fmt: skip
 
 
 GOOD = '{"recording": "a", "at_s": 1.0, "text": "x", "final": true}'
@@ -154,9 +166,12 @@ SIMUL = '{"source": "a", "prediction": "x y", "delays": [1000, 2000]}'
         ("whisperlivekit", '{"results": [{"sample": "a"}]}', "f: Object missing required field `hypothesis`"),
         ("whisperlivekit", '{"type": "config"}', "f: no message with lines"),
         ("whisperlivekit", '{"type": "diff", "n_lines": 4, "new_lines": [{"text": "x"}]}', "f:1: n_lines is 4"),
-        ("pipecat", '{"sample_id": "a", "transcription": "x", "ttfs_seconds": "soon"}', "f:1: Expected `float"),
-        ("pipecat", '[{"transcription": "x"}]', "f: [0]: Object missing required field `sample_id`"),
-        ("pipecat", "SQLite format 3\x00 and then nothing", "f: not a database"),
+        ("pipecat", json.dumps(EXPORT).replace("0.25", '"soon"'), "f: results[0]: Expected `float"),
+        ("pipecat", json.dumps(EXPORT).replace("0.25", "-1"), "f: results[0]: ttfb_seconds holds -1"),
+        ("pipecat", json.dumps(EXPORT).replace("sample_id", "sample"), "f: results[0]: Object missing required field"),
+        ("pipecat", '{"results": []}', "f: Object missing required field `metadata`"),
+        ("pipecat", "sample_id,transcription", "f: not of stt-benchmark; expected results.db, or"),
+        ("pipecat", "SQLite format 3\x00 and then nothing", "f: file is not a database; expected results.db"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_in_a_line_with_its_place(tmp_path: Path, name: str, content: str, expected: str):

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ...speech.planted import call_record
-from .planted import LENGTHS_S, SAID, WRITTEN, put_dataset, run_of
+from .planted import LENGTHS_S, SAID, WRITTEN, put_dataset, put_pipecat, run_of
 
 
 @pytest.fixture(scope="module")
@@ -64,26 +64,28 @@ def test_simuleval_is_found_by_the_name_of_its_audio(data: Path):
 
 
 def test_a_wait_after_speech_begins_where_speech_ends(tmp_path: Path, data: Path):
-    path = tmp_path / "rows.jsonl"
-    rows = [{"sample_id": name, "transcription": text, "ttfs_seconds": 0.25} for name, text in SAID.items()]
-    path.write_text("\n".join(map(json.dumps, rows)))
-    [row] = score(import_run(f"pipecat:{path}", dataset=(str(data),), system="s")).rows
+    rows = [
+        {"sample_id": name, "transcription": text, "ttfb_seconds": 0.25, "audio_duration_seconds": LENGTHS_S[name]}
+        for name, text in SAID.items()
+    ]
+    [row] = score(import_run(put_pipecat(tmp_path / "results.db", *rows), dataset=(str(data),))).rows
+    assert (row.backend, row.wer) == ("deepgram", 0.0)
     assert (row.latency.ttfs_p50_s, row.latency.ttfs_p99_s) == (pytest.approx(0.25), pytest.approx(0.25))
 
 
 def test_recordings_that_a_service_failed_on_are_left_out_and_told(tmp_path: Path, data: Path):
-    path = tmp_path / "rows.jsonl"
-    rows = [
-        {"sample_id": "a", "transcription": SAID["a"], "service_name": "x", "ttfs_seconds": 0.1},
-        {"sample_id": "b", "error": "timed out", "service_name": "x"},
-        {"sample_id": "a", "transcription": "hm", "service_name": "y", "ttfs_seconds": 0.1},
-    ]
-    path.write_text("\n".join(map(json.dumps, rows)))
-    run = import_run(f"pipecat:{path}", dataset=(str(data),), system="x")
+    a, b = ({"sample_id": name, "audio_duration_seconds": LENGTHS_S[name], "ttfb_seconds": 0.1} for name in SAID)
+    source = put_pipecat(
+        tmp_path / "results.db",
+        a | {"transcription": SAID["a"], "service_name": "x"},
+        b | {"error": "timed out", "service_name": "x"},
+        a | {"transcription": "hm", "service_name": "x", "model_name": "small"},
+    )
+    run = import_run(source, dataset=(str(data),), system="x")
     assert [(one.recording, one.reason) for one in run.failed] == [("b.wav", "timed out")]
     assert (run.datasets[0].recordings, [one.id for one in run.references]) == (1, ["a.wav"])
-    with pytest.raises(InputError, match="answers of x, y; say which with --system"):
-        import_run(f"pipecat:{path}", dataset=(str(data),))
+    with pytest.raises(InputError, match="answers of x, x small; say which with --system"):
+        import_run(source, dataset=(str(data),))
 
 
 @pytest.mark.parametrize(

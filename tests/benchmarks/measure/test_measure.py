@@ -6,10 +6,12 @@ import json
 import earspan
 import pytest
 import soundfile
+from earspan.backends.measured import rest
 from earspan.benchmarks.experiment import store
-from earspan.benchmarks.measure.records import Measured, read_streams
+from earspan.benchmarks.measure.records import Measured, Spent, read_streams
 from earspan.datasets.recording import Word
 
+from ...backends.measured.faults import FaultyEndpoint
 from ...planted_realtime import planted_handler
 from ...speech.planted import recording_of
 from .serving import server
@@ -65,6 +67,40 @@ def test_a_measurement_keeps_every_event_and_goes_on_where_it_was(asked, tmp_pat
     assert "l4" in page
     with pytest.raises(earspan.InputError, match="another"):
         earspan.measure(asked(target, chunk_s=0.2), out)
+
+
+def test_a_load_that_would_cost_too_much_is_not_tried_and_those_before_are_kept(asked, tmp_path):
+    out, price = tmp_path / "out", {"usd_per_minute": 60.0}  # a dollar a second, and a stream is 1.5 s long
+    with server(planted_handler(RECORDING)) as target:
+        with pytest.raises(earspan.InputError, match=r"1 stream would bring the cost to 1.5\d* USD, and --max-cost 1$"):
+            earspan.measure(asked(target, max_cost_usd=1.0, **price), out)
+        assert not out.exists()
+        found = earspan.measure(asked(target, streams=(1, 2), max_cost_usd=4.0, **price), out)
+        assert [load.streams for load in found.loads] == [1]
+        assert (found.spent, found.is_clean) == (Spent(1, 1.5, 1.5, is_over=True), False)
+        assert "2 streams would bring the cost to 4.5" in found.limited_by
+        assert store.read_record(out / "results.json", Measured) == found
+        # What was measured before costs nothing.
+        again = earspan.measure(asked(target, streams=(1, 2), max_cost_usd=4.0, slo_s=60.0, **price), out)
+        assert ([load.streams for load in again.loads], again.spent) == ([1, 2], Spent(2, 3.0, 3.0))
+        assert again.is_clean
+        ramp = asked(target, ramp=True, slo_s=60.0, most_streams=8, max_requests=3)
+        assert (found := earspan.measure(ramp, out)).most_streams == 2
+        assert "4 streams would bring the requests to 4, and --max-requests 3" in found.limited_by
+
+
+def test_calls_are_counted_as_they_are_made_and_end_a_stream_in_time(asked, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("openai", reason="no openai: pip install 'earspan[endpoints]'")
+    monkeypatch.setattr(rest, "FIRST_WAIT_S", 0.01)
+    cut = {"strategy": "disjoint", "window_s": 0.5, "streams": (1, 2)}
+    with FaultyEndpoint() as endpoint:  # a warm-up and three pieces a stream
+        found = earspan.measure(asked(f"openai:{endpoint.url}#m", max_requests=11, **cut))
+        assert ([load.ended for load in found.loads], len(endpoint.requests)) == ([1], 4)
+        assert "2 streams would bring the requests to 12, and --max-requests 11" in found.limited_by
+    with FaultyEndpoint(["", "500"]) as endpoint:  # one that is made again was not foreseen
+        found = earspan.measure(asked(f"openai:{endpoint.url}#m", max_requests=4, **cut))
+        assert ([load.errors for load in found.loads], len(endpoint.requests)) == ([{"budget": 1}], 4)
+        assert "--max-requests 4" in found.loads[0].failures[0]
 
 
 def test_what_the_server_said_is_kept_with_its_times(asked, tmp_path):
@@ -134,7 +170,9 @@ def test_the_command_says_in_one_line_what_is_wrong(asked, request, tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [{"ramp": True}, {"streams": ()}, {"streams": (0,)}, {"seconds": 0}, {"slo_on": "luck"}, {"stagger_s": -1},
-     {"chunk_s": float("nan")}, {"beside": ("nothing",)}, {"dataset": "nothing"}],
+     {"max_cost_usd": 1.0}, {"max_requests": 0}, {"usd_per_minute": -1.0}, {"billed_at_least_s": float("nan")},
+     {"target": "openai:http://127.0.0.1:1/v1#m", "strategy": "alignatt"}, {"chunk_s": float("nan")},
+     {"beside": ("nothing",)}, {"dataset": "nothing"}],
 )  # fmt: skip
 def test_what_cannot_be_asked(wrong):
     with pytest.raises(earspan.InputError):

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 from earspan import InputError, Measurement
-from earspan.benchmarks.measure.sessions import session_maker
+from earspan.backends.measured.budget import Budget
+from earspan.benchmarks.measure.sessions import list_requests, session_maker
 
 pytest.importorskip("websockets", reason="no websockets: pip install 'earspan[endpoints]'")
 SECRET = "sk-planted-0123456789"
@@ -23,7 +24,8 @@ def test_a_key_goes_only_where_nobody_on_the_way_can_read_it(target, secret, mon
 
     monkeypatch.delenv("EARSPAN_API_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    session = session_maker(Measurement(target=target))()
+    asked = Measurement(target=target)
+    session = session_maker(asked, Budget(asked.endpoint))()
     assert isinstance(session, WebSocketSession)
     assert session.key.secret == secret
     assert SECRET not in repr(session)
@@ -41,5 +43,16 @@ def test_a_package_that_is_missing_is_named(target, package, module, monkeypatch
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "earspan.speech.streaming.called", raising=False)
+    asked = Measurement(target=target)
     with pytest.raises(InputError, match=r"endpoints"):
-        session_maker(Measurement(target=target))()
+        session_maker(asked, Budget(asked.endpoint))()
+
+
+def test_a_stream_is_billed_by_its_audio_and_calls_by_theirs():
+    asked = Measurement(target="openai:https://h/v1#m", window_s=4.0, step_s=2.0)
+    # 1 s of silence opens the connection; then the last 4 s at most, every 2 s and at the end
+    assert list_requests(asked, 7.0) == [1.0, 2.0, 4.0, 4.0, 4.0]
+    assert list_requests(Measurement(target="openai:https://h/v1#m", strategy="disjoint", window_s=3.0), 7.0) == [
+        1.0, 3.0, 3.0, 1.0,
+    ]  # fmt: skip
+    assert list_requests(Measurement(target="wlk:ws://h/asr"), 7.0) == [7.0]
