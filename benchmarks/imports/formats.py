@@ -9,14 +9,17 @@ from .ctm import read_ctm
 from .events import read_events
 from .pipecat import read_pipecat
 from .simuleval import read_simuleval, read_summed
+from .streams import read_streams
 from .whisperlivekit import read_whisperlivekit
 
+MEASURE = "measure"  # our own client's, whose times are measured
 FORMATS: dict[str, tuple[Callable[[Path], list[Stream]], str]] = {
     "simuleval": (read_simuleval, "SimulEval's instances.log and OmniSTEval's; elapsed is when a word was shown"),
     "simuleval-summed": (read_summed, "the same, where elapsed adds all computing up, as SimulEval's own runs do"),
     "ctm": (read_ctm, "NIST's CTM; a seventh column says when the word was shown"),
     "whisperlivekit": (read_whisperlivekit, "the report of wlk bench, or messages of its server with their times"),
     "pipecat": (read_pipecat, "pipecat's stt-benchmark: its results.db, or the JSON of its export"),
+    MEASURE: (read_streams, "streams-N.jsonl of earspan measure"),
     "events": (read_events, "a JSON object a line for each text: recording, at_s, text, final"),
 }
 

@@ -9,6 +9,7 @@ from ...speech.metrics.significance import Difference
 from ...speech.metrics.wer import ErrorRate
 from ..experiment import store
 from ..experiment.records import Run
+from ..imports.formats import MEASURE
 from ..results.records import Results, Row
 from ..results.score import score
 
@@ -182,6 +183,8 @@ def _check(run: Run, results: Results, row: Row) -> None:
 
 def _kind_of_times(results: Results, row: Row) -> str:
     if results.imported:
+        if results.imported.format == MEASURE:
+            return MEASURED
         return IMPORTED if results.imported.shown or results.imported.given else NO_TIMES
     if row.backend is None:
         return NO_TIMES

@@ -16,8 +16,6 @@ from ..experiment.records import Reference
 from .records import INVALID, VALID, LoadResult
 from .settings import Measurement
 
-MOST_LATE_S = 0.02  # a chunk's lateness by our own fault: above it, what the server did is not what live speech gets
-
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
@@ -35,8 +33,7 @@ class _Scored:
 def score_load(played: Sequence[Streamed], references: Mapping[str, Reference], measurement: Measurement) -> LoadResult:
     """Return what a load came to."""
     late_s = np.array([late_s for one in played for late_s in one.late_s] or [0.0])
-    is_late = bool(late_s.max() > MOST_LATE_S)
-    told = f"this machine sent a chunk {1000 * late_s.max():.0f} ms late; at most {1000 * MOST_LATE_S:.0f} ms may be"
+    latest = max(played, key=lambda one: max(one.late_s, default=0.0))
     scored = [_score(one, references[one.recording]) for one in played if one.failed is None]
     pooled: dict[str, ErrorRate] = {}
     for one in scored:
@@ -48,8 +45,8 @@ def score_load(played: Sequence[Streamed], references: Mapping[str, Reference], 
         streams=len(played),
         ended=len(scored),
         audio_s=round(sum(one.sends[-1].due_s for one in played if one.sends), 3),
-        verdict=INVALID if is_late else VALID,
-        reason=told if is_late else "",
+        verdict=INVALID if latest.why_invalid else VALID,
+        reason=latest.why_invalid,
         late_p99_s=float(np.quantile(late_s, 0.99)),
         late_max_s=float(late_s.max()),
         held_max_s=max((one.held_s for one in played), default=0.0),

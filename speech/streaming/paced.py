@@ -16,6 +16,7 @@ from ...backends.measured.streams.session import FAILED, Frame, Session, StreamE
 from ...datasets.recording import Recording
 from ..metrics.screen import Said
 
+MOST_LATE_S = 0.02  # a chunk's lateness by our own fault: above it, what the server did is not what live speech gets
 _SOON_S = 0.1  # from the last connection's being open until the first chunk of all is due
 
 
@@ -70,6 +71,13 @@ class Streamed:
             late_s.append(send.at_s - max(send.due_s, free_s))
             free_s = send.free_s
         return late_s
+
+    @property
+    def why_invalid(self) -> str:
+        """Why what the server did is not what live speech gets; empty where every chunk was sent in time."""
+        late_s = max(self.late_s, default=0.0)
+        told = f"this machine sent a chunk {1000 * late_s:.0f} ms late; at most {1000 * MOST_LATE_S:.0f} ms may be"
+        return told if late_s > MOST_LATE_S else ""
 
     @property
     def held_s(self) -> float:

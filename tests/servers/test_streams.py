@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from earspan import InputError, Measurement, measure, open_dataset
 from earspan.benchmarks.measure.records import VALID, read_streams
-from earspan.benchmarks.measure.score import MOST_LATE_S
+from earspan.speech.streaming.paced import MOST_LATE_S
 
 from .running import Server, running
 

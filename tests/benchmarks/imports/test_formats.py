@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 from earspan.backends.errors import InputError
+from earspan.backends.measured.streams.session import ADDED, FINAL, INTERIM
 from earspan.benchmarks.imports.answers import Answer, Stream, settle
 from earspan.benchmarks.imports.formats import FORMATS
+from earspan.benchmarks.measure.records import write_streams
+from earspan.speech.metrics.screen import Said
+from earspan.speech.streaming.paced import Failed, Send, Streamed
 
 from .planted import WRITTEN, put_pipecat
 
@@ -133,6 +137,38 @@ def test_pipecats_export_is_of_one_service(tmp_path: Path):
     )  # fmt: skip
 
 
+SENT = tuple(Send(at_s, at_s, at_s) for at_s in (0.5, 1.0, 1.5, 2.0))
+SAID = (
+    Said(0.9, INTERIM, "0", "hello"),
+    Said(1.2, FINAL, "0", "hello"), Said(1.2, ADDED, "1", "word"),
+    Said(1.6, INTERIM, "1", "world this"),
+    Said(2.2, FINAL, "1", "world this is it"),
+)  # fmt: skip
+
+
+def test_streams_that_were_measured_say_what_was_shown_and_what_had_been_sent(tmp_path: Path):
+    late = (*SENT[:2], Send(1.5, 1.53, 1.53), SENT[3])
+    held = (*SENT[:2], Send(1.5, 1.5, 1.9), Send(2.0, 2.0, 2.0))  # by the server, which is part of what it does
+    played = (
+        Streamed(0, "a", 0.0, SENT, SAID, 2.3),
+        Streamed(1, "b", 0.0, late, SAID, 2.3),
+        Streamed(2, "c", 0.0, SENT[:1], SAID[:1], None, Failed("closed", "it went away", 1.0)),
+        Streamed(3, "d", 0.0, held, (), 2.3),
+    )
+    write_streams(tmp_path, 4, played)
+    a, b, c, d = read("measure", tmp_path / "streams-4.jsonl")
+    assert (a.name, a.failure) == ("a", "")
+    assert a.answers == (
+        Answer((), ("hello",), 0.9, 0.5),
+        Answer(("hello",), ("word",), 1.2, 1.0),
+        Answer((), ("world", "this"), 1.6, 1.5),
+        Answer(("world", "this", "is", "it"), (), 2.2, 2.0),
+    )
+    assert "30 ms late" in b.failure
+    assert c.failure == "closed: it went away"
+    assert (d.failure, d.answers) == ("", ())
+
+
 GOOD = '{"recording": "a", "at_s": 1.0, "text": "x", "final": true}'
 SIMUL = '{"source": "a", "prediction": "x y", "delays": [1000, 2000]}'
 
@@ -166,6 +202,7 @@ SIMUL = '{"source": "a", "prediction": "x y", "delays": [1000, 2000]}'
         ("whisperlivekit", '{"results": [{"sample": "a"}]}', "f: Object missing required field `hypothesis`"),
         ("whisperlivekit", '{"type": "config"}', "f: no message with lines"),
         ("whisperlivekit", '{"type": "diff", "n_lines": 4, "new_lines": [{"text": "x"}]}', "f:1: n_lines is 4"),
+        ("measure", '{"stream": 0, "recording": "a"}', "f:1: Object missing required field `begin_at_s`"),
         ("pipecat", json.dumps(EXPORT).replace("0.25", '"soon"'), "f: results[0]: Expected `float"),
         ("pipecat", json.dumps(EXPORT).replace("0.25", "-1"), "f: results[0]: ttfb_seconds holds -1"),
         ("pipecat", json.dumps(EXPORT).replace("sample_id", "sample"), "f: results[0]: Object missing required field"),

@@ -43,6 +43,7 @@ def test_times_of_another_program_are_called_imported(tmp_path: Path):
     entry = make_entry(replace(run, imported=imported, plans=()))
     assert (entry.times, entry.timed_as, entry.file_sha256) == ("imported", "", "f" * 64)
     assert make_entry(replace(run, imported=replace(imported, shown=False), plans=())).times == "none"
+    assert make_entry(replace(run, imported=replace(imported, format="measure"), plans=())).times == "measured"
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from earspan.backends.measured.streams.session import FAILED
 from earspan.benchmarks.experiment.records import Reference
 from earspan.benchmarks.measure.records import INVALID, VALID
-from earspan.benchmarks.measure.score import MOST_LATE_S, score_load
+from earspan.benchmarks.measure.score import score_load
 from earspan.benchmarks.measure.settings import Measurement
 from earspan.datasets.recording import Recording
 from earspan.speech.metrics.screen import Said
-from earspan.speech.streaming.paced import Failed, Send, Streamed, play_paced
+from earspan.speech.streaming.paced import MOST_LATE_S, Failed, Send, Streamed, play_paced
 
 from ...planted_realtime import Planted, Wired, pieces_of
 from ...speech.planted import planted_speech
