@@ -149,6 +149,11 @@ def _file_digest(entry: Entry) -> str:
         raise InputError(f"{entry.origin}: recording {entry.id!r}: {error.strerror}") from error
 
 
+def head_id(whole: str, limit_s: float) -> str:
+    """Return the id of the start of a recording that was longer."""
+    return f"{whole} 0-{limit_s:g} s"
+
+
 def head(recording: Recording, limit_s: float) -> Recording:
     """Return the start of a recording: the words that end within `limit_s`, and the audio up to the last of them.
 
@@ -166,7 +171,7 @@ def head(recording: Recording, limit_s: float) -> Recording:
     text = " ".join(word.text for word in words)
     return replace(
         recording,
-        id=f"{recording.id} 0-{limit_s:g} s",
+        id=head_id(recording.id, limit_s),
         audio=recording.audio[:samples],
         text=text,
         words=words,

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ...backends.errors import InputError
+from ...datasets.recording import head_id
 from ..experiment import store
 from ..experiment.experiment import DEFAULT_MODEL, IMPORTED, Experiment
 from ..experiment.progress import Progress, Silence
@@ -74,7 +75,7 @@ def import_run(
         pass  # references are kept
     failed = {failure.recording for failure in heard.failed}
     played = {key: stream for key, stream in own.items() if key not in failed}
-    tracks = [_track(stream, heard.references[key], system) for key, stream in played.items()]
+    tracks = [_track(stream, _reference(heard, key), system) for key, stream in played.items()]
     shown = all(one.at_s is not None for stream in played.values() for one in _timed(stream, None).answers)
     given = all(one.heard_s is not None for stream in played.values() for one in stream.answers)
     run = Run(
@@ -108,8 +109,9 @@ def _choose(streams: Sequence[Stream], system: str, path: Path) -> tuple[str, li
 
 def _match(streams: Sequence[Stream], heard: Source, path: Path) -> dict[str, Stream]:
     """The streams by the recording that they answer, in the order of the dataset."""
-    ids = {unit.id: unit.id for unit in heard.units}
-    stems = _unique((PurePath(str(key)).stem, key) for key in ids)
+    known = [unit.id for unit in heard.units]
+    ids = {key: key for key in known} | {shortened: key for key in known if (shortened := _shortened(heard, key))}
+    stems = _unique((PurePath(str(key)).stem, key) for key in known)
     found: dict[str, Stream] = {}
     strangers: list[Stream] = []
     for stream in streams:
@@ -123,17 +125,28 @@ def _match(streams: Sequence[Stream], heard: Source, path: Path) -> dict[str, St
         else:
             found[key] = stream
     narrowed = heard.experiment.recordings is not None
-    known = f"for example {next(iter(ids))!r}"
     if strangers and not (narrowed and found):
         first = strangers[0]
-        raise InputError(f"{first.place}: no recording {first.name!r} in {_data(heard)}; its recordings are {known}")
-    if missing := [key for key in ids if key not in found]:
+        raise InputError(
+            f"{first.place}: no recording {first.name!r} in {_data(heard)}; its recordings are for example {known[0]!r}"
+        )
+    if missing := [key for key in known if key not in found]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(
             f"{path}: no answer to {missing[0]!r}{more} of {_data(heard)}; choose the part that was heard with "
             "--recordings, or add answers without text"
         )
-    return {key: found[key] for key in ids}
+    return {key: found[key] for key in known}
+
+
+def _shortened(heard: Source, key: str) -> str | None:
+    """What a recording is called where only its start is heard."""
+    return head_id(key, heard.experiment.head_s) if heard.experiment.head_s else None
+
+
+def _reference(heard: Source, key: str) -> Reference:
+    shortened = _shortened(heard, key)
+    return heard.references[shortened if shortened in heard.references else key]
 
 
 def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -88,6 +88,18 @@ def test_recordings_that_a_service_failed_on_are_left_out_and_told(tmp_path: Pat
         import_run(source, dataset=(str(data),))
 
 
+@pytest.mark.parametrize(("head_s", "names"), [(1.0, ("a.wav 0-1 s", "b")), (1.8, ("a", "b"))])
+def test_the_start_of_recordings_may_be_what_was_heard(tmp_path: Path, data: Path, head_s: float, names: tuple):
+    texts = {
+        "a": "hello world" if head_s == 1.0 else "hello world this is",
+        "b": "one two" if head_s == 1.0 else SAID["b"],
+    }
+    lines = [{"recording": name, "at_s": 2.0, "text": text} for name, text in zip(names, texts.values(), strict=True)]
+    run = import_run(events(tmp_path, *lines), dataset=(str(data),), system="s", head_s=head_s, normaliser="none")
+    [row] = score(run).rows
+    assert (row.wer, row.errors.ref_words) == (0.0, 4 if head_s == 1.0 else 7)
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
