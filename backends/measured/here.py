@@ -49,9 +49,13 @@ class Setting:
         threads = "" if self.threads == count_cores() else f" --threads {self.threads}"
         return f"--backend {self.name.removesuffix(f'-t{self.threads}')}{threads}" if self != Setting() else ""
 
+    def path(self, dims: Dimensions) -> Path:
+        """Return where this machine's profile of a Whisper lies, made or not."""
+        return profile_path(dims, self.engine, self.precision, self.threads)
+
     def read(self, dims: Dimensions) -> Profile:
         """Return this machine's profile of a Whisper. Raises `InputError` where it was not measured."""
-        path = profile_path(dims, self.engine, self.precision, self.threads)
+        path = self.path(dims)
         if not path.exists():
             size = size_name(dims)
             typed = " ".join(part for part in ("earspan calibrate here --model", size, self.options) if part)
@@ -85,7 +89,7 @@ def here_backend(name: str) -> "Here":
 def _only(profile: Profile, dims: Dimensions, name: str) -> Profile:
     if profile.dims != dims:
         wanted, had = size_name(dims), size_name(profile.dims)
-        raise InputError(f"{name}: holds {had}, {wanted} asked for; type --timed-as {had}, or measure {wanted}: "
+        raise InputError(f"{name}: holds {had}, {wanted} asked for; name {had} instead, or measure {wanted}: "
                          f"earspan calibrate here --model {wanted}")  # fmt: skip
     return profile
 
@@ -131,6 +135,10 @@ class Here:
             self._models[dims] = _Model(profile, surfaces)
         return self._models[dims]
 
+    def profile_path(self, dims: Dimensions) -> Path:
+        """Return the file with every value that was measured of a Whisper."""
+        return read_setting(self.name).path(dims) if is_here(self.name) else Path(self.name)
+
     def time(self, workload: Workload) -> Timing:
         """Return how long one batch of calls takes, whatever the workload says of formats: in those of the profile.
 
@@ -167,7 +175,7 @@ class Here:
         """Return one line: what was measured, as far as calls were asked for."""
         read = [model.profile for model in self._models.values()]
         told = "; ".join(_told(profile) for profile in read)
-        return f"this machine, measured: {told}" if told else f"{self.name}: this machine, measured"
+        return f"{self.name}, measured: {told or 'no call was asked for yet'}"
 
 
 def _told(profile: Profile) -> str:

@@ -12,6 +12,7 @@ from ...backends.devices.device import Device
 from ...backends.devices.files import device_names, load_device
 from ...backends.footing import list_footings
 from ...backends.gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
+from ...backends.measured.here import Here
 from ...backends.registry import get_backend
 from ...backends.schedules import write_trace
 from ...backends.span import TOKENS_PER_S
@@ -76,8 +77,12 @@ def run_time(args: argparse.Namespace) -> int:
         print(json.dumps({**answer, "timing": asdict(timing), "workload": workload}, indent=2))
         return 0
     name = f"{args.model} with a decoder that does not exist ({decoder.kind})" if decoder else args.model
-    _print_timing(name, backend.describe(), work, timing, totals)
-    print()
+    print(f"{name}: {_describe_calls(work)}\non {backend.describe()}\n")
+    if isinstance(backend, Here):
+        _print_measured(backend, work, timing)
+    else:
+        _print_simulated(work, timing, totals)
+        print()
     for one in footing:
         print(f"stands on   {one.line}")
     if args.sensitivity:
@@ -107,15 +112,40 @@ def _totals(work: Workload) -> dict[tuple[str, str], dict[str, float]]:
     return totals
 
 
-def _print_timing(model: str, device: str, work: Workload, timing: Timing, totals: dict[tuple[str, str], Any]) -> None:
+def _describe_calls(work: Workload) -> str:
     calls = f"{work.batch} calls of" if work.batch > 1 else "one call,"
-    print(f"{model}: {calls} {work.audio_s:g} s, {work.padding} padding, {work.decode_tokens} decode steps, "
-          f"{f'beam {work.beam}' if work.beam > 1 else 'greedy'}")  # fmt: skip
-    print(f"on {device}\n")
-    factor = work.batch * work.audio_s / timing.seconds
+    search = f"beam {work.beam}" if work.beam > 1 else "greedy"
+    return f"{calls} {work.audio_s:g} s, {work.padding} padding, {work.decode_tokens} decode steps, {search}"
+
+
+def _print_measured(backend: Here, work: Workload, timing: Timing) -> None:
+    """Print what was measured of calls like these, from what, and where every value is."""
+    profile = backend.model_of(work.dims).profile
+    print(f"time        {_tell_time(work, timing)} (measured, not simulated)")
+    print(f"p99         {timing.p99_s * 1e3:.3f} ms (99 of 100 calls, by the scatter of {len(profile.calls)} equal ones)\n")
+    rows = []
+    for phase, seconds in timing.phases.items():
+        points = profile.of_phase(phase)
+        if points:
+            counts, spread = sorted({len(point.seconds) for point in points}), max(point.spread for point in points)
+            values = "-".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+            rows.append([phase, f"{seconds * 1e3:.2f}", f"{seconds / timing.seconds:.0%}", str(len(points)), values,
+                         f"{spread:.0%}"])  # fmt: skip
+    columns = ("phase", "ms>", "part>", "points measured>", "values of each>", "spread to>")
+    show_table("By phase: medians, on straight lines between points (batch, length)", columns, rows)
+    print("\nheard       cuts of the first talk of talks-clean, their texts kept from ending before all steps were made")
+    print(f"all values  {backend.profile_path(work.dims)}")
+    for warning in profile.warnings:
+        print(f"warning     {warning}")
+
+
+def _tell_time(work: Workload, timing: Timing) -> str:
+    return f"{timing.seconds * 1e3:.3f} ms, {work.batch * work.audio_s / timing.seconds:.1f} x real time"
+
+
+def _print_simulated(work: Workload, timing: Timing, totals: dict[tuple[str, str], Any]) -> None:
     print(f"ceiling     {timing.ceiling_s * 1e3:.3f} ms (speed of light: peak arithmetic, nominal bandwidth)")
-    prediction = f"{timing.seconds * 1e3:.3f} ms, {factor:.1f} x real time"
-    print(f"prediction  {prediction} (simulated; {timing.provenance})")
+    print(f"prediction  {_tell_time(work, timing)} (simulated; {timing.provenance})")
     if timing.interval_s < timing.seconds:
         print(f"interval    {timing.interval_s * 1e3:.3f} ms to the next batch: calls are pipelined over chips")
     print(f"bound       {timing.bound}\n")

@@ -9,6 +9,8 @@ from earspan.backends.validation.sensitivity import measure_sensitivity
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
 
+from ...backends.measured.planted import KEYS, encode_s, mel_s, planted_profile, prefill_s, step_s, written
+
 
 def test_time_prints_the_ceiling_before_the_prediction(earspan):
     code, out, _ = earspan("time", "--model", "turbo", "--backend", "h100", "--audio", "10", "--tokens", "40")
@@ -18,6 +20,21 @@ def test_time_prints_the_ceiling_before_the_prediction(earspan):
     assert "simulated; fitted" in out
     for phase in timing.phases:
         assert f"{timing.phases[phase] * 1e3:.3f}" in out
+
+
+def test_time_of_a_profile_is_said_to_be_measured_with_what_it_is_from(earspan, tmp_path):
+    path = written(planted_profile(), tmp_path / "cpu.json", warnings=("others were at work",))
+    code, out, _ = earspan("time", "--backend", path, "--model", "tiny.en", "--audio", "10", "--tokens", "2")
+    assert code == 0
+    # two start marks are fed; no step was measured with fewer than ten tokens to attend to
+    seconds = mel_s(10) + encode_s(1) + prefill_s(1, 2) + 2 * step_s(1, KEYS[0])
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines() if line.strip())
+    assert lines["time"].startswith(f"{1e3 * seconds:.3f} ms")
+    assert lines["p99"].startswith(f"{1e3 * 1.1 * seconds:.3f} ms")
+    assert lines["encode"].split()[0] == f"{1e3 * encode_s(1):.2f}"
+    assert lines["warning"] == "others were at work"
+    assert str(path) in lines["all"]
+    assert not {"ceiling", "prediction"} & lines.keys()  # nothing of it is simulated
 
 
 def test_time_json_holds_the_timing_and_the_operations(earspan):
