@@ -122,7 +122,9 @@ def _print_measured(backend: Here, work: Workload, timing: Timing) -> None:
     """Print what was measured of calls like these, from what, and where every value is."""
     profile = backend.model_of(work.dims).profile
     print(f"time        {_tell_time(work, timing)} (measured, not simulated)")
-    print(f"p99         {timing.p99_s * 1e3:.3f} ms (99 of 100 calls, by the scatter of {len(profile.calls)} equal ones)\n")
+    print(
+        f"p99         {timing.p99_s * 1e3:.3f} ms (99 of 100 calls; the scatter of {len(profile.calls)} equal ones)\n"
+    )
     rows = []
     for phase, seconds in timing.phases.items():
         points = profile.of_phase(phase)
@@ -133,7 +135,9 @@ def _print_measured(backend: Here, work: Workload, timing: Timing) -> None:
                          f"{spread:.0%}"])  # fmt: skip
     columns = ("phase", "ms>", "part>", "points measured>", "values of each>", "spread to>")
     show_table("By phase: medians, on straight lines between points (batch, length)", columns, rows)
-    print("\nheard       cuts of the first talk of talks-clean, their texts kept from ending before all steps were made")
+    print(
+        "\nheard       cuts of the first talk of talks-clean, their texts kept from ending before all steps were made"
+    )
     print(f"all values  {backend.profile_path(work.dims)}")
     for warning in profile.warnings:
         print(f"warning     {warning}")

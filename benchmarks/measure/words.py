@@ -50,7 +50,12 @@ def conclude(found: Measured) -> list[str]:
         promise = f"95 of 100 {SLO_SAID[asked.slo_on]} within {seconds(asked.slo_s)}"
         said.append(f"{Target.parse(asked.target)} carries {stream_count(found.most_streams)} with {promise}.")
     if found.limited_by:
-        said.append(f"Beyond that: {found.limited_by}.")
+        said.append(f"{'It ended there' if found.most_streams is None else 'Beyond that'}: {found.limited_by}.")
+    said += [
+        f"At {stream_count(load.streams)} the figures are of the {load.ended} that came to the end."
+        for load in found.loads
+        if 0 < load.ended < load.streams
+    ]
     for one in found.beside:
         most = "" if one.most_streams is None else f": {stream_count(one.most_streams)} with that promise"
         said.append(f"Simulated, {asked.timed_as} on {one.backend} ({one.provenance}){most}.")
