@@ -14,10 +14,10 @@ normaliser: rows of different tables cannot be compared. Rows of this project co
 the lowest word error rate first, which is no order where intervals overlap.
 
 **Times**: `simulated` are a device model's, its kind beside it, for the Whisper that is named, while the text is that
-of the model that was heard; `measured` are the wall clock of real calls; `imported` are those of another program's
-record. Latency: from the end of a word until it is shown for good. TTFS: from the end of speech until its last word
-is. Less batch: WER less that of the same recordings heard at once, paired. A row holds its interval, digests,
-versions, the command, and what weakens it.
+of the model that was heard; `measured` are the wall clock of real calls, or of streams that `earspan measure` played;
+`imported` are those of another program's record. Latency: from the end of a word until it is shown for good. TTFS: from
+the end of speech until its last word is. Less batch: WER less that of the same recordings heard at once, paired. A row
+holds its interval, digests, versions, the command, and what weakens it.
 
 To add one: `earspan submit RUN --by NAME`, which makes a file for a pull request; `earspan submit --table` makes this
 page again. A row is refused, in one line, if its run is torn or changed, if recordings failed, if nothing says which
@@ -60,7 +60,8 @@ def _row(one: Entry) -> list[str]:
     notes += ["likely degenerate"] if one.degenerate else []
     notes += ["uncommitted changes"] if one.git and one.git.endswith("-dirty") else []
     cost = f"{100 * one.less_batch.difference:+.1f} {interval(one.less_batch.interval)}" if one.less_batch else ""
-    said = (one.by, one.system, cut, f"{one.backend or 'infinitely fast'}{load}", f"{one.times}{kind}")
+    on = "its own" if one.backend == one.system else one.backend or "infinitely fast"
+    said = (one.by, one.system, cut, f"{on}{load}", f"{one.times}{kind}")
     measured = (
         f"{percent(one.wer)} {interval(one.wer_ci95)}", f"{one.words:,}", _times(one.latency_p50_s, one.latency_p95_s),
         _times(one.ttfs_p50_s, one.ttfs_p95_s), cost,
