@@ -2,10 +2,12 @@
 
 import io
 import math
+import mmap
 import os
 import re
 import shlex
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -25,6 +27,8 @@ DURATION_TOLERANCE_S = 0.1  # between a stated and a real duration: lossy codecs
 
 LONGEST_RECORDING_S = 8 * 3600.0  # 1.8 GB at 16 kHz; what unpacks to more is a bomb, or is better cut
 _BLOCK_SAMPLES = 1 << 20  # decoded at a time, all channels together, so that many channels never lie in memory whole
+_WHOLE_BLOCKS = 64  # up to so many are resampled at once: 25 minutes at 44.1 kHz
+IN_MEMORY_S = 1800.0  # of a recording; a longer one lies in a temporary file
 _RATES_HZ = (1_000, 768_000)  # outside, the header is garbage, and resampling from 1 Hz would fill the memory
 _LOUDEST = 2.0**32  # float files scaled like 32-bit integers stay below; above is garbage
 # A writer into a pipe cannot go back to fill in the length: FFmpeg leaves 0xFFFFFFFF, SoX about 0x7F000000.
@@ -194,7 +198,7 @@ def _read_mono(file: soundfile.SoundFile, path, start: int, stop: int) -> np.nda
     # Even to 0: libsndfile plays the pre-skip of some Opus files (48 kHz, FFmpeg) until a first seek, and
     # soundfile seeks after each read, so that 6.5 ms would go missing between the first two blocks.
     file.seek(start)
-    audio, at = np.empty(stop - start, np.float32), start
+    audio, at = room_for(stop - start), start
     block_frames = max(1, _BLOCK_SAMPLES // file.channels)
     while at < stop:
         block = file.read(min(block_frames, stop - at), dtype="float32", always_2d=True)
@@ -228,7 +232,18 @@ def _resampled(audio: np.ndarray, rate_hz: int) -> np.ndarray:
         return _resampled_by_spectrum(audio, rate_hz)
     import torch  # here, not above: it takes seconds to import, and 16 kHz audio does not need it
 
-    return _filter_bank(rate_hz)(torch.from_numpy(audio)).numpy()
+    bank, taken, given = _filter_bank(rate_hz), rate_hz // common, SAMPLE_RATE // common
+    step = max(1, _BLOCK_SAMPLES // taken) * taken
+    if len(audio) <= step * _WHOLE_BLOCKS:
+        return bank(torch.from_numpy(audio)).numpy()
+    resampled, margin = room_for(math.ceil(len(audio) * given / taken)), math.ceil(bank.width / taken) * taken
+    for start in range(0, len(audio), step):
+        begin = max(0, start - margin)
+        block = bank(torch.from_numpy(audio[begin : start + step + margin])).numpy()
+        place, skipped = start // taken * given, (start - begin) // taken * given
+        here = min(step // taken * given, len(resampled) - place)
+        resampled[place : place + here] = block[skipped : skipped + here]
+    return resampled
 
 
 def part_of_torchaudio(name: str) -> ModuleType:
@@ -244,6 +259,34 @@ def part_of_torchaudio(name: str) -> ModuleType:
             f"torchaudio {version('torchaudio')} does not load beside torch {version('torch')} ({error}); "
             f"expected a pair built for each other; type: pip install {pair}"
         ) from error
+
+
+def room_for(samples: int) -> np.ndarray:
+    """Return room for mono audio, shape = (samples,), float32; of a long recording in a temporary file without a name.
+
+    So that the system may put parts of it aside while others are heard. In memory where there is no disk for it.
+    """
+    if samples <= IN_MEMORY_S * SAMPLE_RATE:
+        return np.empty(samples, np.float32)
+    with tempfile.TemporaryFile(prefix="earspan-audio-") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, 4 * samples)  # a full disk must be met here, not while it is written
+        except (AttributeError, OSError):  # not on every system, nor on every disk
+            return np.empty(samples, np.float32)
+        return np.asarray(np.memmap(file, np.float32, "r+", shape=(samples,)))
+
+
+def put_aside(pieces: Iterable[np.ndarray]) -> None:
+    """Let go of the memory that pieces of audio from temporary files take, until they are read again."""
+    files: dict[int, mmap.mmap] = {}
+    for piece in pieces:
+        base: object = piece
+        while isinstance(base, np.ndarray):
+            base = base.base
+        if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
+            files[id(base)] = base
+    for file in files.values():
+        file.madvise(mmap.MADV_DONTNEED)
 
 
 @cache

@@ -21,7 +21,7 @@ from ...backends.devices.device import Device
 from ...backends.devices.files import device_of
 from ...backends.measured.profile import cpu_name
 from ...speech.asr.decoding.rules import Rules, Written
-from ...speech.asr.encoder import product_for
+from ...speech.asr.encoder import pack_for_few, product_for
 
 ROWS = (1, 2, 4, 8, 32, 256, 2048)
 FEW = 16  # rows up to which products are those of a decoder: for more, the engine takes oneDNN's
@@ -80,6 +80,10 @@ class Pieces:
     def __init__(self, vocabulary: int = 51864) -> None:
         self.weights = [torch.randn(WIDTH, WIDTH) for _ in range(STREAMED)]
         self.bias, self.small = torch.randn(WIDTH), torch.randn(64)
+        self.few = [pack_for_few(each) for each in self.weights]
+        many = product_for(self.weights[0])
+        self.many = [lambda x: many(x, self.weights[0], self.bias)]
+        self.smallest = pack_for_few(torch.randn(64, 64))
         self.rows = {rows: torch.randn(rows, WIDTH) for rows in ROWS}
         self.keys = [torch.randn(1, HEADS, KEYS, 64) for _ in range(2 * STREAMED)]
         self.long, self.copied = torch.randn(STREAMED << 18), torch.empty(STREAMED << 18)
@@ -89,16 +93,16 @@ class Pieces:
     @torch.inference_mode()
     def measure(self) -> Ceilings:
         """Return what everything takes now: a fraction of a second."""
-        weight, tiny = self.weights[0], torch.randn(64, 64)
         small = {n: self.small[:n] for n in (8, 64)}
         products = []
         for rows, x in self.rows.items():
-            # few rows are a decoder's, which reads all of its weights from memory; of many, weights are the least
-            product, read = (F.linear, self.weights) if rows <= FEW else (product_for(weight), self.weights[:1])
-            took_s = _median_s(lambda p=product, x=x, read=read: [p(x, each, self.bias) for each in read])
-            products.append(took_s / len(read))
+            # few rows are a decoder's, which reads all of its weights from memory, most of them those of its tokens;
+            # of many, weights are the least
+            with_each = self.few if rows <= FEW else self.many
+            took_s = _median_s(lambda x=x, with_each=with_each: [product(x) for product in with_each])
+            products.append(took_s / len(with_each))
         one, query, queries = self.rows[1], self.keys[0][:, :, :1], self.keys[0]
-        weights_s = _median_s(lambda: [F.linear(one, each, self.bias) for each in self.weights])
+        weights_s = _median_s(lambda: [product(one) for product in self.few])
         keys_s = _median_s(lambda: [F.scaled_dot_product_attention(query, each, each) for each in self.keys])
         copy_s = _median_s(lambda: self.copied.copy_(self.long))
         attention_s = _median_s(lambda: F.scaled_dot_product_attention(queries, queries, queries))
@@ -109,7 +113,7 @@ class Pieces:
             keys_bytes_per_s=sum(each.nbytes for each in self.keys) / keys_s,
             copy_bytes_per_s=2 * self.long.nbytes / copy_s,
             attention_flop_per_s=4 * HEADS * KEYS**2 * 64 / attention_s,
-            small_product_s=_median_s(lambda: _repeat(lambda: F.linear(small[64], tiny))) / SMALL_OPS,
+            small_product_s=_median_s(lambda: _repeat(lambda: self.smallest(small[64]))) / SMALL_OPS,
             small_op_s=_median_s(lambda: _repeat(lambda: small[8].add(1.0))) / SMALL_OPS,
             choose_s=choose_s,
         )

@@ -29,7 +29,7 @@ TABLES = {
     "cache": "A first run, and one that finds all in the cache",
     "growth": "Cost of one, two and four times as much audio, windows of 5 s",
     "encoder": "The encoder's arithmetic, the least that it takes at the measured rate, and what it takes",
-    "memory": "Memory, with the whole recording in it",
+    "memory": "The most memory held while a long recording is heard",
     "all-talks": "As drafts, on whole talks",
 }
 QUESTIONS = {

@@ -277,7 +277,8 @@ def make_engine_of(experiment: Experiment, recogniser: Recogniser, cache: Transc
     options = replace(DECODINGS[experiment.decoding], language=language, task=experiment.task)
     if cache is None and experiment.cache:
         cache = TranscriptCache(default_cache_path())
-    return make_engine(experiment.engine, recogniser, options, cache)
+    windows_s = {window_s for own in experiment.grid.values() for window_s in own} or {experiment.window_s or 5.0}
+    return make_engine(experiment.engine, recogniser, options, cache, windows_s)
 
 
 def _use_all_cores() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets import Recording
-from ...datasets.audio import SAMPLE_RATE
+from ...datasets.audio import SAMPLE_RATE, put_aside, room_for
 from ...speech.asr.cache import TranscriptCache
 from ...speech.asr.decoding.draft import REMEMBERED, add_proposals, proposals
 from ...speech.asr.hypothesis import END, SECONDS_PER_TICK, Clip, DecodeOptions, DraftText, Hypothesis
@@ -197,14 +197,15 @@ def memory(model: str, hours: float, heard_hours: float) -> Iterator[Held]:
 
 
 def _hear(model: str, hours: float, heard_hours: float, sender: Connection) -> None:
-    """Hear a recording that lies in memory as a whole, in windows of 30 s that do not overlap; send one row a block."""
+    """Hear a recording, held as a file's audio is, in windows of 30 s that do not overlap; send one row a block."""
     samples = round(hours * 3600 * SAMPLE_RATE)
-    audio, rng = np.empty(samples, np.float32), np.random.default_rng(1)
+    audio, rng = room_for(samples), np.random.default_rng(1)
     block = round(_BLOCK_S * SAMPLE_RATE)
     for start in range(0, samples, block):  # block by block, so that making the noise takes no memory of its own
         part = audio[start : start + block]
         rng.standard_normal(out=part, dtype=np.float32)
         part *= 0.05
+        put_aside([part])
     engine = Engine(load_recogniser(model), DecodeOptions(max_tokens=MEMORY_TOKENS))
     sender.send(Held(0.0, engine.computed, peak_bytes() / 1e9))
     window = round(MEMORY_WINDOW_S * SAMPLE_RATE)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +35,7 @@ DECODINGS = {
 
 
 _CT2 = [f"ct2-{quantization}" for quantization in QUANTIZATIONS]
-_PROBE_S, _PROBES = 5.0, 4  # windows that engines are timed on, and how many
+_PROBES = 4  # windows of each length that engines are timed on
 _WORTH = 1.1  # times faster than our own another engine must be to be taken
 
 
@@ -44,18 +45,23 @@ def engine_names() -> list[str]:
 
 
 def make_engine(
-    name: str, recogniser: Recogniser, options: DecodeOptions | None = None, cache: TranscriptCache | None = None
+    name: str,
+    recogniser: Recogniser,
+    options: DecodeOptions | None = None,
+    cache: TranscriptCache | None = None,
+    windows_s: Collection[float] = (5.0,),
 ) -> Transcriber:
     """Return the engine `name` for a Whisper; its `version` says which it is where `name` is `auto`.
 
     name: one of `engine_names()`, or the `package.module:Class` of a `Transcriber` (docs/adding-an-engine.md).
     options: how calls are decoded; by default as `whisper.transcribe` does.
     cache: where transcripts are kept between runs, if anywhere.
+    windows_s: seconds of the windows that are to be heard, for `auto`.
 
     Raises `InputError` for an unknown name, a class that is no engine, and where its library is missing.
     """
     if name == "auto":
-        name = fastest_engine(recogniser, options)
+        name = fastest_engine(recogniser, options, windows_s)
     if name == "torch":
         return Engine(recogniser, options, cache)
     if name not in _CT2:
@@ -71,17 +77,21 @@ def make_engine(
     return Ct2Engine(recogniser, options, cache, compute_type=name.removeprefix("ct2-"))
 
 
-def fastest_engine(recogniser: Recogniser, options: DecodeOptions | None = None, audio_s: float = _PROBE_S) -> str:
-    """Return which engine hears windows of `audio_s` soonest here, in the same precision: `torch` or `ct2-float32`.
+def fastest_engine(
+    recogniser: Recogniser, options: DecodeOptions | None = None, windows_s: Collection[float] = (5.0,)
+) -> str:
+    """Return which engine hears such windows soonest here, in the same precision: `torch` or `ct2-float32`.
 
-    Measured on noise, in one pass each. Ours, unless CTranslate2 is at least a tenth faster, as it hears drafts and
-    samples that do not change from run to run.
+    Measured on noise, in one pass each; of several lengths, on the shortest and the longest together. Ours, unless
+    CTranslate2 is at least a tenth faster, as it hears drafts and samples that do not change from run to run.
     """
     on_cpu = recogniser.whisper.device.type == "cpu"
     if not on_cpu or recogniser.precision != "fp32" or importlib.util.find_spec("ctranslate2") is None:
         return "torch"
     once = replace(options or DecodeOptions(), temperatures=(0.0,), continuing=False)
-    took_s = {name: _seconds(make_engine(name, recogniser, once), audio_s) for name in ("torch", "ct2-float32")}
+    engines = {name: make_engine(name, recogniser, once) for name in ("torch", "ct2-float32")}
+    lengths = {min(windows_s), max(windows_s)}
+    took_s = {name: sum(_seconds(engine, audio_s) for audio_s in lengths) for name, engine in engines.items()}
     return "ct2-float32" if took_s["torch"] > _WORTH * took_s["ct2-float32"] else "torch"
 
 

@@ -16,6 +16,7 @@ from whisper.audio import SAMPLE_RATE
 from whisper.tokenizer import Tokenizer
 
 from ...backends.errors import InputError
+from ...datasets.audio import put_aside
 from .cache import Origin, TranscriptCache
 from .decoding.transcribe import Attempt, Listening, Outcome
 from .features import AudioFeatures
@@ -149,6 +150,7 @@ class Transcriber(ABC):
             for (one, _), outcome in zip(asked, self.decode([attempt for _, attempt in asked]), strict=True):
                 one.take(outcome)
                 self.decoder_passes += outcome.passes
+            put_aside(clips[index].audio for index, _ in batch)
             done = {index: one.hypothesis() for index, one in batch if not one.attempt}
             begun += [(index, one) for index, one in batch if one.attempt]
             if done:

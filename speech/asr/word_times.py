@@ -63,7 +63,7 @@ def _key(recording: Recording, engine: Transcriber, window_s: float) -> str:
     model = engine.recogniser
     settings = ["word times", _VERSION, engine.version, model.digest or model.sha256, asdict(engine.options), window_s]
     digest = hashlib.sha256(json.dumps([settings, recording.text], sort_keys=True).encode() + b"\0")
-    digest.update(np.ascontiguousarray(recording.audio, np.float32).tobytes())
+    digest.update(np.ascontiguousarray(recording.audio, np.float32).data)
     return digest.hexdigest()
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 from earspan.backends.errors import InputError
-from earspan.datasets.audio import SAMPLE_RATE, _filter_bank, audio_duration_s, read_audio
+from earspan.datasets import audio as audio_module
+from earspan.datasets.audio import SAMPLE_RATE, _filter_bank, audio_duration_s, put_aside, read_audio, room_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -312,3 +313,32 @@ def test_16_khz_audio_needs_no_torchaudio(tmp_path: Path):
         [sys.executable, "-c", code, tmp_path / "a.wav"], capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == []
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100])
+def test_a_long_recording_is_heard_as_a_short_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate_hz: int):
+    noise = np.random.default_rng(rate_hz).uniform(-LEVEL, LEVEL, 7 * rate_hz + 123).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", noise, rate_hz, subtype="FLOAT")
+    whole = read_audio(tmp_path / "a.wav")
+    for name, value in (("IN_MEMORY_S", 1.0), ("_WHOLE_BLOCKS", 1), ("_BLOCK_SAMPLES", rate_hz // 3)):
+        monkeypatch.setattr(audio_module, name, value)
+    found = read_audio(tmp_path / "a.wav")
+    assert found.shape == whole.shape
+    np.testing.assert_allclose(found, whole, atol=1e-6)
+    kept = found[5000:9000]
+    put_aside([found[:100], kept, whole])
+    np.testing.assert_allclose(found, whole, atol=1e-6)
+    kept[:] = 2.0  # what reads it may write to it, too
+    assert (found[5000:9000] == 2.0).all()
+
+
+def test_a_full_disk_leaves_a_long_recording_in_memory(monkeypatch: pytest.MonkeyPatch):
+    def full(descriptor: int, start: int, length: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(audio_module, "IN_MEMORY_S", 0.0)
+    monkeypatch.setattr(audio_module.os, "posix_fallocate", full)
+    room = room_for(16)
+    room[:] = 1.0
+    assert room.base is None
+    assert room.sum() == 16
