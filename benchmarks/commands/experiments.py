@@ -149,7 +149,7 @@ def _hear(args: argparse.Namespace, experiment: Experiment) -> int:
     if place.has(experiment):
         progress.say(f"{place}: heard already; type another --out to hear it again")
         return publish(read_run(place.folder), place, args.json, **told)
-    session = Session.open(experiment, out=place.folder)
+    session = Session.open(experiment, out=place.folder, place=args.store)
     progress.say(_introduce(session))
     for failure in session.source.failed:
         progress.say(f"left out: {failure.reason}")

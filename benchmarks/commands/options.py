@@ -11,6 +11,8 @@ from ...datasets.selection import STREAM_KEYS
 from ...speech.strategies import OVERLOADS
 from ..experiment.experiment import STOOD_IN_FOR, WORD_TIMES, Experiment, Load
 
+STORE = "where transcripts are kept: a folder, s3://, gs:// or az:// (default: yours)"
+
 
 def comma_list(text: str) -> list[str]:
     """Return the non-empty items of a comma-separated list, each once."""
@@ -115,6 +117,7 @@ def add_load_arguments(parser: argparse.ArgumentParser, preset: Experiment) -> N
 def add_output_arguments(parser: argparse.ArgumentParser, folder: str) -> None:
     """Declare where a run goes, and what is printed."""
     parser.add_argument("--out", default=folder, metavar="FOLDER|URL", help="default: %(default)s")
+    parser.add_argument("--store", metavar="PLACE", help=STORE)
     parser.add_argument("--json", action="store_true", help="print results.json instead of the table")
 
 

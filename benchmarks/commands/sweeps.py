@@ -7,7 +7,7 @@ from ..experiment.shared import Place
 from ..experiment.store import encode
 from ..report.terminal import show_table
 from ..results.records import read_results
-from .options import positive_count
+from .options import STORE, positive_count
 from .progress import Terminal
 
 
@@ -19,7 +19,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="say what it will take, after hearing a few calls at most")
     add("--executor", default="local", metavar="NAME", help="local, ray or ray:ADDRESS (default: %(default)s)")
     add("--workers", type=positive_count, metavar="N", help="default: what cores and memory bear")
-    add("--store", metavar="PLACE", help="where transcripts are kept: a folder, s3://, gs:// or az:// (default: yours)")
+    add("--store", metavar="PLACE", help=STORE)
     add("--task-calls", type=positive_count, metavar="N", help="calls in a task (default: some 20 s of work)")
     add("--json", action="store_true", help="print JSON instead of tables")
 

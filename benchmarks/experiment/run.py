@@ -65,12 +65,14 @@ class Session:
         engine: Transcriber | None = None,
         source: Source | None = None,
         out: Path | None = None,
+        place: str | Path | None = None,
     ) -> "Session":
         """Return the session of an experiment. Raises `InputError` for whatever in it cannot be had.
 
         engine: transcribes instead of the experiment's own engine and model.
         source: is heard instead of its dataset.
         out: the folder of the run, where answers of endpoints are kept.
+        place: of the store of transcripts, a folder or a URL; by default the user's own.
         """
         began_s = time.monotonic()
         check_experiment(experiment)
@@ -82,7 +84,7 @@ class Session:
             hears, simulated, plans = next(iter(endpoints.values())), [], ()
         else:
             if engine is None:
-                engine = load_engine(experiment)
+                engine = load_engine(experiment, _open_cache(experiment, place))
                 _use_all_cores()
             hears, heard = engine, Dimensions.of(engine.recogniser.dims)
             simulated, plans = plan_simulated(experiment, backends, heard, engine.recogniser.name, engine)
@@ -231,6 +233,7 @@ def run(
     progress: Progress | None = None,
     engine: Transcriber | None = None,
     after: Callable[[Run], None] | None = None,
+    place: str | Path | None = None,
 ) -> Run:
     """Hear an experiment, and return the run: every call with its text and times.
 
@@ -239,17 +242,21 @@ def run(
         file. A run of this experiment that is in a store already is returned as it is.
     progress: is told what is done.
     engine: transcribes instead of the experiment's own.
-    after: is given what there is, whenever a setting has been heard. Raises `InputError` for what cannot be run, before
-        anything is heard as far as that can be known.
+    after: is given what there is, whenever a setting has been heard.
+    place: the store of transcripts, a folder or a URL such as s3://bucket/study; by default the user's own. From one
+        that machines share, any of them goes on with what another has begun.
+
+    Raises `InputError` for what cannot be run, before anything is heard as far as that can be known.
     """
     progress = progress or Silence()
     if out is None:
-        return Session.open(experiment, engine).play(progress, after)
-    place = Place(out, progress)
-    store.check_folder(place.folder)
-    if place.has(experiment):
-        return read_run(place.folder)
-    return place.keep(Session.open(experiment, engine, out=place.folder).play(progress, after))
+        return Session.open(experiment, engine, place=place).play(progress, after)
+    goes_to = Place(out, progress)
+    store.check_folder(goes_to.folder)
+    if goes_to.has(experiment):
+        return read_run(goes_to.folder)
+    session = Session.open(experiment, engine, out=goes_to.folder, place=place)
+    return goes_to.keep(session.play(progress, after))
 
 
 def load_engine(experiment: Experiment, cache: TranscriptCache | None = None) -> Transcriber:
@@ -279,6 +286,17 @@ def make_engine_of(experiment: Experiment, recogniser: Recogniser, cache: Transc
         cache = TranscriptCache(default_cache_path())
     windows_s = {window_s for own in experiment.grid.values() for window_s in own} or {experiment.window_s or 5.0}
     return make_engine(experiment.engine, recogniser, options, cache, windows_s)
+
+
+def _open_cache(experiment: Experiment, place: str | Path | None) -> TranscriptCache | None:
+    """Return a store of transcripts with what other machines put there; None for the user's own, or none at all."""
+    if place is None:
+        return None
+    if not experiment.cache:
+        raise InputError(f"--store {place} and --no-cache: expected one of them")
+    cache = TranscriptCache(place)
+    cache.refresh()
+    return cache
 
 
 def _use_all_cores() -> None:

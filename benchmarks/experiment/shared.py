@@ -27,7 +27,7 @@ from .records import Imported, Run, files_of, read_run
 
 _LISTING, _RUN, _CALLS = "files.json", "run.json", "calls.jsonl"
 _FILES = (_CALLS, "results.json", "report.html", _RUN)  # of a run; the last says that the first is whole
-_PART = re.compile(r"[\w.,=+@~-]+", re.ASCII)  # between the slashes of a URL: what every file system and store takes
+_PART = re.compile(r"[\w.,=+@-]+", re.ASCII)  # between the slashes of a URL: what every file system and store takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,9 @@ class Place:
     def __init__(self, out: str | os.PathLike[str], progress: Progress | None = None) -> None:
         self.url = str(out).rstrip("/") if is_url(out) else ""
         self.folder = _copy_of(self.url) if self.url else Path(out)
-        self._objects = Objects(self.url) if self.url else None
+        with _told():
+            self._objects = Objects(self.url) if self.url else None
+        self._within = ""  # before the names of objects
         self._progress = progress or Silence()
         self._replaces = False  # what is there: it is damaged, or known to be of the same experiment
 
@@ -64,8 +66,11 @@ class Place:
         return self.url or str(self.folder)
 
     def part(self, name: str) -> "Place":
-        """Return the place of one run of several."""
-        return Place(f"{self.url}/{name}" if self.url else self.folder / name, self._progress)
+        """Return the place of one run of several. It shares the connections of this one: they take long to make."""
+        one = Place(self.folder / name, self._progress)
+        if self.url:
+            one.url, one._objects, one._within = f"{self.url}/{name}", self._objects, f"{self._within}{name}/"
+        return one
 
     def fetched(self) -> Path:
         """Return the folder of this machine with the files of the run, after fetching what of them is not there."""
@@ -110,7 +115,7 @@ class Place:
             if self._objects:
                 with _told():
                     listing = self._upload(self._objects, files)
-                    while not self._objects.create(_LISTING, listing, anew=self._replaces):
+                    while not self._objects.create(self._within + _LISTING, listing, anew=self._replaces):
                         if self.has(experiment, imported):
                             return False
         except InputError as error:
@@ -128,7 +133,7 @@ class Place:
                 if there is None:
                     raise InputError(f"{self.url}: no run there any more; what follows from it is in {self.folder}")
                 listing = self._upload(self._objects, files, there)
-                self._objects.create(_LISTING, listing, anew=True)
+                self._objects.create(self._within + _LISTING, listing, anew=True)
 
     def settle(self, name: str, text: str) -> str:
         """Return what the file `name` holds: `text`, unless somebody was first to say it."""
@@ -138,8 +143,8 @@ class Place:
                 store.write_whole(path, text)
             return store.read_text(path)
         with _told():
-            while (there := self._objects.read(name)) is None:
-                self._objects.create(name, text.encode())
+            while (there := self._objects.read(self._within + name)) is None:
+                self._objects.create(self._within + name, text.encode())
             return there.decode(errors="replace")
 
     def _write(self, files: Mapping[str, str]) -> None:
@@ -152,13 +157,14 @@ class Place:
         for name, text in files.items():
             content = text.encode()
             one = listing[name] = _Listed(hashlib.sha256(content).hexdigest(), len(content))
-            if not objects.create(one.name, content) and not objects.holds(one.name, one.bytes, one.sha256):
-                objects.create(one.name, content, anew=True)
+            place = self._within + one.name
+            if not objects.create(place, content) and not objects.holds(place, one.bytes, one.sha256):
+                objects.create(place, content, anew=True)
         return store.encode(listing).encode()
 
     def _listing(self, objects: Objects) -> _Listing | None:
         """Return what the run in the store consists of; None where there is none."""
-        content = objects.read(_LISTING)
+        content = objects.read(self._within + _LISTING)
         if content is None:
             return None
         try:
@@ -180,7 +186,7 @@ class Place:
             if one is None:  # of another run that was there
                 path.unlink(missing_ok=True)
             elif not _holds(path, one):
-                objects.copy(one.name, path, one.bytes, one.sha256)
+                objects.copy(self._within + one.name, path, one.bytes, one.sha256)
         return True
 
 
@@ -205,7 +211,7 @@ def _copy_of(url: str) -> Path:
     parts = path.split("/")
     for part in parts:
         if not _PART.fullmatch(part) or part in (".", ".."):
-            raise InputError(f"{url}: {part!r} in it; expected letters, digits and .,_=+@~- between single slashes")
+            raise InputError(f"{url}: {part!r} in it; expected letters, digits and .,_=+@- between single slashes")
     return default_cache_path().with_name("runs").joinpath(scheme, *parts)
 
 

@@ -80,3 +80,21 @@ def test_what_a_run_that_is_there_measured_is_what_hardware_is_chosen_by(
         assert earspan("score", out)[0] == 0
     elsewhere()
     assert read_accuracy(URL) == read_accuracy(str(tmp_path / "mine"))
+
+
+def test_another_machine_goes_on_with_what_is_in_the_store(
+    bucket: Path, small_folder: Path, earspan, elsewhere, tiny_options
+):
+    cut = ("--strategy", "disjoint", "--window", "4", "--step", "4", "--store", "s3://bucket/study")
+    given = ("evaluate", "--dataset", small_folder, *tiny_options, *cut)
+    elsewhere()
+    code, _, err = earspan(*given, "--out", f"{URL}/a")
+    assert code == 0, err
+    elsewhere()
+    code, _, err = earspan(*given, "--out", f"{URL}/b")
+    assert code == 0, err
+    a, b = load_run(f"{URL}/a"), load_run(f"{URL}/b")
+    assert a.provenance.calls_computed > b.provenance.calls_computed == 0
+    assert a.tracks == b.tracks
+    code, _, err = earspan(*given, "--no-cache", "--out", f"{URL}/c")
+    assert (code, err.count("\n")) == (2, 1)
