@@ -16,6 +16,7 @@ from ..workload.models import DIMENSIONS, Dimensions
 
 SCHEMA = 1
 PHASES = ("mel", "encode", "prefill", "decode")
+CALLS_FOR_P99 = 100  # of fewer, the 99th percentile is the longest
 ENGINES = ("torch", "ct2")  # whose phases can be measured
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -98,7 +99,7 @@ class Profile:
 
     @property
     def jitter(self) -> float:
-        """The 99th percentile of whole calls over their median, less 1; of fewer than 100 calls, the largest."""
+        """The 99th percentile of whole calls over their median, less 1; of fewer than `CALLS_FOR_P99`, the longest."""
         ordered = sorted(self.calls)
         return ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] / statistics.median(ordered) - 1
 

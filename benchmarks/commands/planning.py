@@ -13,6 +13,7 @@ from ...backends.devices.files import device_names, load_device
 from ...backends.footing import list_footings
 from ...backends.gpu.runtimes import DEFAULT, FORMATS, RUNTIMES
 from ...backends.measured.here import Here
+from ...backends.measured.profile import CALLS_FOR_P99
 from ...backends.registry import get_backend
 from ...backends.schedules import write_trace
 from ...backends.span import TOKENS_PER_S
@@ -121,10 +122,10 @@ def _describe_calls(work: Workload) -> str:
 def _print_measured(backend: Here, work: Workload, timing: Timing) -> None:
     """Print what was measured of calls like these, from what, and where every value is."""
     profile = backend.model_of(work.dims).profile
-    print(f"time        {_tell_time(work, timing)} (measured, not simulated)")
-    print(
-        f"p99         {timing.p99_s * 1e3:.3f} ms (99 of 100 calls; the scatter of {len(profile.calls)} equal ones)\n"
-    )
+    print(f"time        {_tell_time(work, timing, digits=1)} (measured, not simulated)")
+    calls = len(profile.calls)
+    longest = "the longest" if calls < CALLS_FOR_P99 else "the 99th percentile"
+    print(f"p99         {timing.p99_s * 1e3:.1f} ms, as {longest} of {calls} equal calls is above their median\n")
     rows = []
     for phase, seconds in timing.phases.items():
         points = profile.of_phase(phase)
@@ -135,21 +136,19 @@ def _print_measured(backend: Here, work: Workload, timing: Timing) -> None:
                          f"{spread:.0%}"])  # fmt: skip
     columns = ("phase", "ms>", "part>", "points measured>", "values of each>", "spread to>")
     show_table("By phase: medians, on straight lines between points (batch, length)", columns, rows)
-    print(
-        "\nheard       cuts of the first talk of talks-clean, their texts kept from ending before all steps were made"
-    )
+    print("\nheard       cuts of the first talk of talks-clean, texts kept from ending before all steps were made")
     print(f"all values  {backend.profile_path(work.dims)}")
     for warning in profile.warnings:
         print(f"warning     {warning}")
 
 
-def _tell_time(work: Workload, timing: Timing) -> str:
-    return f"{timing.seconds * 1e3:.3f} ms, {work.batch * work.audio_s / timing.seconds:.1f} x real time"
+def _tell_time(work: Workload, timing: Timing, digits: int) -> str:
+    return f"{timing.seconds * 1e3:.{digits}f} ms, {work.batch * work.audio_s / timing.seconds:.1f} x real time"
 
 
 def _print_simulated(work: Workload, timing: Timing, totals: dict[tuple[str, str], Any]) -> None:
     print(f"ceiling     {timing.ceiling_s * 1e3:.3f} ms (speed of light: peak arithmetic, nominal bandwidth)")
-    print(f"prediction  {_tell_time(work, timing)} (simulated; {timing.provenance})")
+    print(f"prediction  {_tell_time(work, timing, digits=3)} (simulated; {timing.provenance})")
     if timing.interval_s < timing.seconds:
         print(f"interval    {timing.interval_s * 1e3:.3f} ms to the next batch: calls are pipelined over chips")
     print(f"bound       {timing.bound}\n")

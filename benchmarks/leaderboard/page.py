@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from ..experiment.experiment import IMPORTED as STRATEGY_OF_IMPORTS
 from ..results.wording import figures, interval, neutralise, percent
 from .entry import OURS, SIMULATED, Entry
 
@@ -53,7 +54,7 @@ def write_page(entries: Sequence[Entry]) -> str:
 def _row(one: Entry) -> list[str]:
     window = f"{one.window_s:g} s" if one.window_s else ""
     step = f"every {one.step_s:g} s" if one.step_s else ""
-    cut = " ".join(filter(None, (one.strategy, window, step)))
+    cut = "its own" if one.strategy == STRATEGY_OF_IMPORTS else " ".join(filter(None, (one.strategy, window, step)))
     load = f", {one.load.partition('x')[0]} streams" if one.times == SIMULATED else ""
     kind = f" ({one.times_are}), of {one.timed_as}" if one.times == SIMULATED else ""
     notes = [f"[row](leaderboard/{one.name}.json)"]

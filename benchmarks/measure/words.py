@@ -58,7 +58,7 @@ def conclude(found: Measured) -> list[str]:
     ]
     for one in found.beside:
         most = "" if one.most_streams is None else f": {stream_count(one.most_streams)} with that promise"
-        said.append(f"Simulated, {asked.timed_as} on {one.backend} ({one.provenance}){most}.")
+        said.append(f"Simulated, {asked.timed_as} on {one.backend} (times: {one.provenance}){most}.")
     if (spent := found.spent).cost_usd is not None:
         price = f"{spent.billed_s / 60:.1f} minutes of audio at {asked.usd_per_minute:g} USD"
         said.append(f"Spent now: at most {spent.cost_usd:.4f} USD, {price}; {spent.requests:,} requests.")

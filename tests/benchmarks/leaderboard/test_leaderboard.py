@@ -93,6 +93,8 @@ def test_ours_come_first_and_texts_are_shown_as_they_are(tmp_path: Path):
     assert [table.count("leaderboard/") for table in tables] == [2, 1]
     assert tables[0].index("| earspan |") < tables[0].index("a\\|b \\<i>")
     assert "simulated (estimate), of t" in tables[0]
+    theirs = replace(ours, system="theirs", backend="theirs", strategy="imported", times="measured", window_s=None)
+    assert "| theirs | its own | its own | measured |" in write_page([theirs])
 
 
 def test_the_command_writes_row_and_page(tmp_path: Path, earspan):
