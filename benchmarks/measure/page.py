@@ -1,6 +1,6 @@
 """The page of a measurement: the measured capacity curve beside the simulated ones, WER, and every load in a table."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import altair as alt
 
@@ -40,6 +40,10 @@ def render_measured(found: Measured) -> str:
         _show_origin(found),
     ]  # fmt: skip
     return render_page("Earspan: measured streams", parts)
+
+
+def _tell(value: object) -> str:
+    return ", ".join(f"{name} {one}" for name, one in value.items()) if isinstance(value, Mapping) else str(value)
 
 
 def draw_latency(found: Measured, series: Series) -> Chart:
@@ -101,6 +105,6 @@ def _streams_axis(streams: Collection[int]) -> alt.X:
 
 
 def _show_origin(found: Measured) -> Markup:
-    facts = {name: str(value) for name, value in found.machine.items() if value}
+    facts = {name: _tell(value) for name, value in found.machine.items() if value}
     kinds = "Measured: text and time are the server's own, over the network there was. Simulated: a model of a device."
     return el("section", el("h2", "Where this comes from"), el("p", kinds, class_="about"), list_facts({**facts}))

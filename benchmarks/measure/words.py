@@ -58,7 +58,10 @@ def conclude(found: Measured) -> list[str]:
     ]
     for one in found.beside:
         most = "" if one.most_streams is None else f": {stream_count(one.most_streams)} with that promise"
-        said.append(f"Simulated, {asked.timed_as} on {one.backend} (times: {one.provenance}){most}.")
+        least = one.loads[0]
+        late = f"; with {stream_count(least.streams)} already, calls end after the next is due"
+        behind = "" if least.keeps_up else late
+        said.append(f"Simulated, {asked.timed_as} on {one.backend} (times: {one.provenance}){most}{behind}.")
     if (spent := found.spent).cost_usd is not None:
         price = f"{spent.billed_s / 60:.1f} minutes of audio at {asked.usd_per_minute:g} USD"
         said.append(f"Spent now: at most {spent.cost_usd:.4f} USD, {price}; {spent.requests:,} requests.")
