@@ -19,7 +19,8 @@ from ..experiment.shared import Place
 from .estimate import Estimate, estimate, read_rates, remember_rates
 from .grid import Sweep
 from .local import LocalPool, count_workers
-from .schedule import Pool, Wave, do_all
+from .pool import Pool
+from .schedule import Wave, do_all
 from .tasks import Planner, Task, engine_key
 from .worker import Answer, Order, Worker
 

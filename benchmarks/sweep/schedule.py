@@ -8,10 +8,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from ...backends.errors import InputError
 from ..experiment import store
+from .pool import Pool
 from .tasks import Task
 from .worker import Answer
 
@@ -21,29 +21,6 @@ _WAVES = 8  # that wait for a device at a time
 _WAIT_S = 0.5
 _STRAGGLES = 2.0  # times the median: then a task goes out a second time, if a worker has nothing to do
 _STRAGGLES_AFTER_S = 5.0
-
-
-class Pool(Protocol):
-    """Workers, wherever they are."""
-
-    def free(self, device: str) -> int:
-        """Return how many tasks for a device can be taken now."""
-        ...
-
-    def submit(self, number: int, device: str, message: bytes) -> None:
-        """Hand an order to a free worker."""
-        ...
-
-    def collect(self, timeout_s: float) -> list[tuple[int, bytes | None]]:
-        """Return the answers that have come, by number; None for a worker that is gone. Waits for the first.
-
-        Raises `InputError` where no worker can be had.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let all workers go."""
-        ...
 
 
 @dataclass(slots=True)

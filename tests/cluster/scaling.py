@@ -18,7 +18,8 @@ from earspan.benchmarks.experiment.store import encode
 from earspan.benchmarks.sweep.cluster import RayPool
 from earspan.benchmarks.sweep.grid import Sweep
 from earspan.benchmarks.sweep.local import LocalPool
-from earspan.benchmarks.sweep.schedule import Pool, do_all
+from earspan.benchmarks.sweep.pool import Pool
+from earspan.benchmarks.sweep.schedule import do_all
 from earspan.benchmarks.sweep.tasks import Planner, Task
 from earspan.benchmarks.sweep.worker import Answer, Order
 
