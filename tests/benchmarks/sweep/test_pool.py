@@ -9,7 +9,7 @@ from earspan.benchmarks.sweep.pool import Member, Pool
 
 
 class Planted(Pool[Member]):
-    """Workers whose answers are given beforehand: which of them, in order of their start, and what; None: it is gone."""
+    """Workers whose answers are given beforehand: whose, in order of their start, and what; None: it is gone."""
 
     def __init__(self, *answers: tuple[int, bytes | None]) -> None:
         self.started: list[Member] = []
