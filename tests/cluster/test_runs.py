@@ -23,7 +23,7 @@ import os, signal, sys
 from earspan.datasets.objects import Objects
 create = Objects.create
 def dies(self, name, content, *, anew=False):
-    if name == "files.json" and self.url.endswith("strategy=sliding,window_s=4"):
+    if f"{self.url}/{name}".endswith("strategy=sliding,window_s=4/files.json"):
         os.kill(os.getpid(), signal.SIGKILL)
     return create(self, name, content, anew=anew)
 Objects.create = dies
