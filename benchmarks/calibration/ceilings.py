@@ -101,15 +101,14 @@ class Pieces:
             with_each = self.few if rows <= FEW else self.many
             took_s = _median_s(lambda x=x, with_each=with_each: [product(x) for product in with_each])
             products.append(took_s / len(with_each))
-        one, query, queries = self.rows[1], self.keys[0][:, :, :1], self.keys[0]
-        weights_s = _median_s(lambda: [product(one) for product in self.few])
+        query, queries = self.keys[0][:, :, :1], self.keys[0]
         keys_s = _median_s(lambda: [F.scaled_dot_product_attention(query, each, each) for each in self.keys])
         copy_s = _median_s(lambda: self.copied.copy_(self.long))
         attention_s = _median_s(lambda: F.scaled_dot_product_attention(queries, queries, queries))
         choose_s = _median_s(lambda: self.rules.decide(self.logits.clone(), [Written(5, latest=9)], [None]))
         return Ceilings(
             product_s=tuple(products),
-            weights_bytes_per_s=sum(each.nbytes for each in self.weights) / weights_s,
+            weights_bytes_per_s=self.weights[0].nbytes / products[ROWS.index(1)],
             keys_bytes_per_s=sum(each.nbytes for each in self.keys) / keys_s,
             copy_bytes_per_s=2 * self.long.nbytes / copy_s,
             attention_flop_per_s=4 * HEADS * KEYS**2 * 64 / attention_s,
