@@ -65,7 +65,7 @@ def open_dataset(name_or_path: str | os.PathLike[str], defects: Defects = None) 
         return open_as(found, path, defects)
     if os.path.isfile(path):
         return open_recording(path)
-    if path.suffix or len(path.parts) > 1:
+    if path.suffix or os.sep in given:
         known = ", ".join(dataset_names())
         raise InputError(f"{shown(path)}: no such file or folder; datasets known by name: {known}")
     raise unknown("dataset", given, dataset_names())

@@ -79,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: earspan COMMAND [OPTIONS]; earspan COMMAND --help\n")
-        print("\n".join(f"  {name:10} {about}" for name, (_, about) in COMMANDS.items()))
+        widest = max(map(len, COMMANDS))
+        print("\n".join(f"  {name:{widest}} {about}" for name, (_, about) in COMMANDS.items()))
         return 0
     if argv[0] == "--version":
         print(f"earspan {version('earspan')}")

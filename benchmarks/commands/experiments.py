@@ -162,8 +162,9 @@ def _hear(args: argparse.Namespace, experiment: Experiment) -> int:
 def _introduce(session: "Session") -> str:
     experiment, source = session.experiment, session.source
     names = ", ".join(dataset.name for dataset in source.datasets)
+    first = f"the first {experiment.head_s:g} s of " if experiment.head_s else ""
     told = (
-        f"measured: text and WER of {session.model} on {names} ({len(source.units)} recordings, "
+        f"measured: text and WER of {session.model} on {names} ({first}{len(source.units)} recordings, "
         f"{source.audio_s / 60:.1f} min)"
     )
     for name, engine in session.endpoints.items():
@@ -210,6 +211,8 @@ def run_curve(args: argparse.Namespace) -> int:
 
         store.check_folder(args.out)
         failed = len(run(experiment, progress=Terminal(), after=keep).failed)
+    elif not path.exists():
+        raise InputError(f"{path}: no curve there yet; type earspan curve --out {args.out}, which hears one")
     series = read_curve(path)
     for one in series:
         print_series(one)

@@ -78,8 +78,8 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     add("--whole", action="store_true", help="whole recordings, too")
     add("--modes", type=comma_list, default="zero,fallback", help="temperature zero, with fallback (default: both)")
     add("--recordings", type=positive_count, help="the first N only")
-    for name, about in (("serving", "the simulation of a server"), ("timing", "the timing models")):
-        add = question(name, _answer_simulation, f"how fast {about} itself is; exit code 1 if a bar is missed")
+    for name, about in (("serving", "the simulation of a server itself"), ("timing", "predicting a time itself")):
+        add = question(name, _answer_simulation, f"how fast {about} is; exit code 1 if a bar is missed")
         add("--json", action="store_true", help="print JSON")
     add = question("sweep", _answer_sweep, "what planner, store and scorer of a sweep cost a call, and their memory")
     add("--calls", type=comma_list, default="10000,100000", metavar="N,N", help="default: 10000,100000 (minutes)")

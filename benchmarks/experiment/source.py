@@ -62,8 +62,8 @@ class Source:
 
     @property
     def audio_s(self) -> float:
-        """Seconds of audio in all units, before they are shortened."""
-        return sum(unit.duration_s for unit in self.units)
+        """Seconds of audio in all units, as far as they are to be heard."""
+        return sum(min(unit.duration_s, self.experiment.head_s or unit.duration_s) for unit in self.units)
 
     def portions(self, whisper: Callable[[], Transcriber], progress: Progress) -> Iterator[list[Recording]]:
         """Yield recordings in order, as many at a time as are to be in memory. Raises `InputError` if none is read.

@@ -40,9 +40,10 @@ def _cells(choice: Choice) -> list[str]:
 def summarise(found: Recommendation) -> list[str]:
     """Return the answer in sentences: the first choice, the runner-up, whether it is settled, what it rests on."""
     asked = found.demand
+    within = f"{100 * asked.wer_within:g} point{'' if asked.wer_within == 0.01 else 's'}"
     wanted = (
         f"For {stream_count(asked.streams)} of {asked.model}, {100 * asked.quantile:g} % of words within "
-        f"{asked.latency_s:g} s and a word error rate at most {100 * asked.wer_within:g} points above the best "
+        f"{asked.latency_s:g} s and a word error rate at most {within} above the best "
         f"({percent(found.best_wer)})"
     )
     if found.refusal is not None:

@@ -11,7 +11,7 @@ from .tables import Table, describe_errors
 def list_points(series: CurveSeries) -> Table:
     """Return the points of a reference curve, each with its paired difference to the one before."""
     columns = ("Window>", "WER, %>", "95 %", "S / D / I>", "Step to here, points, paired",
-               "Second pass, % of whole windows>", "Cut words / others, %>")  # fmt: skip
+               "Second pass, % of whole windows>", "Errors for 100 cut words / others>")  # fmt: skip
     pairs = zip(series.points, (None, *series.points), strict=False)
     return Table(name_series(series), columns, [_point(series, point, before) for point, before in pairs])
 

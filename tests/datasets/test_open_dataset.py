@@ -45,6 +45,8 @@ def test_unknown_names_and_missing_paths(tmp_path: Path, monkeypatch: pytest.Mon
         open_dataset("")
     with pytest.raises(InputError, match=r"^no/such: no such file or folder; .*talks"):
         open_dataset("no/such")
+    with pytest.raises(InputError, match=r"^talks-: no such file or folder; "):
+        open_dataset("talks-/")
     with pytest.raises(InputError, match=r"^no\.wav: no such file or folder"):
         open_dataset("no.wav")
     with pytest.raises(InputError, match=r"^no\.jsonl: no such file"):

@@ -46,9 +46,11 @@ def test_what_is_printed_stored_and_shown_is_one_thing(bench, small_folder, tmp_
 
 
 def test_spans_are_rounded_down_to_windows_that_are_heard(earspan, small_folder, tmp_path, tiny_options):
-    code, _, _ = earspan("bench", "--windows", "2", "--live-windows", "2,3,30", "--backends", "l4,h100", "--head", "4",
-                         "--out", "out", "--loads", "6x1,256x2", "--dataset", small_folder, *tiny_options)  # fmt: skip
+    code, out, err = earspan("bench", "--windows", "2", "--live-windows", "2,3,30", "--backends", "l4,h100",
+                             "--head", "4", "--loads", "6x1,256x2", "--out", "out", "--dataset", small_folder,
+                             *tiny_options)  # fmt: skip
     assert code == 0
+    assert "first 4 s of 2 recordings, 0.1 min" in out + err  # of two that are nearly 7 s long
     results = read_results(tmp_path / "out")
     [live] = [curve for curve in results.curves if curve.strategy == "sliding"]
     assert [point.window_s for point in live.points] == [2.0, 3.0, 30.0]

@@ -32,6 +32,11 @@ def test_the_overview_does_not_wait_for_torch():
     assert "  bench " in done.stdout
 
 
+def test_a_curve_that_nobody_has_heard_is_named_with_what_to_type(earspan):
+    expected = "earspan: runs/a/curve.json: no curve there yet; type earspan curve --out runs/a, which hears one\n"
+    assert earspan("curve", "--print", "--out", "runs/a") == (2, "", expected)
+
+
 def test_version(earspan):
     code, out, _ = earspan("--version")
     assert code == 0
