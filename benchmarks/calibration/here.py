@@ -178,7 +178,8 @@ class Bench:
         return Attempt(Part(Clip(sound)), Beginning(prompt, start_at), new=True, timestamps=True)
 
     def run(self, attempts: Sequence[Attempt], tokens: int) -> Stopwatch:
-        """Decode so many tokens of each attempt; what that took."""
+        """Decode so many tokens of each attempt, from its encoded audio on; what that took."""
+        self.engine.forget_keys()
         self.engine.options = replace(self.engine.options, max_tokens=tokens)
         self.watch.reset()
         self.engine.decode(attempts)

@@ -233,6 +233,7 @@ class Probe:
         runs = [run for one in heard for run in one.runs]
         options, fed = engine.options, [_fed(engine, run) for run in runs]
         engine.options = replace(options, max_tokens=1)
+        engine.forget_keys()
         watch.reset()
         engine.decode([Attempt(Part(clip), Beginning(*one), True, True) for clip, one in zip(clips, fed, strict=True)])
         engine.options = options

@@ -50,6 +50,11 @@ class Engine(Transcriber):
         dims = self.recogniser.dims
         return max(1, self._batch_bytes // self._decoder.bytes_per_row(dims.n_audio_ctx, dims.n_text_ctx))
 
+    def forget_keys(self) -> None:
+        """Let go of keys and values of audio: what is decoded next computes its own."""
+        if "_decoder" in vars(self):
+            self._decoder.forget()
+
     def encode(self, attempts: Sequence[Attempt]) -> list[Tensor]:
         """Return the encoder's output for each attempt. A step of its own, so that it can be timed."""
         return self.features.of([attempt.part for attempt in attempts])

@@ -103,6 +103,9 @@ class Transcriber(ABC):
         if self.cache and not self.cache.full:
             self._known.clear()
 
+    def forget_keys(self) -> None:  # noqa: B027  an engine that keeps none has nothing to let go of
+        """Let go of what is kept of the audio for decoding it again: what is decoded next is as if never decoded."""
+
     def take_said(self) -> list[str]:
         """Return what a user should know of where transcripts are kept, a sentence each, each once."""
         return self.cache.take_said() if self.cache else []
@@ -129,12 +132,14 @@ class Transcriber(ABC):
             self.computed += len(found)
             if progress:
                 progress(done, len(missing))
+        self.forget_keys()
         return [self._known[key] for key in keys]
 
     def begin_anew(self) -> None:
         """Forget all that was heard, so that it is computed again, as measuring needs it; a cache is left as it is."""
         self._known.clear()
         self.features.forget()
+        self.forget_keys()
 
     def _compute(self, clips: Sequence[Clip]) -> Iterator[dict[int, Hypothesis]]:
         """Return the hypotheses of `clips` by index, as they are done: in each round, what the clips ask for next."""

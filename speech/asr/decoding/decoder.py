@@ -16,13 +16,10 @@ from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
 from ..encoder import fuse, linear_of, pack_for_few, product_for, projections
+from .audio_keys import AudioKeys, Linear
 
 Sides = tuple[int, Sequence[Sequence[int]]]  # after how many of a row's new tokens they begin; continuations
 
-_PROJECTED_TOGETHER = 4096  # positions of audio: 42 MB at a width of 1280
-
-
-_Linear = tuple[Tensor, Tensor]  # weight and bias
 _Norm = tuple[tuple[int, ...], Tensor, Tensor, float]  # shape, weight, bias and epsilon
 
 
@@ -31,15 +28,15 @@ class _Layer:
     """The weights of a block. With few rows, to call a module takes longer than its arithmetic."""
 
     own_norm: _Norm
-    own: _Linear  # of queries, keys and values
-    own_out: _Linear
+    own: Linear  # of queries, keys and values
+    own_out: Linear
     audio_norm: _Norm
-    audio_query: _Linear
-    audio: _Linear  # of keys and values
-    audio_out: _Linear
+    audio_query: Linear
+    audio: Linear  # of keys and values
+    audio_out: Linear
     mlp_norm: _Norm
-    mlp_in: _Linear
-    mlp_out: _Linear
+    mlp_in: Linear
+    mlp_out: Linear
 
     @classmethod
     def of(cls, block: ResidualAttentionBlock) -> "_Layer":
@@ -70,14 +67,27 @@ class Decoder:
         self._layers = [_Layer.of(block) for block in model.decoder.blocks]
         table = self.module.token_embedding.weight
         self._product, self._scored = product_for(table), pack_for_few(table)
+        self._audio: AudioKeys | None = None  # of rows that are done
 
     def begin(self, features: Sequence[Tensor], capacity: int) -> "DecoderRows":
         """Return rows without tokens.
 
-        features: the encoder's output of each row, shape = (positions, state).
+        features: the encoder's output of each row, shape = (positions, state); keys and values of the tensors that the
+        last rows began with are still there.
         capacity: how many tokens a row may come to hold.
         """
-        return DecoderRows(self, features, capacity)
+        audio, self._audio = self._audio, None  # for these rows alone, until they are done
+        if audio is None:
+            audio = AudioKeys([layer.audio for layer in self._layers], self.dims.n_text_head, self._product)
+        return DecoderRows(self, audio, features, capacity)
+
+    def take_back(self, audio: AudioKeys) -> None:
+        """Keep the keys and values of rows that are done, for the next ones."""
+        self._audio = audio
+
+    def forget(self) -> None:
+        """Let go of the keys and values of rows that are done."""
+        self._audio = None
 
     def logits(self, states: Tensor) -> Tensor:
         """Return the logits of each token after given states, shape = (places, vocabulary), in fp32."""
@@ -92,38 +102,14 @@ class Decoder:
 class DecoderRows:
     """Texts that are being decoded together. `lengths`: tokens that each row holds."""
 
-    def __init__(self, decoder: Decoder, features: Sequence[Tensor], capacity: int) -> None:
+    def __init__(self, decoder: Decoder, audio: AudioKeys, features: Sequence[Tensor], capacity: int) -> None:
         self._decoder, self._heads = decoder, decoder.dims.n_text_head
         width, layers, rows = decoder.dims.n_text_state, decoder.dims.n_text_layer, len(features)
-        positions = [len(row) for row in features]
-        first = features[0]
         # zeros: what is masked must still be finite
-        self._own = _zeros(first, (layers, 2, rows, self._heads, capacity, width // self._heads))
-        self._audio = _zeros(first, (layers, 2, rows, self._heads, max(positions), width // self._heads))
+        self._own = _zeros(features[0], (layers, 2, rows, self._heads, capacity, width // self._heads))
         self.lengths = [0] * rows
-        self._masked = min(positions) < max(positions)
-        self._audio_length = torch.tensor(positions, device=first.device)
-        known: dict[int, int] = {}
-        same = [known.setdefault(id(audio), row) for row, audio in enumerate(features)]
-        for part in _parts(list(known.values()), positions):
-            self._project(part, features)
-        for row, source in enumerate(same):
-            if row != source:
-                self._audio[:, :, row] = self._audio[:, :, source]
-
-    def _project(self, rows: list[int], features: Sequence[Tensor]) -> None:
-        """Return keys and values of the audio of `rows`, in one product for each layer."""
-        together = torch.cat([features[row] for row in rows])
-        lengths = [len(features[row]) for row in rows]
-        alike = not self._masked and rows[-1] - rows[0] + 1 == len(rows)  # one copy for all is faster than one for each
-        for layer, weights in enumerate(self._decoder._layers):
-            projected = self._decoder._product(together, *weights.audio).unflatten(-1, (2, self._heads, -1))
-            if alike:
-                by_row = projected.unflatten(0, (len(rows), -1))
-                self._audio[layer, :, rows[0] : rows[-1] + 1] = by_row.permute(2, 0, 3, 1, 4)
-                continue
-            for row, one in zip(rows, projected.split(lengths), strict=True):
-                self._audio[layer, :, row, :, : len(one)] = one.permute(1, 2, 0, 3)
+        self._audio, self._places = audio, audio.hold(features)
+        self._stretches = audio.stretches(self._places)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -135,16 +121,18 @@ class DecoderRows:
         row's `fed`, in the states too, until `settle` says which of them the row goes on with.
         """
         decoder = self._decoder
-        place, own_mask, audio_mask = *self._placed(fed, sides), self._audio_mask()
+        place, own_mask = self._placed(fed, sides)
         module, state = decoder.module, decoder.dims.n_text_state
         sizes = [state, 2 * state]
         x = module.token_embedding(place.tokens) + module.positional_embedding[place.positions].to(self._own.dtype)
-        for layer, own, audio in zip(decoder._layers, self._own, self._audio, strict=True):
+        for number, (layer, own) in enumerate(zip(decoder._layers, self._own, strict=True)):
             query, key_value = F.linear(_normed(x, layer.own_norm), *layer.own).split_with_sizes(sizes, -1)
             place.write(key_value.unflatten(-1, (2, self._heads, -1)), own)
-            x = x + F.linear(self._attend(query, own[..., : place.keys, :], own_mask, place), *layer.own_out)
-            query = F.linear(_normed(x, layer.audio_norm), *layer.audio_query)
-            x = x + F.linear(self._attend(query, audio, audio_mask, place), *layer.audio_out)
+            keys, values = own[..., : place.keys, :]
+            attended = F.scaled_dot_product_attention(self._by_head(query, place), keys, values, attn_mask=own_mask)
+            x = x + F.linear(_packed(attended, place), *layer.own_out)
+            query = self._by_head(F.linear(_normed(x, layer.audio_norm), *layer.audio_query), place)
+            x = x + F.linear(_packed(self._audio.attend(number, query, self._stretches), place), *layer.audio_out)
             x = x + F.linear(F.gelu(F.linear(_normed(x, layer.mlp_norm), *layer.mlp_in)), *layer.mlp_out)
         self.lengths = [length + count for length, count in zip(self.lengths, place.counts, strict=True)]
         return module.ln(x)
@@ -195,12 +183,14 @@ class DecoderRows:
     def _move(self, row: int, source: int) -> None:
         length = self.lengths[source]
         self._own[:, :, row, :, :length] = self._own[:, :, source, :, :length]
-        self._audio[:, :, row] = self._audio[:, :, source]
 
     def _narrow(self, order: list[int]) -> None:
-        self._own, self._audio = self._own[:, :, : len(order)], self._audio[:, :, : len(order)]
+        self._own = self._own[:, :, : len(order)]
         self.lengths = [self.lengths[row] for row in order]
-        self._audio_length = self._audio_length[order]
+        self._places = [self._places[row] for row in order]
+        self._stretches = self._audio.stretches(self._places)
+        if not order:
+            self._decoder.take_back(self._audio)
 
     def _own_mask(self, place: "_Packed", seen: Sequence[Tensor]) -> Tensor:
         """Return which keys each query sees."""
@@ -208,21 +198,18 @@ class DecoderRows:
         shared, first, last = (place.unpack(column[:, None]) for column in (*seen, place.slot))
         return self._added(((key < shared) | (key >= first) & (key <= last))[:, None])
 
-    def _audio_mask(self) -> Tensor | None:
-        if not self._masked:
-            return None
-        positions = torch.arange(self._audio.shape[-2], device=self._own.device)
-        return self._added((positions < self._audio_length[:, None])[:, None, None])
-
     def _added(self, seen: Tensor) -> Tensor:
         """Return a mask as what is added to scores: made once, where attention would make it in every layer."""
         return torch.zeros_like(seen, dtype=self._own.dtype).masked_fill_(~seen, -torch.inf)
 
-    def _attend(self, query: Tensor, keys_values: Tensor, mask: Tensor | None, place: "_InStep | _Packed") -> Tensor:
-        """Return attention of packed queries, (tokens, state), to `keys_values`, shape = (2, rows, heads, keys, -1)"""
-        query = place.unpack(query).unflatten(-1, (self._heads, -1)).transpose(1, 2)
-        attended = F.scaled_dot_product_attention(query, keys_values[0], keys_values[1], attn_mask=mask)
-        return place.pack(attended.transpose(1, 2).flatten(2))
+    def _by_head(self, query: Tensor, place: "_InStep | _Packed") -> Tensor:
+        """Return packed queries, shape = (tokens, state), by row and head: shape = (rows, heads, most tokens, -1)."""
+        return place.unpack(query).unflatten(-1, (self._heads, -1)).transpose(1, 2)
+
+
+def _packed(attended: Tensor, place: "_InStep | _Packed") -> Tensor:
+    """Return what `DecoderRows._by_head` has taken apart, packed again."""
+    return place.pack(attended.transpose(1, 2).flatten(2))
 
 
 def _zeros(like: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -243,19 +230,6 @@ def _new(length: int, fed: Sequence[int], sides: "Sides") -> list[tuple[int, int
         first = length + len(new)
         new += [(token, length + known + n, first + n, length + known, first) for n, token in enumerate(branch)]
     return new
-
-
-def _parts(rows: list[int], positions: list[int]) -> list[list[int]]:
-    """Return `rows` in parts of not many more than `_PROJECTED_TOGETHER` positions, at least one row each."""
-    parts: list[list[int]] = []
-    room = 0
-    for row in rows:
-        if room < positions[row]:
-            parts.append([])
-            room = _PROJECTED_TOGETHER
-        parts[-1].append(row)
-        room -= positions[row]
-    return parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
