@@ -15,6 +15,7 @@ from ..experiment.shared import Place
 from ..report.terminal import show_table
 from ..results.curves import merge_series, read_curve, series_of, write_curve
 from ..results.exports import EXPORTS, check_exports
+from ..results.wording import counted
 from .options import (
     add_endpoint_arguments,
     add_experiment_arguments,
@@ -164,7 +165,7 @@ def _introduce(session: "Session") -> str:
     names = ", ".join(dataset.name for dataset in source.datasets)
     first = f"the first {experiment.head_s:g} s of " if experiment.head_s else ""
     told = (
-        f"measured: text and WER of {session.model} on {names} ({first}{len(source.units)} recordings, "
+        f"measured: text and WER of {session.model} on {names} ({first}{counted(len(source.units), 'recording')}, "
         f"{source.audio_s / 60:.1f} min)"
     )
     for name, engine in session.endpoints.items():

@@ -1,7 +1,7 @@
 """A recommendation in sentences and as a table on the terminal."""
 
 from ..report.terminal import show_table
-from ..results.wording import figures, interval, join_words, percent, points, seconds, stream_count
+from ..results.wording import counted, figures, interval, join_words, percent, points, seconds, stream_count
 from .records import Choice, Recommendation
 from .weigh import Gain, Rung, Weighing
 
@@ -40,7 +40,7 @@ def _cells(choice: Choice) -> list[str]:
 def summarise(found: Recommendation) -> list[str]:
     """Return the answer in sentences: the first choice, the runner-up, whether it is settled, what it rests on."""
     asked = found.demand
-    within = f"{100 * asked.wer_within:g} point{'' if asked.wer_within == 0.01 else 's'}"
+    within = counted(100 * asked.wer_within, "point")
     wanted = (
         f"For {stream_count(asked.streams)} of {asked.model}, {100 * asked.quantile:g} % of words within "
         f"{asked.latency_s:g} s and a word error rate at most {within} above the best "

@@ -89,7 +89,7 @@ def compare(a: Run, b: Run, normaliser: str | None = None, seed: int = 0, replic
     for name, run in (("A", a), ("B", b)):
         settings = len({track.setting for track in run.tracks})
         if settings != 1:
-            raise InputError(f"{name} has {settings} settings; expected one, as earspan evaluate makes")
+            raise InputError(f"run {name} has {settings} settings; expected one, as earspan evaluate makes")
     check_same_data(a, b)
     by_id = {track.recording: track for track in b.tracks}
     b = replace(b, tracks=tuple(by_id[track.recording] for track in a.tracks))

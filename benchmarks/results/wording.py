@@ -31,9 +31,14 @@ def seconds(value: float | None) -> str:
     return "-" if value is None else f"{figures(value)} s"
 
 
+def counted(number: float, noun: str) -> str:
+    """Return `1 error`, `2 errors`."""
+    return f"{number:,.6g} {noun}{'' if number == 1 else 's'}"
+
+
 def stream_count(streams: int) -> str:
     """Return `1 stream`, `16 streams`."""
-    return f"{streams} stream{'' if streams == 1 else 's'}"
+    return counted(streams, "stream")
 
 
 def join_words(words: Sequence[str]) -> str:
