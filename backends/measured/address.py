@@ -18,6 +18,13 @@ def is_endpoint(backend: str) -> bool:
     return backend.startswith(PREFIX)
 
 
+def _is_url(text: str) -> bool:
+    try:
+        return urlsplit(text).port != -1  # brackets are looked at first, the port when it is asked for
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """An endpoint.
@@ -42,17 +49,15 @@ class Address:
 
         Raises `InputError`, which repeats nothing that may be a secret.
         """
+        if not _is_url(url):
+            raise InputError(f"{given}: no URL; expected {example}")  # unread, so it may hold a secret
         parts = urlsplit(url)
         if parts.username is not None or parts.password is not None or parts.query:
             raise InputError(
                 f"{given}: a URL with a user, a password or a query, which may be secrets; leave them out, "
                 f"and put the key into the environment: {KEYS[0]}"
             )
-        try:
-            usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port that is no number
-            usable = False
-        if not usable:
+        if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
             raise InputError(f"{given}: {url!r} is no URL of an endpoint; expected {example}")
         return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", parts.fragment or None)
 

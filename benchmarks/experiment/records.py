@@ -312,11 +312,20 @@ def read_run(folder: str | Path) -> Run:
         calls[one.track].append(CallRecord(*(getattr(one, name) for name in CallRecord.__dataclass_fields__)))
     if sum(map(len, calls)) != run.calls:
         raise InputError(f"{folder}/run.json: says {run.calls} calls; {path} has others; run it again to mend it")
-    said = run.by_id
-    missing = next((track.recording for track in run.tracks if track.recording not in said), None)
-    if missing is not None:
-        raise InputError(f"{folder}/run.json: no reference of {missing!r}; run it again to mend it")
+    if missing := _find_missing(run):
+        raise InputError(f"{folder}/run.json: no {missing}; run it again to mend it")
     return replace(run, tracks=tuple(replace(t, calls=tuple(c)) for t, c in zip(run.tracks, calls, strict=True)))
+
+
+def _find_missing(run: Run) -> str:
+    """What a track refers to and the run does not have; empty if there is nothing."""
+    said, timed = run.by_id, {None, *(plan.backend for plan in run.plans)}
+    for track in run.tracks:
+        if track.recording not in said:
+            return f"reference of {track.recording!r}"
+        if run.experiment.play == "grid" and not (track.strategy in run.experiment.grid and track.backend in timed):
+            return f"plan of {track.strategy!r} on {track.backend!r}"
+    return ""
 
 
 def describe_machine() -> dict[str, object]:

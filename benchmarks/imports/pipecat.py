@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from ...backends.errors import InputError
+from ...backends.reading import shown
 from ..experiment import store
 from .answers import Answer, Stream, check_times
 from .lines import read_file
@@ -30,6 +31,9 @@ class _Row(msgspec.Struct):
     service_name: str = ""
     model_name: str | None = None
     error: str | None = None
+
+
+_COLUMNS = ", ".join(_Row.__struct_fields__)
 
 
 class _Metadata(msgspec.Struct):
@@ -79,9 +83,9 @@ def _database_rows(path: Path) -> Iterator[tuple[str, _Row]]:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
-            rows = [dict(row) for row in database.execute("select * from results")]
+            rows = [dict(row) for row in database.execute(f"select {_COLUMNS} from results")]
     except sqlite3.Error as error:
-        raise InputError(f"{path}: {error}; expected {_EXPECTED}") from error
+        raise InputError(f"{path}: {shown(str(error))}; expected {_EXPECTED}") from error
     for number, row in enumerate(rows):
         place = f"{path}: results[{number}]"
         try:

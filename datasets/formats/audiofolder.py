@@ -1,6 +1,5 @@
 """Hugging Face audiofolder: metadata.csv or metadata.jsonl in a folder, beside its files or above them."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList, inside
 from .folder import AUDIO_SUFFIXES, visible_files
-from .lines import csv_records, text_lines
+from .lines import csv_records, json_object, text_lines
 
 _NAMES = ("metadata.csv", "metadata.jsonl")
 # Names that datasets on the Hub use for the transcript and the speaker, the first one that is there.
@@ -58,7 +57,7 @@ def _rows(metadata: Path, defects: Defects) -> Iterator[tuple[str, dict[str, Any
         for number, line in text_lines(metadata, defects):
             row, origin = None, f"{shown(metadata)}:{number}"
             with report_to(defects):
-                row = _json(line, origin)
+                row = json_object(line, origin)
             if row is not None:
                 yield origin, row
         return
@@ -76,13 +75,3 @@ def _record(values: list[str], columns: list[str], origin: str) -> dict[str, Any
     if len(values) != len(columns):
         raise InputError(f"{origin}: {len(values)} values; expected {len(columns)}: {', '.join(columns)}")
     return dict(zip(columns, values, strict=True))
-
-
-def _json(line: str, origin: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{origin}: not JSON: {shown(line[:60])}") from error
-    if not isinstance(row, dict):
-        raise InputError(f"{origin}: expected a JSON object, got {shown(line[:60])}")
-    return row

@@ -3,13 +3,16 @@
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
 
 from ...backends.errors import InputError
 from ...backends.reading import read_lines, shown
 from ..defects import Defects, report_to
 from ..recording import Dataset
 from .entries import EntryList, seconds
+from .lines import json_object, text_lines
 
 
 def recognises(path: Path) -> bool:
@@ -36,43 +39,62 @@ def open_cuts(path: Path, name: str | None = None, defects: Defects = None) -> D
     Read are MonoCuts of audio files. Raises `InputError` for others, commands, URLs and defects, or adds them.
     """
     entries = EntryList(path.parent, name or shown(path), defects)
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
-        origin = f"{shown(path)}:{number}"
+    for number, line in text_lines(path, defects):
         with report_to(defects):
-            try:
-                _add(entries, json.loads(line.decode()), origin)
-            except UnicodeDecodeError as error:
-                raise InputError(f"{origin}: not UTF-8 at byte {error.start + 1}") from error
-            except (KeyError, TypeError, IndexError, AttributeError) as error:
-                raise InputError(f"{origin}: not a cut of an audio file ({type(error).__name__} {error})") from error
-            except (ValueError, RecursionError) as error:
-                if isinstance(error, InputError):
-                    raise
-                raise InputError(f"{origin}: not JSON: {error}") from error
+            origin = f"{shown(path)}:{number}"
+            _add(entries, _read(line, origin), origin)
     return entries.dataset_of(path, "a lhotse CutSet, one cut a line")
 
 
-def _add(entries: EntryList, cut: dict[str, Any], origin: str) -> None:
-    if cut.get("type", "MonoCut") != "MonoCut":
-        raise InputError(f"{origin}: a {cut['type']}; expected a MonoCut: save mixed and padded cuts as audio first")
-    source = cut["recording"]["sources"][0]
-    if source["type"] != "file":
-        raise InputError(f"{origin}: audio from a {source['type']}; expected a file")
-    if not cut["supervisions"]:
+class _Supervision(msgspec.Struct):
+    start: float
+    text: str | None = None
+    speaker: str | int | None = None
+
+
+class _Audio(msgspec.Struct):
+    type: str
+    source: str
+
+
+class _Recording(msgspec.Struct):
+    id: str | int
+    sources: Annotated[list[_Audio], msgspec.Meta(min_length=1)]
+
+
+class _Cut(msgspec.Struct):
+    id: str | int
+    start: float
+    duration: float
+    recording: _Recording
+    supervisions: list[_Supervision]
+
+
+def _read(line: str, origin: str) -> _Cut:
+    row = json_object(line, origin)
+    if (kind := row.get("type", "MonoCut")) != "MonoCut":
+        raise InputError(f"{origin}: a {kind!a:.60}; expected a MonoCut: save mixed and padded cuts as audio first")
+    try:
+        return msgspec.convert(row, _Cut)
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter: a name that is half a pair
+        raise InputError(f"{origin}: not a cut of an audio file: {error}") from error
+
+
+def _add(entries: EntryList, cut: _Cut, origin: str) -> None:
+    audio = cut.recording.sources[0]
+    if audio.type != "file":
+        raise InputError(f"{origin}: audio from a {audio.type!a:.60}; expected a file")
+    if not cut.supervisions:
         raise InputError(f"{origin}: no transcript: the cut has no supervision")
-    supervisions = sorted(cut["supervisions"], key=lambda supervision: float(supervision["start"]))
-    named = [supervision.get("speaker") for supervision in supervisions]
-    speakers = {None if speaker is None else str(speaker) for speaker in named}
-    texts = [supervision.get("text") or "" for supervision in supervisions]
+    supervisions = sorted(cut.supervisions, key=lambda supervision: supervision.start)
+    speakers = {None if one.speaker is None else str(one.speaker) for one in supervisions}
     entries.add(
-        str(cut["id"]),
-        str(source["source"]),
-        " ".join(text for text in texts if text),
+        str(cut.id),
+        audio.source,
+        " ".join(one.text for one in supervisions if one.text),
         origin,
         speaker=speakers.pop() if len(speakers) == 1 else None,
-        group=str(cut["recording"]["id"]),
-        offset_s=seconds(str(cut["start"]), f"{origin}: start"),
-        duration_s=seconds(str(cut["duration"]), f"{origin}: duration"),
+        group=str(cut.recording.id),
+        offset_s=seconds(str(cut.start), f"{origin}: start"),
+        duration_s=seconds(str(cut.duration), f"{origin}: duration"),
     )

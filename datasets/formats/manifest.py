@@ -17,7 +17,7 @@ from ..audio import DURATION_TOLERANCE_S
 from ..defects import Defects, report_to
 from ..recording import Dataset, Word
 from .entries import EntryList, is_unicode
-from .lines import text_lines
+from .lines import json_object, text_lines
 
 
 def open_manifest(
@@ -65,13 +65,7 @@ class _Row:
 
     def __init__(self, origin: str, line: str) -> None:
         self.origin = origin
-        try:
-            self.fields: dict[str, Any] = json.loads(line, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            raise InputError(f"{origin}: not JSON ({what}): {shown(line[:60])}") from error
-        if not isinstance(self.fields, dict):
-            raise InputError(f"{origin}: expected a JSON object, got {shown(line[:60])}")
+        self.fields = json_object(line, origin)
 
     def text(self, key: str) -> str:
         value = _text(self._field(key), f"{self.origin}: {key!r}")
@@ -113,10 +107,6 @@ class _Row:
         if key not in self.fields:
             raise InputError(f"{self.origin}: field {key!r} is missing")
         return self.fields[key]
-
-
-def _no_constant(constant: str) -> float:
-    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _text(value: Any, what: str) -> str:

@@ -1,45 +1,49 @@
-"""Every parser fed damaged copies of what it reads: it may only return, or raise `InputError`.
+"""Every parser fed damaged copies of what it reads: it may only return, or refuse in one line.
 
-`python -m tests.strangers.fuzz SECONDS [SEED]` prints how many inputs each parser met, and the input and traceback of
-the first that raised anything else. Damage is done by a seeded generator, so that a finding can be had again.
+`python -m tests.strangers.fuzz SECONDS [SEED]` prints how many inputs each parser met in how many seconds, and of what raised
+anything else an input and its traceback for each place. `python -m tests.strangers.fuzz ROUNDSx [SEED]` stops after so many rounds instead,
+and so meets the same inputs on every machine. Damage is done by a generator seeded by round, so that a finding can be
+had again.
 """
 
-import io
-import json
 import random
+import re
 import sys
 import tempfile
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import soundfile
-import torch
-from earspan.backends.devices.files import FOLDER, read_device
-from earspan.backends.errors import InputError
-from earspan.backends.registry import get_backend
-from earspan.benchmarks.experiment.experiment import Experiment, Load
-from earspan.benchmarks.experiment.records import read_run, write_run
-from earspan.datasets.audio import read_audio
-from earspan.datasets.formats import open_as
-from earspan.speech.metrics.normalise import rules_from
-from earspan.speech.weights.checkpoint import read_checkpoint
-from earspan.speech.weights.ct2_file import read_variables
+from .parsers import Parser, find_parsers
 
-from ..benchmarks.results.planted import planted_run
-from ..tiny import tiny_whisper
-from .audio import SPOKEN
-
-Parse = Callable[[Path], object]
+_SLOW_S = 10
 _TOKENS = (b"\0", b"\xff", b"{", b"}", b"[", b'"', b",", b":", b"-", b"1e400", b"NaN", b"null", b"\n", b"\\ud800",
            b"../", b"/dev/zero", b"9" * 400, b"true", b"=", b"\x1b[2J")  # fmt: skip
+# What a field may hold instead of what belongs there, as JSON; TOML writes the most of it alike.
+_VALUES = (b"9" * 400, b"-" + b"9" * 400, b"9" * 5000, b"-1", b"0", b"1e308", b"-1e308", b"1e-320", b"1e400", b"NaN",
+           b"inf", b'""', b'"\\ud800"', b'"\\u0000"', b'"a\\nb"', b'"\\u001b[2J"', b'"1"', b'"nan"', b"[]", b"[[]]",
+           b"{}", b"null", b"true", b"2147483648", b"9223372036854775808", b'"' + b"x" * 5000 + b'"')  # fmt: skip
+_SCALAR = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\b(?:true|false|null)\b|\[\]|\{\}')
 
 
 def damage(content: bytes, rng: random.Random) -> bytes:
-    """Return a copy with one to four bytes changed, pieces cut, doubled, moved, or tokens put in."""
+    """Return a copy with one to three values swapped for odd ones, or with bytes changed, cut, doubled, or moved."""
+    return _swap(content, rng) if rng.random() < 0.5 else _tear(content, rng)
+
+
+def _swap(content: bytes, rng: random.Random) -> bytes:
+    """Put odd values where values are: what a file holds that is whole, and wrong."""
+    for _ in range(rng.randint(1, 3)):
+        places = list(_SCALAR.finditer(content))
+        if not places:
+            return _tear(content, rng)
+        place = rng.choice(places)
+        content = content[: place.start()] + rng.choice(_VALUES) + content[place.end() :]
+    return content
+
+
+def _tear(content: bytes, rng: random.Random) -> bytes:
     held = bytearray(content)
     for _ in range(rng.randint(1, 4)):
         at, to = sorted((rng.randrange(len(held) + 1), min(len(held), rng.randrange(len(held) + 1))))
@@ -60,106 +64,49 @@ def damage(content: bytes, rng: random.Random) -> bytes:
     return bytes(held)
 
 
-def _sounds() -> dict[str, bytes]:
-    made = {}
-    for name, kind in {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS", "mp3": "MPEG_LAYER_III", "aiff": "PCM_24",
-                       "w64": "FLOAT", "au": "ULAW"}.items():  # fmt: skip
-        held = io.BytesIO()
-        soundfile.write(held, np.tile(SPOKEN, 2), 16_000, format=name.upper(), subtype=kind)
-        made[name] = held.getvalue()
-    return made
-
-
-def parsers(folder: Path) -> list[tuple[str, Path, bytes, Parse]]:
-    """Return every parser: its name, the file that is damaged, what is in it when it is whole, and how it is read."""
-    found: list[tuple[str, Path, bytes, Parse]] = []
-    for ending, content in _sounds().items():
-        found.append((f"audio {ending}", folder / f"x.{ending}", content, read_audio))
-    data = folder / "data"
-    for place in ("", "stm", "1/2", "media", "transcripts/nlp_references"):
-        (data / place).mkdir(parents=True, exist_ok=True)
-    for name in ("x.wav", "1/2/1-2-0001.wav", "media/x.wav"):
-        soundfile.write(data / name, SPOKEN, 16_000)
-    cut = {"id": "c", "start": 0, "duration": 0.5, "supervisions": [{"start": 0, "text": "one", "speaker": "a"}],
-           "recording": {"id": "x", "sources": [{"type": "file", "source": "x.wav"}]}}  # fmt: skip
-    row = {"audio_filepath": "x.wav", "duration": 0.5, "text": "one", "id": "a", "speaker": "b",
-           "words": [{"word": "one", "start": 0.1, "end": 0.2}]}  # fmt: skip
-    lists: list[tuple[str, str, bytes, str | None]] = [
-        ("nemo", "manifest.jsonl", json.dumps(row).encode() + b"\n", "manifest.jsonl"),
-        ("lhotse", "cuts.jsonl", json.dumps(cut).encode() + b"\n", "cuts.jsonl"),
-        ("audiofolder", "metadata.csv", b'file_name,text,speaker\nx.wav,"one, two",a\n', None),
-        ("stm", "stm/x.stm", b"x 1 a 0.0 0.4 <o,f0,male> one two\n", None),
-        ("kaldi", "text", b"x one two\n", None),
-        ("kaldi", "wav.scp", b"x x.wav\n", None),
-        ("kaldi", "segments", b"x x 0.0 0.4\n", None),
-        ("librispeech", "1/2/1-2.trans.txt", b"1-2-0001 ONE TWO\n", None),
-        (
-            "earnings",
-            "transcripts/nlp_references/x.nlp",
-            b"token|speaker|ts|endTs|punctuation\none|1|0.1|0.2|.\n",
-            None,
-        ),
-        ("folder", "x.txt", b"one two three\n", None),
-    ]
-    for kind, name, content, path in lists:
-        (data / name).write_bytes(content)
-        found.append(
-            (f"{kind} {name}", data / name, content, lambda _, k=kind, p=data / (path or ""): open_as(k, p, []))
-        )
-    write_run(folder / "run", planted_run())
-    for name in ("run.json", "calls.jsonl"):
-        file = folder / "run" / name
-        found.append((name, file, file.read_bytes(), lambda _: read_run(folder / "run")))
-    for device in ("l4", "groq-v1"):
-        found.append(("device", folder / "x.toml", (FOLDER / f"{device}.toml").read_bytes(), read_device))
-    rules = b'base = "whisper"\nremove = ["um", "uh"]\nlowercase = true\n[replace]\n"colour" = "color"\n'
-    found.append(("rules", folder / "rules.toml", rules, rules_from))
-    settings = b'model = "tiny.en"\nloads = ["8x1"]\nwindows_s = [2, 5]\nbackends = ["l4"]\nseed = 3\n'
-    found.append(("experiment", folder / "e.toml", settings, Experiment.from_toml))
-    model = tiny_whisper(n_text_ctx=64)
-    from dataclasses import asdict
-
-    held = io.BytesIO()
-    torch.save({"dims": asdict(model.dims), "model_state_dict": model.state_dict()}, held)
-    found.append(("checkpoint", folder / "x.pt", held.getvalue(), read_checkpoint))
-    variables = b"\x06\0\0\0\x0c\0WhisperSpec\0\x03\0\0\0\x01\0\0\0\x02\0a\0\x01\x02\0\0\0\0\x08\0\0\0" + bytes(12)
-    found.append(("model.bin", folder / "model.bin", variables, read_variables))
-    for name, content, parse in (
-        ("backend", b"h100-ct2-int8", get_backend),
-        ("backend", b"h100+groq-v1x16-fp16@operator", get_backend),
-        ("load", b"16x0.25", Load.parse),
-    ):
-        found.append((name, folder / "typed", content, lambda path, p=parse: p(path.read_bytes().decode("latin-1"))))
-    return found
-
-
-def run(seconds: float, seed: int) -> tuple[Counter[str], str]:
-    """Return how many inputs each parser met in so many seconds, and what went wrong first, or nothing."""
-    rng, met = random.Random(seed), Counter[str]()
-    until_s = time.monotonic() + seconds
+def run(seconds: float, rounds: int | None, seed: int) -> tuple[dict[str, list[float]], list[str]]:
+    """Return the seconds that each parser took for each input, and what went wrong: one of each kind."""
+    met: dict[str, list[float]] = {}
+    found, until_s, done = dict[str, str](), time.monotonic() + seconds, 0
     with tempfile.TemporaryDirectory() as folder:
-        all_of_them = parsers(Path(folder))
-        while time.monotonic() < until_s:
-            for name, path, content, parse in all_of_them:
-                damaged = damage(content, rng)
-                path.write_bytes(damaged)
-                began_s = time.monotonic()
-                try:
-                    parse(path)
-                except InputError as error:
-                    if "\n" in str(error):
-                        return met, f"{name}: more than one line: {error}\n{damaged[:400]!r}"
-                except Exception:  # noqa: BLE001  what is looked for
-                    return met, f"{name}: {traceback.format_exc()}\n{damaged[:400]!r}"
-                if (took_s := time.monotonic() - began_s) > 10:
-                    return met, f"{name}: {took_s:.0f} s\n{damaged[:400]!r}"
-                path.write_bytes(content)
-                met[name] += 1
-    return met, ""
+        parsers = find_parsers(Path(folder))
+        while time.monotonic() < until_s if rounds is None else done < rounds:
+            for parser in parsers:
+                if done % parser.every == 0:
+                    damaged = damage(parser.whole, random.Random(f"{seed} {done} {parser.name}"))
+                    began_s = time.monotonic()
+                    problem = _meet(parser, damaged)
+                    met.setdefault(parser.name, []).append(time.monotonic() - began_s)
+                    if problem:
+                        kind = f"{parser.name} {problem.rpartition('  File ')[2][:200]}"
+                        about = f"seed {seed}, round {done}, {parser.name}: {problem}\n{damaged[:400]!r}\n"
+                        found.setdefault(kind, about)
+            done += 1
+    return met, list(found.values())
+
+
+def _meet(parser: Parser, damaged: bytes) -> str:
+    """Return what is wrong with how a parser takes an input; empty if nothing is."""
+    parser.path.write_bytes(damaged)
+    began_s = time.monotonic()
+    try:
+        parser.parse(parser.path)
+    except parser.refuses as error:
+        if not str(error) or "\n" in str(error):
+            return f"not one line: {error!r}"
+    except Exception:  # noqa: BLE001  what is looked for
+        return traceback.format_exc()
+    finally:
+        parser.path.write_bytes(parser.whole)
+    took_s = time.monotonic() - began_s
+    return f"{took_s:.0f} s" if took_s > _SLOW_S else ""
 
 
 if __name__ == "__main__":
-    counts, problem = run(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    print("\n".join(f"{name:36} {count:>9,}" for name, count in counts.items()))
-    print(problem)
-    sys.exit(1 if problem else 0)
+    asked, seed = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    bound: dict[str, Any] = {"seconds": 0.0, "rounds": None}
+    bound |= {"rounds": int(asked[:-1])} if asked.endswith("x") else {"seconds": float(asked)}
+    taken_s, problems = run(**bound, seed=seed)
+    print(*(f"{name:36} {len(each):>9,} {sum(each):9.1f} s" for name, each in taken_s.items()), sep="\n")
+    print(*problems, sep="\n")
+    sys.exit(1 if problems else 0)

@@ -29,11 +29,11 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path):
 
 
 def test_a_recording_without_any_call_is_kept(tmp_path: Path):
-    """Where a detector found no speech, no call was made."""
+    """No call was made where nothing was to be heard."""
     run = planted_run()
-    silent = replace(run, tracks=(*run.tracks, Track("b", "vad", 5.0, None, "l4")))
+    silent = replace(run, tracks=(*run.tracks, Track("b", "sliding", 5.0, None, "l4")))
     write_run(tmp_path, silent)
-    assert read_run(tmp_path).tracks[-1] == Track("b", "vad", 5.0, None, "l4")
+    assert read_run(tmp_path).tracks[-1] == Track("b", "sliding", 5.0, None, "l4")
 
 
 @given(st.text(), st.floats(0, 1e6, allow_nan=False), st.lists(st.text(min_size=1), max_size=3).map(tuple))

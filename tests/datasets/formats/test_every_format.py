@@ -195,7 +195,7 @@ def test_an_empty_reference_is_kept_as_silence(name: str, tmp_path: Path):
         ("librispeech", "84/1/84-1.trans.txt", "84-1-0009 GO", "no audio for '84-1-0009'"),
         ("audiofolder", "metadata.csv", "a.wav", "1 values; expected 3"),
         ("lhotse", "cuts.jsonl", "{}", "not a cut"),
-        ("lhotse", "cuts.jsonl", "[1]", "not a cut"),
+        ("lhotse", "cuts.jsonl", "[1]", "a JSON object"),
         ("lhotse", "cuts.jsonl", '{"type": "MixedCut"}', "MixedCut"),
         ("lhotse", "cuts.jsonl", "{", "not JSON"),
         ("audiofolder", "metadata.csv", '"a.wav"x,GO,1', "not CSV"),
