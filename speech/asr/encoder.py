@@ -157,7 +157,7 @@ def linear_of(layer: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def product_for(weight: Tensor, after: After = "none") -> Product:
-    """Return the fastest product with weights like this one, of many rows: for few, oneDNN's preparation costs more."""
+    """Return the fastest product with weights like this one, of hundreds of rows or fewer than 16."""
     if weight.device.type == "cpu" and _has_onednn(weight.dtype):
         # the operator behind torch.compile's linear layers; on the CPU tried, 8 % faster than F.linear's MKL
         return lambda x, weight, bias: torch.ops.mkldnn._linear_pointwise(x, weight, bias, after, [], "none")

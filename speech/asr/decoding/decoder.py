@@ -15,11 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from whisper.model import MultiHeadAttention, ResidualAttentionBlock, Whisper
 
-from ..encoder import fuse, linear_of, pack_for_few, product_for, projections
+from ..encoder import Product, fuse, linear_of, pack_for_few, product_for, projections
 from .audio_keys import AudioKeys, Linear
 
 Sides = tuple[int, Sequence[Sequence[int]]]  # after how many of a row's new tokens they begin; continuations
 
+# below, oneDNN's product with plain weights takes half the time of MKL's, from here on up to twice as long (tiny.en and
+# base, two cores: 3 and 7 ms for all blocks at 12 rows, MKL's 6 and 14; at 16 rows 8 and 27, MKL's 6 and 14)
+_FEW_ROWS = 16
 _Norm = tuple[tuple[int, ...], Tensor, Tensor, float]  # shape, weight, bias and epsilon
 
 
@@ -93,6 +96,10 @@ class Decoder:
         """Return the logits of each token after given states, shape = (places, vocabulary), in fp32."""
         return self._scored(states).float()
 
+    def product(self, rows: int) -> Product:
+        """Return the fastest product of so many rows with a layer's weights."""
+        return self._product if rows < _FEW_ROWS else F.linear
+
     def bytes_per_row(self, positions: int, capacity: int) -> int:
         """Return the bytes of one row's keys and values."""
         item = self.module.token_embedding.weight.element_size()
@@ -125,15 +132,16 @@ class DecoderRows:
         module, state = decoder.module, decoder.dims.n_text_state
         sizes = [state, 2 * state]
         x = module.token_embedding(place.tokens) + module.positional_embedding[place.positions].to(self._own.dtype)
+        product = decoder.product(len(place.tokens))
         for number, (layer, own) in enumerate(zip(decoder._layers, self._own, strict=True)):
-            query, key_value = F.linear(_normed(x, layer.own_norm), *layer.own).split_with_sizes(sizes, -1)
+            query, key_value = product(_normed(x, layer.own_norm), *layer.own).split_with_sizes(sizes, -1)
             place.write(key_value.unflatten(-1, (2, self._heads, -1)), own)
             keys, values = own[..., : place.keys, :]
             attended = F.scaled_dot_product_attention(self._by_head(query, place), keys, values, attn_mask=own_mask)
-            x = x + F.linear(_packed(attended, place), *layer.own_out)
-            query = self._by_head(F.linear(_normed(x, layer.audio_norm), *layer.audio_query), place)
-            x = x + F.linear(_packed(self._audio.attend(number, query, self._stretches), place), *layer.audio_out)
-            x = x + F.linear(F.gelu(F.linear(_normed(x, layer.mlp_norm), *layer.mlp_in)), *layer.mlp_out)
+            x = x + product(_packed(attended, place), *layer.own_out)
+            query = self._by_head(product(_normed(x, layer.audio_norm), *layer.audio_query), place)
+            x = x + product(_packed(self._audio.attend(number, query, self._stretches), place), *layer.audio_out)
+            x = x + product(F.gelu(product(_normed(x, layer.mlp_norm), *layer.mlp_in)), *layer.mlp_out)
         self.lengths = [length + count for length, count in zip(self.lengths, place.counts, strict=True)]
         return module.ln(x)
 

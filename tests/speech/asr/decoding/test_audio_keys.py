@@ -1,12 +1,12 @@
 """Keys and values of the audio: computed once for the same audio, and attended to wherever they are."""
 
 import gc
+from collections.abc import Mapping
 
 import pytest
 import torch
 import torch.nn.functional as F
 from earspan.speech.asr.decoding.audio_keys import AudioKeys
-from earspan.speech.asr.decoding.decoder import Decoder
 from earspan.speech.asr.hypothesis import Clip, DecodeOptions
 from earspan.speech.asr.torch_engine import Engine
 from hypothesis import given
@@ -83,24 +83,21 @@ def test_new_audio_in_the_memory_of_what_is_gone_is_computed():
 
 @pytest.mark.parametrize("batch_bytes", [1, 1 << 30])
 def test_a_part_is_projected_once_for_all_temperatures(tiny_recogniser, tones, monkeypatch, batch_bytes: int):
-    product = Counted()
-    make = Decoder.__init__
+    projected: list[int] = []
+    project = AudioKeys._project
 
-    def counting(decoder: Decoder, model) -> None:
-        make(decoder, model)
-        decoder._product = product
+    def counting(keys: AudioKeys, audios: Mapping[int, Tensor]) -> None:
+        projected.extend(map(len, audios.values()))
+        project(keys, audios)
 
-    monkeypatch.setattr(Decoder, "__init__", counting)
+    monkeypatch.setattr(AudioKeys, "_project", counting)
     options = DecodeOptions(temperatures=(0.0, 0.4, 0.8), max_tokens=12)
     engine = Engine(tiny_recogniser(), options, batch_bytes=batch_bytes)
-    heard = engine.transcribe([Clip(tones(seconds, 4), "as said before") for seconds in (1.0, 34.0, 5.0)])
-    runs = [run for one in heard for run in one.runs]
+    clips = [Clip(tones(seconds, 4), "as said before") for seconds in (1.0, 34.0, 5.0)]
+    runs = [run for one in engine.transcribe(clips) for run in one.runs]
     encoded = sum(run.encoded for run in runs)
     assert len(runs) > encoded >= 4  # some were decoded again
-    assert product.positions == 2 * 1500 * encoded  # two layers
-    again = Engine(tiny_recogniser(), options, batch_bytes=batch_bytes)
-    again.transcribe([Clip(tones(1.0, 4), "as said before")])
-    before = product.positions
-    again.begin_anew()
-    again.transcribe([Clip(tones(1.0, 4), "as said before")])
-    assert product.positions - before == 2 * 1500  # what is measured anew is computed anew
+    assert projected == [1500] * encoded
+    engine.begin_anew()
+    engine.transcribe(clips)
+    assert projected == [1500] * 2 * encoded  # what is measured anew is computed anew
