@@ -113,22 +113,25 @@ class AudioFeatures:
         spectra: of each part, with how many frames hold audio.
 
         On a CPU, where there are enough of them, one on each core: a product this small gains less from a second core
-        than a second part does.
+        than a second part does. The last ones, where they would leave half of the cores idle, have all cores in turn.
         """
         cores, encoder = torch.get_num_threads(), self._encoder  # made here, not by several threads at once
-        if self._recogniser.whisper.device.type != "cpu" or not 1 < cores <= len(spectra):
-            yield from (encoder(*given)[0] for given in spectra)
-            return
+        beside = 0
+        if self._recogniser.whisper.device.type == "cpu" and 1 < cores <= len(spectra):
+            last = len(spectra) % cores
+            beside = len(spectra) - (last if last <= cores // 2 else 0)
 
         def alone(given: tuple[Tensor, int]) -> Tensor:
             with torch.inference_mode():  # of this thread
                 return encoder(*given)[0]
 
-        try:
-            with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                yield from pool.map(alone, spectra)
-        finally:
-            torch.set_num_threads(cores)  # what threads to come begin with
+        if beside:
+            try:
+                with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                    yield from pool.map(alone, spectra[:beside])
+            finally:
+                torch.set_num_threads(cores)  # what threads to come begin with
+        yield from (encoder(*given)[0] for given in spectra[beside:])
 
 
 def _digest(clip: Clip) -> bytes:
