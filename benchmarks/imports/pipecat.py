@@ -84,7 +84,7 @@ def _database_rows(path: Path) -> Iterator[tuple[str, _Row]]:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
             rows = [dict(row) for row in database.execute(f"select {_COLUMNS} from results")]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: the name of a column
         raise InputError(f"{path}: {shown(str(error))}; expected {_EXPECTED}") from error
     for number, row in enumerate(rows):
         place = f"{path}: results[{number}]"

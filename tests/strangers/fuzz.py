@@ -35,10 +35,9 @@ def damage(content: bytes, rng: random.Random) -> bytes:
 def _swap(content: bytes, rng: random.Random) -> bytes:
     """Put odd values where values are: what a file holds that is whole, and wrong."""
     for _ in range(rng.randint(1, 3)):
-        places = list(_SCALAR.finditer(content))
-        if not places:
+        place = _SCALAR.search(content, rng.randrange(len(content) + 1)) or _SCALAR.search(content)
+        if place is None:
             return _tear(content, rng)
-        place = rng.choice(places)
         content = content[: place.start()] + rng.choice(_VALUES) + content[place.end() :]
     return content
 

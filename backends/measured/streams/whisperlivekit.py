@@ -55,7 +55,7 @@ class WhisperLiveKit:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise StreamError("garbage", "a message that is no snapshot of WhisperLiveKit") from None
         if found.error:
-            raise StreamError("server error", one_line(found.error))
+            raise StreamError("server error", one_line(found.error) or "no reason given")
         if found.type == "config":
             if not found.useAudioWorklet:
                 raise StreamError("refused", "the server expects WebM; start it with --pcm-input")
