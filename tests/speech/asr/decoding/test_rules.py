@@ -137,3 +137,10 @@ def test_draws_belong_to_their_places():
     noise[77] = 99.0
     choices = rules.decide(logits.clone(), [Written(1)] * 3, [None, Draw(0.5, noise), None])
     assert [choice.token for choice in choices] == [int(logits[0].argmax()), 77, int(logits[2].argmax())]
+
+
+def test_noise_is_minus_the_logarithm_of_torchs_exponential():
+    ours, theirs = (torch.Generator().manual_seed(11) for _ in range(2))
+    for _ in range(3):  # of one generator, one after another
+        expected = -torch.empty(50_000).exponential_(generator=theirs).log()
+        torch.testing.assert_close(gumbel(50_000, ours), expected, rtol=1e-6, atol=1e-6)
