@@ -1,7 +1,7 @@
 """What was measured of one Whisper on one machine: every value that was taken, and the file that keeps them.
 
-A profile is made by `earspan calibrate here` (benchmarks/calibration/here.py) and read by the backend `here`. Files
-lie in the user's cache, one for each model, engine, precision, number of threads, and kind of machine.
+A profile is made by `earspan calibrate here` (benchmarks/calibration/here/profile.py) and read by the backend `here`.
+Files lie in the user's cache, one for each model, engine, precision, number of threads, and kind of machine.
 """
 
 import hashlib

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from earspan.backends.registry import get_backend
     from earspan.backends.span import Span
     from earspan.backends.timing import Timing
-    from earspan.benchmarks.calibration.here import HerePlan, measure_here
-    from earspan.benchmarks.calibration.validate_here import ValidationPlan, validate_here
+    from earspan.benchmarks.calibration.here.profile import HerePlan, measure_here
+    from earspan.benchmarks.calibration.here.validate import ValidationPlan, validate_here
     from earspan.benchmarks.claims.check import check_claims
     from earspan.benchmarks.claims.records import Finding
     from earspan.benchmarks.experiment.experiment import Experiment, Load
@@ -85,10 +85,10 @@ _PLACES = {
     "Recommendation": "benchmarks.recommend.records",
     "check_claims": "benchmarks.claims.check",
     "Finding": "benchmarks.claims.records",
-    "measure_here": "benchmarks.calibration.here",
-    "HerePlan": "benchmarks.calibration.here",
-    "validate_here": "benchmarks.calibration.validate_here",
-    "ValidationPlan": "benchmarks.calibration.validate_here",
+    "measure_here": "benchmarks.calibration.here.profile",
+    "HerePlan": "benchmarks.calibration.here.profile",
+    "validate_here": "benchmarks.calibration.here.validate",
+    "ValidationPlan": "benchmarks.calibration.here.validate",
     "span": "planning",
     "time": "planning",
     "devices": "planning",

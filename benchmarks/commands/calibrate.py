@@ -22,7 +22,7 @@ from ..report.terminal import show_table
 from .options import comma_list, positive_count, positive_seconds, seconds_list
 
 if TYPE_CHECKING:
-    from ..calibration.validate_here import Validation
+    from ..calibration.here.validate import Validation
 
 # in the order in which they are measured: if time is short, the ends are there
 MODELS = ("large-v3", "tiny", "small", "medium", "base")
@@ -101,7 +101,7 @@ def _measure(args: argparse.Namespace) -> int:
 
 
 def _here(args: argparse.Namespace) -> int:
-    from ..calibration.here import HerePlan, measure_here
+    from ..calibration.here.profile import HerePlan, measure_here
 
     if args.device_file:
         return _write_device(args)
@@ -118,7 +118,7 @@ def _here(args: argparse.Namespace) -> int:
 def _write_device(args: argparse.Namespace) -> int:
     import torch
 
-    from ..calibration.ceilings import Pieces, device_file, median_of
+    from ..calibration.here.ceilings import Pieces, device_file, median_of
 
     threads = setting_of(args).threads
     torch.set_num_threads(threads)
@@ -183,7 +183,7 @@ def add_validate_here_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_validate_here(args: argparse.Namespace) -> int:
     """Print the ratios measured over simulated, and the verdict; 1 if it is INVALID."""
-    from ..calibration.validate_here import ValidationPlan, validate_here
+    from ..calibration.here.validate import ValidationPlan, validate_here
 
     streams = tuple(positive_count(one) for one in args.streams)
     plan = ValidationPlan(args.model, setting_of(args), args.simulated, tuple(args.windows), streams, args.rounds,
@@ -200,7 +200,7 @@ def run_validate_here(args: argparse.Namespace) -> int:
 
 
 def _show_found(found: "Validation") -> None:
-    from ..calibration.validate_here import BAND, PHASES
+    from ..calibration.here.validate import BAND, PHASES
 
     rows = [
         [f"{row.window_s:g}", str(row.streams), str(max(row.steps)), *(f"{row.ratio(phase):.2f}" for phase in PHASES),

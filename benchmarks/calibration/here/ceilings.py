@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from whisper.tokenizer import get_tokenizer
 
-from ...backends.devices.device import Device
-from ...backends.devices.files import device_of
-from ...backends.measured.profile import cpu_name
-from ...speech.asr.decoding.rules import Rules, Written
-from ...speech.asr.encoder import pack_for_few, product_for
+from ....backends.devices.device import Device
+from ....backends.devices.files import device_of
+from ....backends.measured.profile import cpu_name
+from ....speech.asr.decoding.rules import Rules, Written
+from ....speech.asr.encoder import pack_for_few, product_for
 
 ROWS = (1, 2, 4, 8, 32, 256, 2048)
 FEW = 16  # rows up to which products are those of a decoder: for more, the engine takes oneDNN's

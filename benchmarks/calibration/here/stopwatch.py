@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...backends.errors import InputError
+from ....backends.errors import InputError
 
 Clock = Callable[[], float]
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from earspan.benchmarks.calibration.verdict import judge, least_queries, spread_of
+from earspan.benchmarks.calibration.here.verdict import judge, least_queries, spread_of
 from hypothesis import given
 from hypothesis import strategies as st
 

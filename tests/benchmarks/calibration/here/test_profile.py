@@ -7,15 +7,15 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.measured.here import Setting
 from earspan.backends.measured.profile import PHASES, Point, check_profile
-from earspan.benchmarks.calibration import here, neighbours
-from earspan.benchmarks.calibration.here import Bench, HerePlan, doubts, measure_here
-from earspan.benchmarks.calibration.neighbours import Neighbours
-from earspan.benchmarks.calibration.stopwatch import attach
+from earspan.benchmarks.calibration.here import neighbours, profile
+from earspan.benchmarks.calibration.here.neighbours import Neighbours
+from earspan.benchmarks.calibration.here.profile import Bench, HerePlan, doubts, measure_here
+from earspan.benchmarks.calibration.here.stopwatch import attach
 from earspan.speech.asr.ct2_engine import Ct2Engine
 from earspan.speech.asr.model import Recogniser
 from earspan.speech.asr.torch_engine import Engine
 
-from ...tiny import tiny_whisper
+from ....tiny import tiny_whisper
 
 
 class Ticking:
@@ -64,7 +64,7 @@ def recogniser():
 @pytest.fixture
 def opened(recogniser, monkeypatch):
     """Let the engine of random weights be opened in place of any other."""
-    monkeypatch.setattr(here, "open_engine", lambda model, setting: Engine(recogniser))
+    monkeypatch.setattr(profile, "open_engine", lambda model, setting: Engine(recogniser))
 
 
 def test_every_phase_is_measured_with_every_batch_and_length(opened):
@@ -96,7 +96,7 @@ def test_all_steps_are_made_and_nothing_is_known_from_before(kind, recogniser, t
     assert bench.run(heard, 1).encode_s > 0
     for prompt in bench.prompts:
         attempts = [bench.attempt(30.0, prompt, prompt.index(bench.prompts[0][0])) for _ in range(2)]
-        bench.engine.options = here.replace(bench.engine.options, max_tokens=9)
+        bench.engine.options = profile.replace(bench.engine.options, max_tokens=9)
         assert [len(outcome.tokens) for outcome in bench.engine.decode(attempts)] == [9, 9]
 
 
@@ -108,7 +108,7 @@ def test_encoding_apart_changes_no_text(recogniser, tmp_path, monkeypatch):
     bench = Bench.of(engine)
     attempts = [bench.attempt(audio_s, bench.prompts[0]) for audio_s in (3.0, 7.0)]
     apart = [outcome.tokens for outcome in engine.decode(attempts)]
-    spectra = here.torch.cat([engine.features.spectrum(attempt.part) for attempt in attempts]).numpy()
+    spectra = profile.torch.cat([engine.features.spectrum(attempt.part) for attempt in attempts]).numpy()
     monkeypatch.setattr(engine, "encode", lambda attempts: engine._library.StorageView.from_array(spectra))
     assert [outcome.tokens for outcome in engine.decode(attempts)] == apart
 

@@ -8,9 +8,9 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.measured.here import Setting, here_backend
 from earspan.backends.workload.models import DIMENSIONS
-from earspan.benchmarks.calibration import validate_here as under_test
-from earspan.benchmarks.calibration.here import HerePlan, measure_here
-from earspan.benchmarks.calibration.validate_here import (
+from earspan.benchmarks.calibration.here import validate as under_test
+from earspan.benchmarks.calibration.here.profile import HerePlan, measure_here
+from earspan.benchmarks.calibration.here.validate import (
     PHASES,
     Compared,
     ValidationPlan,
@@ -24,8 +24,8 @@ from earspan.speech.asr.hypothesis import DecoderRun
 from earspan.speech.asr.model import Recogniser
 from earspan.speech.asr.torch_engine import Engine
 
-from ...backends.measured.planted import encode_s, mel_s, planted_profile, prefill_s, step_s, written
-from ...tiny import tiny_whisper
+from ....backends.measured.planted import encode_s, mel_s, planted_profile, prefill_s, step_s, written
+from ....tiny import tiny_whisper
 from .test_ceilings import planted
 
 
@@ -60,7 +60,9 @@ def opened(monkeypatch, tmp_path):
     recogniser = Recogniser("tiny-random", tiny_whisper(), "0" * 64)
     short = replace(DECODINGS["greedy"], max_tokens=5)  # random weights write to the end
     monkeypatch.setattr(under_test, "open_engine", lambda model, setting, options=None: Engine(recogniser, short))
-    monkeypatch.setattr("earspan.benchmarks.calibration.here.open_engine", lambda model, setting: Engine(recogniser))
+    monkeypatch.setattr(
+        "earspan.benchmarks.calibration.here.profile.open_engine", lambda model, setting: Engine(recogniser)
+    )
     monkeypatch.setattr(under_test, "CLOCK_S", 7.0)
     monkeypatch.setattr(under_test, "Pieces", lambda vocabulary: SimpleNamespace(measure=planted))
     profile = measure_here(HerePlan("tiny-random", Setting(threads=1), batches=(1, 2), rounds=1, calls=1))

@@ -15,27 +15,27 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ...backends.errors import InputError
-from ...backends.gpu.gpu import gpu_backend
-from ...backends.measured.here import Here, Setting, here_backend
-from ...backends.measured.profile import Machine
-from ...backends.registry import get_backend
-from ...backends.timing import Backend
-from ...backends.workload.models import Dimensions
-from ...backends.workload.workload import Workload
-from ...datasets import open_dataset
-from ...datasets.audio import SAMPLE_RATE
-from ...speech.asr.decoding.transcribe import Attempt, Beginning
-from ...speech.asr.engines import DECODINGS
-from ...speech.asr.features import Part
-from ...speech.asr.hypothesis import Clip, DecoderRun
-from ...speech.asr.transcriber import Transcriber
-from ...speech.strategies import make_strategy
-from ...speech.streaming.clock import Job, play
-from ...speech.streaming.service import service_time
+from ....backends.errors import InputError
+from ....backends.gpu.gpu import gpu_backend
+from ....backends.measured.here import Here, Setting, here_backend
+from ....backends.measured.profile import Machine
+from ....backends.registry import get_backend
+from ....backends.timing import Backend
+from ....backends.workload.models import Dimensions
+from ....backends.workload.workload import Workload
+from ....datasets import open_dataset
+from ....datasets.audio import SAMPLE_RATE
+from ....speech.asr.decoding.transcribe import Attempt, Beginning
+from ....speech.asr.engines import DECODINGS
+from ....speech.asr.features import Part
+from ....speech.asr.hypothesis import Clip, DecoderRun
+from ....speech.asr.transcriber import Transcriber
+from ....speech.strategies import make_strategy
+from ....speech.streaming.clock import Job, play
+from ....speech.streaming.service import service_time
 from .ceilings import Ceilings, Pieces, simulated
-from .here import describe_here, open_engine, speech_audio
 from .neighbours import Neighbours
+from .profile import describe_here, open_engine, speech_audio
 from .stopwatch import Stopwatch, attach
 from .verdict import judge, least_queries
 

@@ -18,18 +18,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...backends.errors import InputError
-from ...backends.measured.here import Setting
-from ...backends.measured.profile import SCHEMA, Machine, Point, Profile, count_cores, cpu_name
-from ...backends.workload.models import Dimensions
-from ...datasets import open_dataset
-from ...datasets.audio import SAMPLE_RATE
-from ...speech.asr.decoding.greedy import Beginning
-from ...speech.asr.decoding.transcribe import Attempt, prompt_of
-from ...speech.asr.features import Part
-from ...speech.asr.hypothesis import Clip, DecodeOptions
-from ...speech.asr.model import Recogniser, load_recogniser
-from ...speech.asr.transcriber import Transcriber
+from ....backends.errors import InputError
+from ....backends.measured.here import Setting
+from ....backends.measured.profile import SCHEMA, Machine, Point, Profile, count_cores, cpu_name
+from ....backends.workload.models import Dimensions
+from ....datasets import open_dataset
+from ....datasets.audio import SAMPLE_RATE
+from ....speech.asr.decoding.greedy import Beginning
+from ....speech.asr.decoding.transcribe import Attempt, prompt_of
+from ....speech.asr.features import Part
+from ....speech.asr.hypothesis import Clip, DecodeOptions
+from ....speech.asr.model import Recogniser, load_recogniser
+from ....speech.asr.transcriber import Transcriber
 from .neighbours import Neighbours
 from .stopwatch import Stopwatch, attach
 
@@ -108,9 +108,9 @@ def measure_here(plan: HerePlan, tell: Told = lambda line: None) -> Profile:
 
 def open_engine(model: str, setting: Setting, options: DecodeOptions | None = None) -> Transcriber:
     """Return the engine of a setting, with its model loaded and its threads set. Raises `InputError`."""
-    from ...speech.asr.ct2_engine import Ct2Engine
-    from ...speech.asr.ct2_format import QUANTIZATIONS
-    from ...speech.asr.torch_engine import Engine
+    from ....speech.asr.ct2_engine import Ct2Engine
+    from ....speech.asr.ct2_format import QUANTIZATIONS
+    from ....speech.asr.torch_engine import Engine
 
     torch.set_num_threads(setting.threads)
     if setting.engine == "torch":

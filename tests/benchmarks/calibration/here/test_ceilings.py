@@ -8,7 +8,15 @@ from earspan.backends.gpu.gpu import gpu_backend
 from earspan.backends.registry import get_backend
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.workload import Workload
-from earspan.benchmarks.calibration.ceilings import ROWS, WIDTH, Ceilings, Pieces, device_file, median_of, simulated
+from earspan.benchmarks.calibration.here.ceilings import (
+    ROWS,
+    WIDTH,
+    Ceilings,
+    Pieces,
+    device_file,
+    median_of,
+    simulated,
+)
 
 PEAK, BANDWIDTH = 2e11, 2e10
 
