@@ -10,7 +10,7 @@ from ..experiment.store import write_whole
 from ..report.charts.marks import Chart, Series, chart_values, dim_others, layer, list_series, tell
 from ..report.explorer import draw_explorer
 from ..report.page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
-from ..report.tables import write_csv
+from ..report.tables.figures import write_csv
 from .records import BatchCurve, BatchRow, CapacityStudy
 from .tables import CELLS, list_claims, list_demand, list_fleets, list_points, list_spans
 

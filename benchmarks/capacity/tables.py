@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from ...backends.gpu.runtimes import NOTE
-from ..report.tables import Table
+from ..report.tables.table import Table
 from ..report.terminal import show_table
 from ..results.wording import figures, neutralise, percent
 from .other_users import OtherUse, Voices

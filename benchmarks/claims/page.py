@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from ..report.figures import write_markdown
-from ..report.tables import Table
+from ..report.tables.figures import write_markdown
+from ..report.tables.table import Table
 from ..results.wording import figures, join_words, neutralise
 from .records import Case, Figure, Finding
 

@@ -7,7 +7,7 @@ from ...backends.errors import InputError
 from ..claims.check import CLAIMS, check_claims
 from ..claims.page import print_findings, write_page
 from ..experiment import store
-from ..report.tables import Table
+from ..report.tables.table import Table
 from ..report.terminal import show_table
 from .options import positive_count
 from .progress import Terminal

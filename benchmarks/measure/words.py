@@ -2,7 +2,8 @@
 
 from ...backends.measured.streams.target import Target
 from ...speech.metrics.latency import LatencySummary
-from ..report.tables import Table, describe_errors, describe_wer
+from ..report.tables.cells import describe_errors, describe_wer
+from ..report.tables.table import Table
 from ..results.wording import seconds, stream_count
 from .records import INVALID, LoadResult, Measured
 

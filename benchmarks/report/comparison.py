@@ -4,10 +4,11 @@ from ..results.records import Results
 from .charts.marks import list_series
 from .charts.spans import find_typical
 from .charts.strategies import draw_awareness, draw_chunks, draw_fronts, draw_strategies
-from .endpoints import list_endpoints
 from .page import Figure, el, fold, render_page, show_section, show_table
 from .spans import show_boundary_errors, show_head, show_origin, show_warnings
-from .tables import list_candidates, list_clocks, list_curves, list_strategies
+from .tables.endpoints import list_endpoints
+from .tables.spans import list_curves
+from .tables.strategies import list_candidates, list_clocks, list_strategies
 
 
 def render_comparison(results: Results) -> str:

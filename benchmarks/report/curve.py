@@ -14,10 +14,10 @@ from ...speech.metrics.significance import paired_bootstrap
 from ..results.curves import CurveSeries
 from ..results.wording import interval, neutralise
 from .charts.marks import Chart, chart_values, tell
-from .figures import write_markdown
 from .page import Figure, config, render_page, specify
-from .series import bare_percent, conclude, list_points, name_series
-from .tables import describe_errors, describe_wer
+from .tables.cells import describe_errors, describe_wer
+from .tables.figures import write_markdown
+from .tables.series import bare_percent, conclude, list_points, name_series
 
 PUBLISHED = Path(__file__).with_name("assets") / "published_curves.toml"
 _FORMATS = (".png", ".svg", ".html")

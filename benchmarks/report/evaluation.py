@@ -7,10 +7,8 @@ from ..experiment.records import Run
 from ..results.evaluation import WordPair, worst_recordings
 from ..results.records import Results
 from ..results.wording import counted
-from . import tables
 from .charts.marks import list_series
 from .charts.spans import find_typical
-from .endpoints import list_endpoints
 from .page import Markup, el, fold, join, render_page, show_section, show_table
 from .spans import (
     show_boundary_errors,
@@ -21,6 +19,9 @@ from .spans import (
     show_times,
     show_warnings,
 )
+from .tables.endpoints import list_endpoints
+from .tables.evaluation import find_excerpts, list_common, list_groups, list_recordings
+from .tables.spans import list_footings, list_rows
 
 _WORST = 20  # recordings whose errors the page shows
 _TAGS = {SUBSTITUTION: "substituted", INSERTION: "inserted", DELETION: "deleted"}
@@ -32,9 +33,9 @@ def render_evaluation(results: Results, run: Run | None) -> str:
     if found is None:
         raise ValueError("these results are of several settings; expected an evaluation")
     heard = results.heard
-    recordings = tables.list_recordings(found)
-    frequent = [join(el("h3", table.title), show_table(table)) for table in tables.list_common(found)]
-    footings = tables.list_footings(rows)
+    recordings = list_recordings(found)
+    frequent = [join(el("h3", table.title), show_table(table)) for table in list_common(found)]
+    footings = list_footings(rows)
     parts = [
         show_head(
             results,
@@ -42,7 +43,7 @@ def render_evaluation(results: Results, run: Run | None) -> str:
             "One way of listening in detail: how many words were wrong, whose, which, and where.",
         ),
         show_warnings(results),
-        show_section(tables.list_groups(found), fold(recordings.title, show_table(recordings))),
+        show_section(list_groups(found), fold(recordings.title, show_table(recordings))),
         *show_loads(results.rows, list_series("backend", (row.backend for row in rows if row.backend))),
         show_boundary_errors(find_typical(heard), heard),
         show_latency(results, rows),
@@ -50,7 +51,7 @@ def render_evaluation(results: Results, run: Run | None) -> str:
         *show_times(rows),
         el("section", el("h2", "Most frequent errors"), el("div", *frequent, class_="kinds")) if frequent else None,
         _show_words(run, results) if run else None,
-        show_section(tables.list_rows(results.rows)),
+        show_section(list_rows(results.rows)),
         fold(footings.title, show_table(footings)) if footings else None,
         show_origin(results),
     ]
@@ -71,7 +72,7 @@ def _show_words(run: Run, results: Results) -> Markup | None:
 
 def _show_excerpts(pairs: Sequence[WordPair]) -> Markup:
     """The stretches with errors: deleted words struck out, inserted and substituted ones marked."""
-    items = [el("li", *(join(_show_pair(pair), " ") for pair in stretch)) for stretch in tables.find_excerpts(pairs)]
+    items = [el("li", *(join(_show_pair(pair), " ") for pair in stretch)) for stretch in find_excerpts(pairs)]
     return el("ul", *items, class_="errors")
 
 

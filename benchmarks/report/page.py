@@ -15,7 +15,7 @@ import vl_convert
 
 from ..results.wording import neutralise
 from .charts.marks import FIELDS, Chart, Series
-from .tables import Table
+from .tables.table import Table
 
 # The colours of series are those of Okabe & Ito 2008, which colour-blind eyes tell apart.
 THEMES = {

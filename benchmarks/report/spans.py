@@ -5,12 +5,13 @@ from dataclasses import fields
 
 from ..results.records import Results, Row
 from ..results.wording import seconds
-from . import tables
 from .charts import spans as charts
 from .charts import times
 from .charts.marks import Series, list_series
-from .endpoints import list_endpoints
 from .page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
+from .tables.cells import name_load, name_setting
+from .tables.endpoints import list_endpoints
+from .tables.spans import list_boundary_errors, list_curves, list_footings, list_latencies, list_rows, list_streaming
 
 # What the provenance of a time means, in the words of `backends.timing`.
 _PROVENANCES = {
@@ -25,8 +26,8 @@ def render_spans(results: Results) -> str:
     """Return the page of the spans of backends under one load, with those under others below."""
     rows, curves = results.played, results.curves
     points = [row for curve in curves for row in curve.points]
-    numbers, footings = tables.list_curves(curves), tables.list_footings(rows)
-    scored, load = [row for row in rows if row.backend], tables.name_load(results.experiment.load.name)
+    numbers, footings = list_curves(curves), list_footings(rows)
+    scored, load = [row for row in rows if row.backend], name_load(results.experiment.load.name)
     backends = list_series("backend", (row.backend for row in results.rows if row.backend))
     windows = "What a longer window buys. Grey lines are measured, with their 95 % intervals; flags mark the span of "
     windows += "each backend, marks what it heard in the longest window that is no longer."
@@ -63,7 +64,7 @@ def render_spans(results: Results) -> str:
         *show_times(rows),
         show_section(list_endpoints(results.endpoints)),
         show_boundary_errors(charts.find_typical(points or rows), [*points, *rows]),
-        show_section(tables.list_rows([*results.rows, *results.as_heard])),
+        show_section(list_rows([*results.rows, *results.as_heard])),
         fold(footings.title, show_table(footings)) if footings else None,
         show_origin(results),
     ]
@@ -151,7 +152,7 @@ def show_kinds(results: Results) -> Markup:
         el("p", f"Intervals are 95 %, by bootstrap over {results.units} {results.resampled}. ",
            other if origin.model != origin.timed_as else ""),
     )  # fmt: skip
-    how = f" ({origin.timed_dtype}, {experiment.padding} padding), {tables.name_load(experiment.load.name)}{budget}:"
+    how = f" ({origin.timed_dtype}, {experiment.padding} padding), {name_load(experiment.load.name)}{budget}:"
     simulated = el(
         "div",
         el("h2", "Simulated" if "measured" not in kinds else "Measured or simulated"),
@@ -164,7 +165,7 @@ def show_kinds(results: Results) -> Markup:
 
 def show_boundary_errors(drawn: Sequence[Row], rows: Sequence[Row]) -> Figure | Markup | None:
     """Return what the boundaries of calls do: a figure of some rows, a table of all; None where nobody looked."""
-    table = tables.list_boundary_errors(rows)
+    table = list_boundary_errors(rows)
     if table is None:
         return None
     if not drawn:
@@ -175,14 +176,14 @@ def show_boundary_errors(drawn: Sequence[Row], rows: Sequence[Row]) -> Figure | 
         "have cuts which other calls heard across. Classes of fewer than 20 words are left out."
     )
     below = fold(table.title, el("p", table.about, class_="about"), show_table(table))
-    series = list_series("setting", map(tables.name_setting, drawn))
+    series = list_series("setting", map(name_setting, drawn))
     return Figure("Errors by distance from a cut", about, [charts.draw_distances(drawn, series)], below, [series])
 
 
 def show_latency(results: Results, rows: Sequence[Row]) -> Figure | None:
     """Return how late words came; None where nothing was timed."""
     timed = [row for row in rows if row.latency_p50_s is not None]
-    table = tables.list_latencies(timed)
+    table = list_latencies(timed)
     if table is None:
         return None
     about = (
@@ -191,7 +192,7 @@ def show_latency(results: Results, rows: Sequence[Row]) -> Figure | None:
         "median."
     )
     note = f" {results.aligned.note}" if results.aligned else ""
-    streaming = tables.list_streaming(rows, results.batch)
+    streaming = list_streaming(rows, results.batch)
     below = join(*(
         fold(one.title, el("p", one.about, class_="about"), show_table(one)) for one in (table, streaming) if one
     ))  # fmt: skip

@@ -14,10 +14,13 @@ from ..results.curves import CurveSeries
 from ..results.evaluation import WordPair, worst_recordings
 from ..results.records import Results
 from ..results.wording import counted, neutralise
-from . import tables
-from .endpoints import list_endpoints
-from .series import conclude, list_points
-from .tables import Table
+from .tables.cells import name_load
+from .tables.endpoints import list_endpoints
+from .tables.evaluation import find_excerpts, list_groups
+from .tables.series import conclude, list_points
+from .tables.spans import list_curves, list_footings, list_loads, list_rows, list_streaming
+from .tables.strategies import list_candidates, list_strategies
+from .tables.table import Table
 
 _EXCERPTS = 12  # stretches with errors that are shown of one recording
 _STYLES = {SUBSTITUTION: "yellow", INSERTION: "red", DELETION: "cyan"}
@@ -72,30 +75,30 @@ def _title(results: Results) -> str:
     said = f"{origin.model} heard {results.data}, scored under {results.scoring}"
     if not results.simulated:
         return said
-    load = tables.name_load(experiment.load.name)
+    load = name_load(experiment.load.name)
     return f"{said}; {origin.timed_as} timed, {load}, overload policy {experiment.overload}"
 
 
 def _choose_tables(results: Results) -> list[Table | None]:
     asked = list_endpoints(results.endpoints)
     if results.comparison:
-        return [tables.list_strategies(results.rows), tables.list_candidates(results.comparison.within), asked]
+        return [list_strategies(results.rows), list_candidates(results.comparison.within), asked]
     rows = [
-        tables.list_rows(results.played),
-        tables.list_loads(results.rows),
+        list_rows(results.played),
+        list_loads(results.rows),
         asked,
-        tables.list_footings(results.played),
+        list_footings(results.played),
     ]
     if results.evaluation:
-        return [tables.list_groups(results.evaluation), *rows, tables.list_streaming(results.heard, results.batch)]
-    return [*rows, tables.list_curves(results.curves)]
+        return [list_groups(results.evaluation), *rows, list_streaming(results.heard, results.batch)]
+    return [*rows, list_curves(results.curves)]
 
 
 def _print_words(title: str, pairs: Sequence[WordPair]) -> None:
     """Print stretches with errors in three lines each, as jiwer lays them out; in colour on a terminal."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(neutralise(title), style="bold"))
-    stretches = tables.find_excerpts(pairs)
+    stretches = find_excerpts(pairs)
     for stretch in stretches[:_EXCERPTS]:
         lines = [Text("  REF: "), Text("  HYP: "), Text("       ")]
         for pair in stretch:

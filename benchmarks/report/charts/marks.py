@@ -9,7 +9,7 @@ import altair as alt
 from ....backends.workload.op import LONGEST_S
 from ...results.records import Row
 from ...results.wording import figures, seconds
-from .. import tables
+from ..tables.cells import describe_errors, describe_latency, describe_limit, describe_wer, name_load, name_setting
 
 Chart = alt.Chart | alt.LayerChart | alt.HConcatChart
 SECONDS = [0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300]
@@ -71,14 +71,14 @@ def describe_row(row: Row) -> Values:
         "p99": late and late.p99_s,
         "first": late and late.first_word_p50_s,
         "keeps_up": row.work is None or row.work.keeps_up,
-        "setting": tables.name_setting(row),
-        "load_said": tables.name_load(row.load) if row.backend else "-",
+        "setting": name_setting(row),
+        "load_said": name_load(row.load) if row.backend else "-",
         "span_said": _describe_span(row),
         "service_said": seconds(plan and plan.service_s) + (f", {figures(100 * busy)} % of the step" if busy else ""),
-        "wer_said": "not scored" if row.wer is None else tables.describe_wer(row.wer, row.wer_ci95),
-        "errors": tables.describe_errors(row.errors),
+        "wer_said": "not scored" if row.wer is None else describe_wer(row.wer, row.wer_ci95),
+        "errors": describe_errors(row.errors),
         "words": row.errors.ref_words,
-        "late_said": tables.describe_latency(late) or "-",
+        "late_said": describe_latency(late) or "-",
         "first_said": seconds(late.first_word_p50_s if late else None),
         "busy": "-" if row.work is None else f"{row.work.busy:.2f}",
         "times": (plan.provenance if plan else None) or "-",
@@ -86,7 +86,7 @@ def describe_row(row: Row) -> Values:
 
 
 def _describe_span(row: Row) -> str:
-    limit = tables.describe_limit(row)
+    limit = describe_limit(row)
     if not row.span_s:
         return f"keeps up with none ({limit})"
     return seconds(row.span_s) + (f", {limit}" if row.span_s < LONGEST_S else "")

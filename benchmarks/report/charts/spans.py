@@ -9,7 +9,7 @@ from ....speech.metrics.boundary import Place
 from ...experiment.experiment import Load
 from ...results.records import Curve, Row
 from ...results.wording import percent, seconds
-from .. import tables
+from ..tables.cells import describe_errors, name_curve, name_place, name_setting
 from .marks import (
     FEW_TICKS,
     LINE_PX,
@@ -129,13 +129,13 @@ def draw_by_load(rows: Sequence[Row], backends: Series) -> Chart:
 
 def draw_windows(curves: Sequence[Curve], rows: Sequence[Row], backends: Series) -> Chart:
     """Return word error rate against window, a line for each curve with its interval, and the spans of backends."""
-    values = [{**describe_row(row), "curve": tables.name_curve(curve)} for curve in curves for row in curve.points]
+    values = [{**describe_row(row), "curve": name_curve(curve)} for curve in curves for row in curve.points]
     marks = [describe_row(row) for row in rows if row.window_s is not None and row.wer is not None]
     x = place_seconds("window", "window, s (logarithmic)", [value["window"] for value in (*values, *marks)])
     wer = alt.Y("wer:Q", title="WER, %")
     base = chart_values(values).encode(x=x)
     band = base.mark_area(style="band").encode(alt.Y("low:Q", title="WER, %"), alt.Y2("high:Q"), detail="curve:N")
-    dashes = alt.StrokeDash("curve:N", scale=alt.Scale(domain=list(map(tables.name_curve, curves))),
+    dashes = alt.StrokeDash("curve:N", scale=alt.Scale(domain=list(map(name_curve, curves))),
                             legend=alt.Legend(title=None, orient="top", symbolType="stroke"))  # fmt: skip
     line = base.mark_line(style="guided").encode(y=wer, strokeDash=dashes)
     points = base.mark_point(style="guided").encode(y=wer, tooltip=tell())
@@ -187,12 +187,12 @@ def draw_distances(rows: Sequence[Row], series: Series) -> Chart:
     """Return lines of word error rate over the classes of distance from a cut, one for each of `rows`."""
     values = [
         {
-            "setting": tables.name_setting(row),
+            "setting": name_setting(row),
             "at": number,
-            "place": tables.name_place(place),
+            "place": name_place(place),
             "wer": 100 * (place.errors.rate or 0),
             "wer_said": percent(place.errors.rate),
-            "errors": tables.describe_errors(place.errors),
+            "errors": describe_errors(place.errors),
             "words": place.errors.ref_words,
         }
         for row in rows
@@ -202,7 +202,7 @@ def draw_distances(rows: Sequence[Row], series: Series) -> Chart:
     places = max((row.boundary_errors.places for row in rows if row.boundary_errors), key=len, default=())
     names = {"setting": "Setting", "place": "Distance", "wer_said": "WER", "errors": "S / D / I", "words": "Words"}
     base = chart_values(values).encode(
-        x=alt.X("place:N", sort=list(map(tables.name_place, places)), title="distance of the word from the nearest cut",
+        x=alt.X("place:N", sort=list(map(name_place, places)), title="distance of the word from the nearest cut",
                 axis=alt.Axis(labelAngle=0)),
         y=alt.Y("wer:Q", title="WER, %"),
         opacity=dim_others("setting"),

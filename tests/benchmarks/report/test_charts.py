@@ -13,7 +13,7 @@ from earspan.benchmarks.report.charts.strategies import draw_awareness, draw_chu
 from earspan.benchmarks.report.curve import draw_series
 from earspan.benchmarks.report.explorer import draw_explorer
 from earspan.benchmarks.report.page import config, specify
-from earspan.benchmarks.report.tables import name_setting
+from earspan.benchmarks.report.tables.cells import name_setting
 from hypothesis import given
 from hypothesis import strategies as st
 

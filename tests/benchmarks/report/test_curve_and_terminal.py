@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from earspan.backends.errors import InputError
 from earspan.benchmarks.report.curve import draw_curve, write_curve_page
-from earspan.benchmarks.report.series import conclude
-from earspan.benchmarks.report.tables import find_excerpts
+from earspan.benchmarks.report.tables.evaluation import find_excerpts
+from earspan.benchmarks.report.tables.series import conclude
 from earspan.benchmarks.report.terminal import print_results, print_series, show_table
 from earspan.benchmarks.results.evaluation import WordPair
 from earspan.speech.metrics.align import HIT, SUBSTITUTION

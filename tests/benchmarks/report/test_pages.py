@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from earspan.benchmarks.experiment.records import Failure
-from earspan.benchmarks.report.figures import write_csv
 from earspan.benchmarks.report.page import Markup, el, escape, render_page
 from earspan.benchmarks.report.render import render
+from earspan.benchmarks.report.tables.figures import write_csv
 from earspan.benchmarks.results.records import Results
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ..results.endpoints import EndpointUse
-from ..results.wording import figures, join_words, seconds
-from .tables import Table
+from ...results.endpoints import EndpointUse
+from ...results.wording import figures, join_words, seconds
+from .table import Table
 
 
 def list_endpoints(found: Sequence[EndpointUse]) -> Table | None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from ...speech.metrics.wer import ErrorRate
-from ..results.curves import CurvePoint, CurveSeries
-from ..results.wording import interval, percent, points
-from .tables import Table, describe_errors
+from ....speech.metrics.wer import ErrorRate
+from ...results.curves import CurvePoint, CurveSeries
+from ...results.wording import interval, percent, points
+from .cells import describe_errors
+from .table import Table
 
 
 def list_points(series: CurveSeries) -> Table:

@@ -1,94 +1,26 @@
-"""The figures of records as rows of text: the same tables on the terminal and on pages."""
+"""The tables of spans: every figure, loads, curves, latencies, and the errors that cuts make."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from ...backends.workload.op import LONGEST_S
-from ...speech.metrics.align import HIT
-from ...speech.metrics.boundary import Place
-from ...speech.metrics.significance import Difference
-from ...speech.metrics.wer import ErrorRate
-from ..experiment.experiment import IMPORTED, Load
-from ..results.evaluation import WordPair
-from ..results.records import Candidate, Curve, Evaluation, Group, Latency, Results, Row
-from ..results.wording import figures, interval, percent, seconds, stream_count
+from ....speech.metrics.wer import ErrorRate
+from ...experiment.experiment import Load
+from ...results.records import Curve, Latency, Row
+from ...results.wording import figures, percent, seconds
+from .cells import (
+    describe_difference,
+    describe_errors,
+    describe_latency,
+    describe_limit,
+    describe_wer,
+    name_curve,
+    name_load,
+    name_setting,
+)
 from .figures import write_csv
+from .table import Table
 
 DAMAGES = ("dropped", "duplicated", "hallucinated", "looped")
-_CONTEXT = 4  # right words shown on each side of an error
 _LAGGING = {"LAAL": "laal", "DAL": "dal", "StreamLAAL": "stream_laal", "LongYAAL": "long_yaal"}
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Figures in rows of text.
-
-    columns: a name that ends in ">" is of a column that is aligned to the right. about: what the columns say. picks:
-    what the first column names, if a reader may choose it: "backend". csv: the whole figures, to be saved from a page.
-    """
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    about: str = ""
-    picks: str = ""
-    csv: str = ""
-
-
-def name_setting(row: Row) -> str:
-    """Return the backend, if there is one, how audio was cut, and the window, as `h100: sliding 15 s, step 1 s`."""
-    step = f", step {seconds(row.step_s)}" if row.step_s else ""
-    if row.strategy == IMPORTED:
-        return row.backend or ""
-    cut = f"{row.strategy} {seconds(row.window_s)}{step}"
-    return cut if row.backend is None else f"{row.backend}: {cut}"
-
-
-def name_curve(curve: Curve) -> str:
-    """Return strategy and step of a curve."""
-    return curve.strategy + (f", step {seconds(curve.step_s)}" if curve.step_s else "")
-
-
-def name_load(load: str) -> str:
-    """Return a load in words."""
-    found = Load.parse(load)
-    return f"{stream_count(found.streams)}, a call every {seconds(found.step_s)}"
-
-
-def name_place(place: Place) -> str:
-    """Return a class of distance from a cut in words."""
-    if place.to_s is None:
-        return f"over {place.from_s:g} s"
-    return f"to {place.to_s:g} s" if place.to_s else "cut through"
-
-
-def describe_wer(wer: float | None, ends: Sequence[float] | None) -> str:
-    """Return a word error rate with its interval."""
-    return f"{percent(wer)} {interval(ends)}".rstrip()
-
-
-def describe_difference(found: Difference | None) -> str:
-    """Return a paired difference of error rates in points, with its interval; empty where there is none."""
-    return f"{100 * found.difference:+.1f} {interval(found.interval)}" if found else ""
-
-
-def describe_errors(errors: ErrorRate) -> str:
-    """Return substitutions, deletions and insertions."""
-    return f"{errors.substitutions:,} / {errors.deletions:,} / {errors.insertions:,}"
-
-
-def describe_latency(latency: Latency | None) -> str:
-    """Return median, 95th and 99th percentile of word latency."""
-    if latency is None or latency.p50_s is None:
-        return ""
-    return " / ".join(map(seconds, (latency.p50_s, latency.p95_s, latency.p99_s)))
-
-
-def describe_limit(row: Row) -> str:
-    """Return what stops the span, in words."""
-    limit = row.plan.limited_by if row.plan else ""
-    whole = row.span_s is not None and row.span_s >= LONGEST_S
-    return ("all that Whisper takes" if whole else "") if limit in ("", "nothing") else limit
 
 
 def list_rows(rows: Sequence[Row]) -> Table | None:
@@ -254,121 +186,3 @@ def list_boundary_errors(rows: Sequence[Row]) -> Table | None:
 def _rate(parts: Iterable[ErrorRate]) -> str:
     found = sum(parts, ErrorRate.zero())
     return f"{percent(found.rate)} of {found.ref_words:,}" if found.ref_words else "-"
-
-
-def list_strategies(rows: Sequence[Row]) -> Table:
-    """Return every setting that backends played."""
-    columns = (
-        "Backend", "Strategy", "Window>", "WER>", "S / D / I>", "Latency 50 / 95 / 99 %>", "Busy>", "Backlog>",
-        "Not heard>",
-    )  # fmt: skip
-    about = (
-        "Busy: service time for each second of audio, all streams together; above 1 the backend is too slow. Backlog: "
-        "the longest that a call waited. Not heard: audio in no call, summed over recordings: dropped, or silence that "
-        "`vad` left out."
-    )
-    named = [row for row in rows if row.backend]
-    return Table("All figures", columns, [_strategy(row) for row in named], about, "backend", write_csv(named))
-
-
-def _strategy(row: Row) -> Sequence[str]:
-    work = row.work
-    return (
-        row.backend or "",
-        row.strategy,
-        seconds(row.window_s),
-        describe_wer(row.wer, row.wer_ci95),
-        describe_errors(row.errors),
-        describe_latency(row.latency),
-        "" if work is None else f"{work.busy:.2f}{'' if work.keeps_up else ', too slow'}",
-        seconds(row.latency.backlog_s) if row.latency else "",
-        seconds(work.unheard_s) if work and work.unheard_s else "",
-    )
-
-
-def list_candidates(candidates: Sequence[Candidate]) -> Table:
-    """Return the best window of each strategy within each latency budget."""
-    columns = ("Backend", "Budget>", "Strategy", "Window>", "WER>", "Latency 95 %>", "WER less disjoint's, points>")
-    about = (
-        "The best window of each strategy for which 95 of 100 words keep the budget. The last column is the difference "
-        "to the best disjoint chunks in the same budget, with its 95 % interval (paired bootstrap)."
-    )
-    rows = [
-        [
-            one.backend,
-            seconds(one.budget_s),
-            one.strategy,
-            seconds(one.window_s),
-            describe_wer(one.wer, one.wer_ci95),
-            seconds(one.latency_p95_s),
-            describe_difference(one.against_disjoint),
-        ]
-        for one in candidates
-    ]
-    return Table("Lowest WER within a latency budget", columns, rows, about, "backend", write_csv(candidates))
-
-
-def list_clocks(results: Results) -> Table:
-    """Return the median latency of the same calls on the clocks of other tools."""
-    free = {(row.strategy, row.window_s): row.latency_p50_s for curve in results.curves for row in curve.points}
-    columns = ("Backend", "Strategy", "Window>", "Unaware>", "No queue>", "Exact>", "All work added up>")
-    about = (
-        "Median word latency of the same calls on other clocks: without computing; with each call's own computing but "
-        "no queue, as simulstream has it; exactly; and with all computing so far added to the audio, as SimulEval does."
-    )
-    timed = [
-        (row, row.latency) for row in results.rows if row.backend and row.latency and row.latency.p50_s is not None
-    ]
-    rows = [
-        [row.backend or "", row.strategy, *map(seconds, (row.window_s, free.get((row.strategy, row.window_s)),
-         found.no_queue_p50_s, found.p50_s, found.summed_p50_s))]
-        for row, found in timed
-    ]  # fmt: skip
-    return Table("What other clocks would say", columns, rows, about)
-
-
-def list_groups(evaluation: Evaluation) -> Table:
-    """Return the errors of all, of each dataset where there are several, and of each speaker."""
-    datasets = evaluation.by_dataset if len(evaluation.by_dataset) > 1 else ()
-    groups = [evaluation.total, *datasets, *evaluation.by_speaker]
-    columns = ("Of", "Recordings>", "Words>", "WER>", "CER>", "S / D / I>")
-    return Table("Error rates", columns, [_group(group) for group in groups])
-
-
-def _group(group: Group) -> Sequence[str]:
-    counts = (f"{group.recordings:,}", f"{group.errors.ref_words:,}")
-    wer = describe_wer(group.wer, group.wer_ci95)
-    return (group.name, *counts, wer, percent(group.cer), describe_errors(group.errors))
-
-
-def list_recordings(evaluation: Evaluation) -> Table:
-    """Return the errors of each recording."""
-    columns = ("Recording", "Dataset", "Speaker", "Words>", "WER>", "CER>", "S / D / I>")
-    rows = [
-        (one.recording, one.dataset, one.speaker or "", f"{one.errors.ref_words:,}", percent(one.wer), percent(one.cer),
-         describe_errors(one.errors))
-        for one in evaluation.by_recording
-    ]  # fmt: skip
-    return Table("Every recording", columns, rows, csv=write_csv(evaluation.by_recording))
-
-
-def list_common(evaluation: Evaluation) -> list[Table]:
-    """Return the most frequent substitutions, insertions and deletions."""
-    columns = {"substitutions": ("Said", "Heard"), "insertions": ("Heard",), "deletions": ("Said",)}
-    return [
-        Table(kind.capitalize(), (*names, "Times>"), [[str(cell) for cell in line] for line in evaluation.common[kind]])
-        for kind, names in columns.items()
-        if evaluation.common.get(kind)
-    ]
-
-
-def find_excerpts(pairs: Sequence[WordPair]) -> list[list[WordPair]]:
-    """Return the stretches around errors, with some right words on each side; stretches that meet are one."""
-    wrong = [at for at, pair in enumerate(pairs) if pair.step != HIT]
-    near = sorted({at for one in wrong for at in range(max(0, one - _CONTEXT), min(len(pairs), one + _CONTEXT + 1))})
-    stretches: list[list[WordPair]] = []
-    for before, at in zip((None, *near), near, strict=False):
-        if before is None or at > before + 1:
-            stretches.append([])
-        stretches[-1].append(pairs[at])
-    return stretches

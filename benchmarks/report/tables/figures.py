@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from ..results.wording import neutralise
+from ...results.wording import neutralise
 
 _LEFT_OUT = ("places", "schedule", "footing", "describe", "device_sha256")
 
