@@ -47,13 +47,13 @@ def draw_curve(series: Sequence[CurveSeries], path: Path) -> None:
     """
     if path.suffix not in _FORMATS:
         raise InputError(f"--picture {path}: {path.suffix or 'no suffix'}; expected .png, .svg or .html")
-    chart = draw_series(series)
     content: str | bytes
     if path.suffix == ".html":
         about = "Bands: 95 %, recordings resampled; dotted: the whole recording heard at once."
-        content = render_page("Earspan: the reference curve", [Figure("The reference curve", about, [chart])])
+        figure = Figure("The reference curve", about, _frames(series, width="container", legend="bottom"))
+        content = render_page("Earspan: the reference curve", [figure])
     else:
-        spec = specify(chart) | {"config": config("light")}
+        spec = specify(draw_series(series)) | {"config": config("light")}
         as_png = path.suffix == ".png"
         content = vl_convert.vegalite_to_png(spec, scale=2) if as_png else vl_convert.vegalite_to_svg(spec)
     try:
@@ -154,22 +154,32 @@ def draw_series(series: Sequence[CurveSeries]) -> Chart:
 
     Offline, where a recording is heard at once, is a dashed rule.
     """
-    # Of several steps the one with the most windows is drawn: the others have few, and are on the page.
-    series = [one for one in series if len(one.points) >= max(len(o.points) for o in series if _alike(o, one))]
-    models = list(dict.fromkeys(one.model for one in series if len(one.points) > 1))
-    frames = [
-        _frame([one for one in series if one.dataset == name], models).properties(title=name, width=330, height=300)
-        for name in dict.fromkeys(one.dataset for one in series if len(one.points) > 1)
-    ]
     title = alt.TitleParams(
         "Word error rate against the window",
         subtitle="bands: 95 %, recordings resampled; dotted: the whole recording heard at once",
     )
-    return alt.hconcat(*frames).properties(title=title)
+    return alt.hconcat(*_frames(series, width=330, legend="right")).properties(title=title)
 
 
-def _frame(series: Sequence[CurveSeries], models: Sequence[str]) -> alt.LayerChart:
-    colour = alt.Color("model:N", scale=alt.Scale(domain=models), title="model")
+def _frames(series: Sequence[CurveSeries], width: Any, legend: Any) -> list[alt.LayerChart]:
+    """The curve of each dataset, `width` wide, with its legend at one side of it."""
+    # Of several steps the one with the most windows is drawn: the others have few, and are on the page.
+    series = [one for one in series if len(one.points) >= max(len(o.points) for o in series if _alike(o, one))]
+    models = list(dict.fromkeys(one.model for one in series if len(one.points) > 1))
+    strategies = sorted({one.strategy for one in series if len(one.points) > 1})
+    fit = {"autosize": alt.AutoSizeParams(type="fit-x", contains="padding")} if width == "container" else {}
+    return [
+        _frame([one for one in series if one.dataset == name], models, strategies, legend).properties(
+            title=name, width=width, height=300, **fit
+        )
+        for name in dict.fromkeys(one.dataset for one in series if len(one.points) > 1)
+    ]
+
+
+def _frame(
+    series: Sequence[CurveSeries], models: Sequence[str], strategies: Sequence[str], legend: Any
+) -> alt.LayerChart:
+    colour = alt.Color("model:N", scale=alt.Scale(domain=models), title="model", legend=alt.Legend(orient=legend))
     scale = alt.Scale(type="log")
     wer = alt.Y("wer:Q", scale=scale, title="word error rate, %")
     window = alt.X("window:Q", scale=alt.Scale(type="log", domain=[1, 30]), title="window, s",
@@ -180,7 +190,9 @@ def _frame(series: Sequence[CurveSeries], models: Sequence[str]) -> alt.LayerCha
         window, alt.Y("low:Q", scale=scale, title="word error rate, %"), alt.Y2("high:Q"), colour,
         alt.Detail("strategy:N"),
     )  # fmt: skip
-    dashes = alt.StrokeDash("strategy:N", title="windows", legend=alt.Legend(symbolType="stroke"))
+    same = alt.Scale(domain=strategies)  # in every frame
+    strokes = alt.Legend(symbolType="stroke", orient=legend, columns=1 if legend == "right" else 2)
+    dashes = alt.StrokeDash("strategy:N", title="windows", scale=same, legend=strokes)
     line = base.mark_line(point=alt.OverlayMarkDef(size=28)).encode(window, wer, colour, dashes, tooltip=tell(names))
     offline = chart_values(value for one in series if len(one.points) == 1 for value in _points(one))
     rule = offline.mark_rule(strokeDash=[2, 3], strokeWidth=1.5).encode(wer, colour, tooltip=tell(names))

@@ -27,6 +27,7 @@ from .marks import (
 )
 
 _FEW_WORDS = 20  # a class of fewer words has no rate worth drawing
+_IN_TWO_LINES = "[split(datum.label, ' ')[0], join(slice(split(datum.label, ' '), 1), ' ')]"  # `to` over `0.25 s`
 _TYPICAL_S = 5.0  # of several windows of a strategy, the one next to this is drawn where there is room for one
 _CLOSE = 1.05  # spans nearer than this share a flag
 _CELL_PX = 30
@@ -203,7 +204,7 @@ def draw_distances(rows: Sequence[Row], series: Series) -> Chart:
     names = {"setting": "Setting", "place": "Distance", "wer_said": "WER", "errors": "S / D / I", "words": "Words"}
     base = chart_values(values).encode(
         x=alt.X("place:N", sort=list(map(name_place, places)), title="distance of the word from the nearest cut",
-                axis=alt.Axis(labelAngle=0)),
+                axis=alt.Axis(labelAngle=0, labelExpr=_IN_TWO_LINES, labelOverlap=False)),
         y=alt.Y("wer:Q", title="WER, %"),
         opacity=dim_others("setting"),
         tooltip=tell(names),

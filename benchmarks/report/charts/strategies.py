@@ -96,7 +96,7 @@ def draw_awareness(results: Results, backends: Series) -> Chart:
         and (free_s := free.get((row.strategy, row.window_s))) is not None
     ]
     ends = [value[name] for value in values for name in ("free", "at")]
-    x = place_seconds("free", "median word latency if computing took no time, s", ends)
+    x = place_seconds("free", "the same without computing, s", ends)
     y = alt.Y("at:Q", title="median word latency, s", scale=scale_log(ends), axis=alt.Axis(values=SECONDS))
     diagonal = [{"free": at, "at": at} for at in (min(ends, default=1), max(ends, default=1))]
     guide = chart_values(diagonal).mark_line(style="guide", strokeWidth=1.4).encode(x=x, y=y)

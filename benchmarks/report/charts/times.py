@@ -55,12 +55,13 @@ def draw_service(rows: Sequence[Row]) -> Chart:
     )  # fmt: skip
     ends = [
         {"backend": plan.backend, "ceiling": at if (at := _share(plan, plan.ceiling_s) or 0) <= most else None,
-         "end": min(max(100.0, 100 * (plan.busy or 0)), most), "said": _describe_service(plan)}
+         "end": min(max(100.0, 100 * (plan.busy or 0)), most), "said": _describe_service(plan),
+         "share": _describe_share(plan)}
         for plan in plans
     ]  # fmt: skip
     base = chart_values(ends).encode(y=y)
     ceiling = base.mark_tick(size=26, thickness=2.4).encode(x="ceiling:Q")
-    text = base.mark_text(align="left", dx=8).encode(x="end:Q", text="said:N")
+    text = base.mark_text(align="left", dx=8).encode(x="end:Q", text="share:N")
     limit = chart_values([{"at": 100}]).mark_rule(style="limit").encode(x="at:Q")
     return layer(bars, limit, ceiling, text, height=LINE_PX * len(plans))
 
@@ -83,7 +84,10 @@ def _colour_phases(parts: Sequence[Mapping[str, Any]], orient: Any) -> alt.Color
     """Colours of phases, with a legend of those that there are."""
     there = {part["phase"] for part in parts}
     order = [*dict.fromkeys([*PHASES, "other", *sorted(there)])]
-    legend = alt.Legend(title=None, orient=orient, values=[name for name in order if name in there])
+    names = [name for name in order if name in there]
+    legend = alt.Legend(
+        title=None, orient=orient, values=names, columns=3 if len(names) > 4 else 0
+    )  # a phone is narrow
     return alt.Color("phase:N", scale=alt.Scale(domain=order), legend=legend)
 
 
@@ -93,7 +97,11 @@ def _share(plan: Plan, value_s: float | None) -> float | None:
 
 
 def _describe_service(plan: Plan) -> str:
-    said = f"{seconds(plan.service_s)} of {seconds(plan.step_s or plan.span_s)}: {figures(100 * (plan.busy or 0))} %"
+    return f"{seconds(plan.service_s)} of {seconds(plan.step_s or plan.span_s)}: {_describe_share(plan)}"
+
+
+def _describe_share(plan: Plan) -> str:
+    said = f"{figures(100 * (plan.busy or 0))} %"
     return f"→ {said}" if (plan.busy or 0) > 2 else said
 
 

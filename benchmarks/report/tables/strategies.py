@@ -18,7 +18,7 @@ def list_strategies(rows: Sequence[Row]) -> Table:
     about = (
         "Busy: service time for each second of audio, all streams together; above 1 the backend is too slow. Backlog: "
         "the longest that a call waited. Not heard: audio in no call, summed over recordings: dropped, or silence that "
-        "`vad` left out."
+        "vad left out."
     )
     named = [row for row in rows if row.backend]
     return Table("All figures", columns, [_strategy(row) for row in named], about, "backend", write_csv(named))
