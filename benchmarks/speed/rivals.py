@@ -7,7 +7,8 @@ openai-whisper's defaults, in fp32 and in what else they offer on a CPU.
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ...speech.asr.hypothesis import Clip, DecodeOptions
 from ...speech.asr.model import Recogniser
 from ...speech.asr.torch_engine import Engine
 from ...speech.metrics.wer import ErrorRate, score_texts
+from .apart import Apart
 from .case import Case, Figure, Ratio, disjoint, measure_in_turns, words_said
 from .ceiling import Ceilings, Floor, in_precision
 from .whisper_cpp import whisper_cpp_loop
@@ -37,6 +39,8 @@ OURS, OPENAI, FASTER, BATCHED, CPP = (
 )
 OPENAI_BARS = {1.0: 3.0, 5.0: 2.0, 10.0: 2.0, 30.0: 3.0}  # by window
 BEST_BARS = {"fp32": 1.2, "bf16": 1.8}  # over the best rival: at fp32, and at any precision that it has
+# each in a process of its own: ours, and the rivals at each precision that they offer
+PROCESSES = ((OURS, "fp32"), (OURS, "bf16"), (OPENAI, "fp32"), (FASTER, "fp32"), (FASTER, "int8"), (CPP, "fp16"))
 WHOLE_S = 0.0  # stands for whole recordings
 _SLOW = 4  # windows of each length for an engine that takes seconds for each
 
@@ -134,20 +138,23 @@ def faster_whisper(
     return (lambda clips: [one(clip) for clip in clips]), together
 
 
-def engines(recogniser: Recogniser, folder: Path, options: DecodeOptions) -> list[Heard]:
-    """Return ours at fp32, and all that are here: ours at bf16, and the rivals at each precision that they offer."""
-    half = in_precision(recogniser, "bf16")
-    found = [
-        Heard(OURS, "fp32", earspan_engine(recogniser, options)),
-        Heard(OURS, "bf16", earspan_engine(half, options)),
-        Heard(OPENAI, "fp32", openai_loop(recogniser, options)),
-    ]
-    for compute_type, precision in (("float32", "fp32"), ("int8", "int8")):
-        if both := faster_whisper(recogniser, folder / compute_type, options, compute_type):
-            found += [Heard(name, precision, one) for name, one in zip((FASTER, BATCHED), both, strict=True)]
-    if cpp := whisper_cpp_loop(recogniser, folder / "ggml.bin", options):
-        found.append(Heard(CPP, "fp16", cpp, _SLOW))
-    return found
+def load_apart(
+    threads: int, engine: str, precision: str, recogniser: Recogniser, folder: Path, options: DecodeOptions
+) -> dict[str, Transcribe]:
+    """Return the engines of a process of `PROCESSES`, by name and precision; none where its library is not installed.
+
+    threads: of each. folder: where converted weights are put.
+    """
+    torch.set_num_threads(threads)
+    if engine == OURS:
+        return {f"{OURS} {precision}": earspan_engine(in_precision(recogniser, precision), options)}
+    if engine == OPENAI:
+        return {f"{OPENAI} {precision}": openai_loop(recogniser, options)}
+    if engine == CPP:
+        cpp = whisper_cpp_loop(recogniser, folder / "ggml.bin", options)
+        return {f"{CPP} {precision}": cpp} if cpp else {}
+    both = faster_whisper(recogniser, folder / precision, options, {"fp32": "float32"}.get(precision, precision))
+    return {f"{name} {precision}": one for name, one in zip((FASTER, BATCHED), both or (), strict=False)}
 
 
 def compare(
@@ -157,17 +164,27 @@ def compare(
     windows_s: Sequence[float] = tuple(COUNTS),
     most: int = 99,
     options: DecodeOptions | None = None,
+    processes: Sequence[tuple[str, str]] = PROCESSES,
 ) -> Iterator[Compared]:
-    """Yield one row for each window and engine. folder: for converted weights. most: windows of each length."""
+    """Yield one row for each window and engine, ours in fp32 first.
+
+    folder: for converted weights. most: windows of each length. processes: the engines, and their precision.
+    """
     model, options = case.recogniser, options or DecodeOptions()
-    heard_by = engines(model, folder, options)
-    for window_s in windows_s:
-        clips = disjoint(case.recordings, window_s, min(most, COUNTS.get(window_s, 12)))
-        for one in heard_by:
-            one.transcribe(clips[:1])  # a warm-up
-        floor = Floor.of(model, Engine(model, options).transcribe(clips))
-        said = words_said(case.recordings, clips)
-        yield from _compared(case, heard_by, window_s, clips, said, [1] * len(clips), (floor, ceilings))
+    makes = [(load_apart, (torch.get_num_threads(), *one, model, folder, options)) for one in processes]
+    with Apart[Sequence[Clip], list[str]](makes, case.clock) as apart:
+        heard_by = [
+            Heard(engine, precision, partial(apart.run, f"{engine} {precision}"), _SLOW if engine == CPP else 10**6)
+            for engine, precision in (name.rsplit(" ", 1) for name in apart.names)
+        ]
+        timed = replace(case, clock=apart.clock)
+        for window_s in windows_s:
+            clips = disjoint(case.recordings, window_s, min(most, COUNTS.get(window_s, 12)))
+            for one in heard_by:
+                one.transcribe(clips[:1])  # a warm-up
+            floor = Floor.of(model, Engine(model, options).transcribe(clips))
+            said = words_said(case.recordings, clips)
+            yield from _compared(timed, heard_by, window_s, clips, said, [1] * len(clips), (floor, ceilings))
 
 
 def bars(rows: Sequence[Compared]) -> list[Figure]:

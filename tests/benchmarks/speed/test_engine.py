@@ -15,7 +15,15 @@ from earspan.benchmarks.commands import speed
 from earspan.benchmarks.speed import costs
 from earspan.benchmarks.speed.case import CLOCKS, Case, Figure, Ratio, disjoint, measure_in_turns, windows, words_said
 from earspan.benchmarks.speed.ceiling import Ceilings, Floor, encoder_flops, encoder_rates, read_bytes_per_s
-from earspan.benchmarks.speed.rivals import bars, compare, earspan_engine, faster_whisper, openai_loop, parity
+from earspan.benchmarks.speed.rivals import (
+    PROCESSES,
+    bars,
+    compare,
+    earspan_engine,
+    faster_whisper,
+    openai_loop,
+    parity,
+)
 from earspan.benchmarks.speed.whisper_cpp import whisper_cpp_loop
 from earspan.datasets import open_dataset
 from earspan.datasets.recording import Recording, Word
@@ -119,17 +127,15 @@ def test_tasks_take_turns_and_each_run_is_timed():
     assert (found["a"].result, found["b"].middle_s) == ("a 3", 3.0)
 
 
-def test_the_ceiling_is_the_rivals_time_over_the_encoders_arithmetic(recording, tmp_path: Path, monkeypatch, tiny):
+def test_the_ceiling_is_the_rivals_time_over_the_encoders_arithmetic(recording, tmp_path: Path, tiny):
     # tiny.en: 4 layers of 12 products of 384 x 384, and attention, at 1500 positions; 2 convolutions
     by_hand = 4 * (24 * 384**2 * 1500 + 4 * 1500**2 * 384) + 2 * 3000 * 240 * 384 + 2 * 1500 * 1152 * 384
     official: Any = SimpleNamespace(dims=DIMENSIONS["tiny.en"])
     assert encoder_flops(official) == pytest.approx(by_hand, rel=0.03)  # norms, GELU, softmax
     assert encoder_flops(official, 3) == pytest.approx(3 * encoder_flops(official))
-    monkeypatch.setattr("earspan.benchmarks.speed.rivals.faster_whisper", lambda *given: None)
-    monkeypatch.setattr("earspan.benchmarks.speed.rivals.whisper_cpp_loop", lambda *given: None)
     case = Case(tiny, [recording], CLOCKS["cpu"], repeats=2)
     ceilings = Ceilings({"fp32": 1e12, "bf16": 2e12}, 1e11)
-    rows = list(compare(case, tmp_path, ceilings, (1.0,), 2, COLD))
+    rows = list(compare(case, tmp_path, ceilings, (1.0,), 2, COLD, PROCESSES[:3]))
     assert [(row.engine, row.precision) for row in rows] == [
         ("earspan", "fp32"), ("earspan", "bf16"), ("openai-whisper", "fp32")
     ]  # fmt: skip
