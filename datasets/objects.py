@@ -7,8 +7,8 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -120,6 +120,18 @@ class Objects:
             else:
                 found = [one for part in self._library.list(self._store) for one in part]
             return {one["path"]: (one["size"], str(one["e_tag"] or one["last_modified"])) for one in found}
+
+    def ages(self) -> dict[str, tuple[int, float]]:
+        """Return the bytes and the age in seconds of all objects, by name."""
+        now = datetime.now(UTC)
+        with self._told(""):
+            found = [one for part in self._library.list(self._store) for one in part]
+            return {one["path"]: (one["size"], (now - one["last_modified"]).total_seconds()) for one in found}
+
+    def delete(self, name: str) -> None:
+        """Delete an object for good; one that is not there is no error."""
+        with self._told(name), suppress(FileNotFoundError, self._library.exceptions.NotFoundError):
+            self._library.delete(self._store, name)
 
     def list(self, folder: str) -> Iterator[str]:
         """Yield the names of all objects in a folder and below it."""

@@ -13,8 +13,10 @@ from ...speech.weights.locate import OPENAI_CACHE, from_source, in_openai_cache,
 from ...speech.weights.sources import Official, official, officials, sources_of
 from ...speech.weights.store import find_stored, problem, weights_folder
 from ..experiment.experiment import DEFAULT_MODEL
+from ..experiment.shared import find_leftovers
 from ..experiment.store import check_folder, encode
 from ..report.terminal import show_table
+from ..results.wording import counted, neutralise
 
 WEIGHT_FORMATS = ("openai", "ct2")
 
@@ -166,22 +168,38 @@ def run_convert(args: argparse.Namespace) -> int:
     return 0
 
 
-ACTIONS = ("info", "prune", "clear")
+ACTIONS = ("info", "prune", "clear", "leftovers")
 _UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 def add_cache_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("action", choices=ACTIONS, help="info: list; prune: delete what is old or too much; clear: delete all")
+    add(
+        "action",
+        choices=ACTIONS,
+        help="info: list; prune: delete what is old or too much; clear: delete all; "
+        "leftovers: what killed writers of runs left in an object store",
+    )
     add("--path", type=Path, default=default_cache_path(), metavar="FOLDER", help="default: %(default)s")
     add("--keep", type=_size, metavar="SIZE", help="prune: keep the newest of this size, for example 500M or 2G")
-    add("--days", type=_days, metavar="N", help="prune: delete what is older than N days")
+    add(
+        "--days",
+        type=_days,
+        metavar="N",
+        help="prune: delete what is older than N days; leftovers: the same (default: 1)",
+    )
     add("--engine", metavar="NAME", help="prune: delete what this engine made, as `info` names it")
+    add("--at", metavar="URL", help="leftovers: of a run, or of the folder of many, for example s3://bucket/runs")
+    add("--delete", action="store_true", help="leftovers: delete them, when nobody is writing runs there")
     add("--json", action="store_true", help="info: print JSON")
 
 
 def run_cache(args: argparse.Namespace) -> int:
     """Do what was asked. Nothing is created where there is no cache."""
+    if args.action == "leftovers":
+        return _show_leftovers(args)
+    if args.at or args.delete:
+        raise InputError(f"cache {args.action} takes no --at and no --delete; type earspan cache leftovers --at URL")
     limits = {"--keep": args.keep, "--days": args.days, "--engine": args.engine}
     given = [name for name, value in limits.items() if value is not None]
     if args.action != "prune" and given:
@@ -199,6 +217,21 @@ def run_cache(args: argparse.Namespace) -> int:
         print(f"{args.path}: {_bytes(freed)} freed")
         return 0
     _show_cache(args.path, cache.holdings() if cache else [], args.json)
+    return 0
+
+
+def _show_leftovers(args: argparse.Namespace) -> int:
+    if not args.at:
+        raise InputError(
+            "cache leftovers: of which runs? type for example earspan cache leftovers --at s3://bucket/runs"
+        )
+    days = 1.0 if args.days is None else args.days
+    found = find_leftovers(args.at, days * 86_400, delete=args.delete)
+    for name in found:
+        print(neutralise(name))
+    what = f"{args.at}: {counted(len(found), 'object')} of no run, older than {counted(days, 'day')}"
+    what = f"{what}, {_bytes(sum(found.values()))}"
+    print(f"{what}: deleted" if args.delete else f"{what}; --delete deletes them, when nobody is writing runs there")
     return 0
 
 

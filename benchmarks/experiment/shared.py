@@ -27,6 +27,7 @@ from .records import Imported, Run, files_of, read_run
 
 _LISTING, _RUN, _CALLS = "files.json", "run.json", "calls.jsonl"
 _FILES = (_CALLS, "results.json", "report.html", _RUN)  # of a run; the last says that the first is whole
+_CONTENT = re.compile(r"(?P<run>(?:.*/)?)files/[0-9a-f]{64}")  # the object of a file, and the run that it is below
 _PART = re.compile(r"[\w.,=+@-]+", re.ASCII)  # between the slashes of a URL: what every file system and store takes
 
 
@@ -196,6 +197,39 @@ def load_run(out: str | os.PathLike[str]) -> Run:
     Raises `InputError` if there is none, or it is torn, damaged or of another schema.
     """
     return Place(out).load()
+
+
+def find_leftovers(url: str, older_than_s: float = 86_400.0, *, delete: bool = False) -> dict[str, int]:
+    """Return what killed writers left below a URL, with its bytes: contents of files that belong to no run there.
+
+    url: of a run, or of the folder of many.
+    older_than_s: what is newer is left alone: it may be a run that is being written.
+    delete: deletes them for good. Where a run's listing cannot be read, nothing of that run is touched or returned.
+
+    Raises `InputError` for a folder of this machine, where nothing is left, and where the store is not reached.
+    """
+    if not is_url(url):
+        raise InputError(f"{url}: expected the URL of runs in a store, for example s3://bucket/runs")
+    found: dict[str, int] = {}
+    with _told():
+        objects = Objects(url)
+        by_run: dict[str, dict[str, int]] = {}
+        for name, (size, age_s) in objects.ages().items():
+            if age_s >= older_than_s and (content := _CONTENT.fullmatch(name)):
+                by_run.setdefault(content["run"], {})[name] = size
+        for run, contents in by_run.items():
+            listing = objects.read(run + _LISTING)  # as it is now: a writer may have made use of what lay there
+            try:
+                named = store.decode(listing, _Listing, _LISTING) if listing is not None else {}
+            except InputError:
+                continue
+            kept = {run + one.name for one in named.values()}
+            for name, size in contents.items():
+                if name not in kept:
+                    if delete:
+                        objects.delete(name)
+                    found[name] = size
+    return found
 
 
 def _holds(path: Path, one: _Listed) -> bool:

@@ -13,6 +13,7 @@ from earspan.backends.errors import InputError
 from earspan.benchmarks.experiment.shared import Place, load_run
 from earspan.datasets.objects import Objects
 
+from ..benchmarks.results.planted import planted_run
 from ..benchmarks.sweep.planted import ROOT
 from ..benchmarks.sweep.test_sweep import GRID, files_of
 
@@ -129,3 +130,19 @@ def unplugged(self, *given):
     return put(self, *given)
 Place.put = unplugged
 """
+
+
+def test_what_a_killed_writer_left_is_named_and_then_deleted(s3, machine: Machine):
+    run = planted_run()
+    Place(f"{RUNS}/mine").keep(run)
+    left = f"killed/files/{'a' * 64}"
+    assert Objects(RUNS).create(left, b"of no run")
+    given = ("cache", "leftovers", "--at", RUNS)
+    code, out, err = ended(machine("a", *given))
+    assert code == 0, err
+    assert out.startswith(f"{RUNS}: 0 objects of no run, older than 1 day, 0 B; --delete")
+    code, out, err = ended(machine("a", *given, "--days", "0", "--delete"))
+    assert (code, out.splitlines()[0]) == (0, left), err
+    assert Objects(RUNS).read(left) is None
+    assert load_run(f"{RUNS}/mine").tracks == run.tracks
+    assert "no --at" in ended(machine("a", "cache", "clear", "--at", RUNS))[2]

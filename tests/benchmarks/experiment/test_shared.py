@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.benchmarks.experiment.progress import Silence
 from earspan.benchmarks.experiment.records import Imported, Run, files_of
-from earspan.benchmarks.experiment.shared import Place, load_run
+from earspan.benchmarks.experiment.shared import Place, find_leftovers, load_run
 from earspan.datasets.objects import Objects
 
 from ..results.planted import planted_run
@@ -201,3 +202,37 @@ def test_a_large_object_behind_a_small_listing_is_not_fetched(bucket: Path, tmp_
     (Place(URL).folder / "calls.jsonl").unlink()
     with pytest.raises(InputError, match="damaged"):
         load_run(URL)
+
+
+def test_what_killed_writers_left_is_named_and_deleted_and_no_run_with_it(bucket: Path, elsewhere: Callable[[], None]):
+    kept = took(1.0)
+    Place(URL).keep(kept)
+    Place(URL).add({"results.json": "{}"})
+    Place(URL).add({"results.json": "[]"})  # what it held before is of no run any more
+    runs = bucket / "runs"
+    left = {
+        f"mine/files/{hashlib.sha256(b'{}').hexdigest()}": 2,
+        f"gone/files/{'a' * 64}": 3,
+        f"torn/files/{'b' * 64}": 4,
+    }
+    for name, size in left.items():
+        (runs / name).parent.mkdir(parents=True, exist_ok=True)
+        (runs / name).write_bytes(b"{}  "[:size])
+    (runs / "torn" / "files.json").write_text("{")  # nobody knows what belongs to it
+    (runs / "notes.txt").write_text("not ours")
+    (runs / "gone" / "files" / "notes.txt").write_text("not ours")
+    young = runs / "gone" / "files" / ("c" * 64)
+    for file in runs.rglob("*"):
+        os.utime(file, (1e9, 1e9))
+    young.write_bytes(b"being written")
+    del left[f"torn/files/{'b' * 64}"]
+    before = {file for file in runs.rglob("*") if file.is_file()}
+    assert find_leftovers("s3://bucket/runs") == left
+    assert {file for file in runs.rglob("*") if file.is_file()} == before
+    assert find_leftovers("s3://bucket/runs", delete=True) == left
+    assert {file for file in runs.rglob("*") if file.is_file()} == before - {runs / name for name in left}
+    elsewhere()
+    assert load_run(URL).tracks == kept.tracks
+    assert find_leftovers("s3://bucket/runs", 0.0) == {f"gone/files/{'c' * 64}": 13}
+    with pytest.raises(InputError, match="expected the URL of runs in a store"):
+        find_leftovers("runs/mine")
