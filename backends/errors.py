@@ -5,10 +5,18 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Wrong input. The message is one line: what was given, what is expected, what to type next.
+    """Wrong input. The message is one printable line: what was given, what is expected, what to type next.
 
     The command line prints it and exits with 2. It catches nothing else, so a bug stays a traceback.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))  # what was given may hold anything
+
+
+def printable(text: str) -> str:
+    """Return a text as one line, with escapes in place of what a terminal would obey instead of showing it."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:

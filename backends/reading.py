@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, printable
 
 _MOST_BYTES = 4 << 20  # of a file of settings; the largest that come with Earspan have 20 kB
 _MOST_PARTS = 64  # of a dotted key: tomllib takes time and memory that grow with their square
@@ -22,7 +22,7 @@ _UNPACKED_BYTES, _RATIO = 64 << 20, 100  # JSON packs to a tenth; zeros to a tho
 
 def shown(path: str | os.PathLike[str]) -> str:
     """Return the path as one printable line, whatever its name holds."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in os.fspath(path))
+    return printable(os.fspath(path))
 
 
 def require_file(path: Path, expected: str = "a file") -> None:

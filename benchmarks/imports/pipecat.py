@@ -14,7 +14,6 @@ from pathlib import Path
 import msgspec
 
 from ...backends.errors import InputError
-from ...backends.reading import shown
 from ..experiment import store
 from .answers import Answer, Stream, check_times
 from .lines import read_file
@@ -85,7 +84,7 @@ def _database_rows(path: Path) -> Iterator[tuple[str, _Row]]:
             database.row_factory = sqlite3.Row
             rows = [dict(row) for row in database.execute(f"select {_COLUMNS} from results")]
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: the name of a column
-        raise InputError(f"{path}: {shown(str(error))}; expected {_EXPECTED}") from error
+        raise InputError(f"{path}: {error}; expected {_EXPECTED}") from error
     for number, row in enumerate(rows):
         place = f"{path}: results[{number}]"
         try:

@@ -91,8 +91,8 @@ def _meet(parser: Parser, damaged: bytes) -> str:
     try:
         parser.parse(parser.path)
     except parser.refuses as error:
-        if not str(error) or "\n" in str(error):
-            return f"not one line: {error!r}"
+        if not str(error) or not str(error).isprintable():
+            return f"not one printable line: {error!r}"
     except Exception:  # noqa: BLE001  what is looked for
         return traceback.format_exc()
     finally:
