@@ -107,7 +107,8 @@ def describe_claim(claim: Claim) -> str:
     (first, best), *rest = sorted(claim.figures.items(), key=lambda item: item[1])
     others = [f"{kind} {figures(value)} {unit}" for kind, value in rest]
     others += [f"{kind} none{priced}" for kind in _KINDS if kind not in claim.figures]
-    told = f"{where}, {claim.backend} ({first}) is {VERBS[claim.measure]}: {figures(best)} {unit} an audio hour"
+    verb = f"{'is' if unit == 'USD' else 'takes'} {VERBS[claim.measure]}"
+    told = f"{where}, {claim.backend} ({first}) {verb}: {figures(best)} {unit} an audio hour"
     return f"{'; '.join([told, ', '.join(others)] if others else [told])}. {describe_verdict(claim)}."
 
 

@@ -75,7 +75,10 @@ def read_record(path: Path, kind: type[T]) -> T:
     """Return the record in a file of this schema. Raises `InputError` for anything else, naming the field."""
     text = read_text(path)
     check_schema(text, path)
-    return decode(text, kind, str(path))
+    try:
+        return decode(text, kind, str(path))
+    except InputError as error:
+        raise InputError(f"{error}; it is damaged, or of another version of earspan: make it again") from error
 
 
 class _Schema(msgspec.Struct):

@@ -39,6 +39,7 @@ _SHAPES = {
 }  # fmt: skip
 _TURNED = [*_SHAPES][1:] + [*_SHAPES][:1]
 _LONGEST = 300  # characters of a text in a chart; longer ones lose their middle
+_PROSE = 60  # characters of a cell that is not to be squeezed into a column of words
 _MANY = 14  # rows of a table; one of more scrolls in its box
 _ASSETS = Path(__file__).with_name("assets")
 
@@ -195,7 +196,10 @@ def show_table(table: Table) -> Markup:
         el(
             "tr",
             el("th", _offer(table.picks, first) if table.picks and first else _bound(first), scope="row"),
-            *(el("td", _bound(cell), class_=class_) for cell, class_ in zip(rest, classes[1:], strict=True)),
+            *(
+                el("td", _bound(cell), class_=class_ or ("prose" if len(cell) > _PROSE else None))
+                for cell, class_ in zip(rest, classes[1:], strict=True)
+            ),
         )
         for first, *rest in table.rows
     ]
