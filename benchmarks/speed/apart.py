@@ -5,6 +5,7 @@ as long as that process lives; so engines that are compared must not share one.
 """
 
 import multiprocessing
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -28,13 +29,15 @@ class Apart(Generic[Given, Result]):
         self._processes, self._where = [], dict[str, Connection]()
         context = multiprocessing.get_context("spawn")
         started = []
-        for make in makes:
+        for _ in makes:
             here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(there, *make, clock_there), daemon=True)
+            process = context.Process(target=_serve, args=(there, clock_there), daemon=True)
             process.start()
             there.close()
             self._processes.append(process)
             started.append(here)
+        for connection, make in zip(started, makes, strict=True):
+            connection.send(make)
         for connection in started:  # they are made beside each other
             self._where |= dict.fromkeys(connection.recv(), connection)
 
@@ -66,7 +69,10 @@ class Apart(Generic[Given, Result]):
             process.join()
 
 
-def _serve(connection: Connection, make: Make, given: tuple[Any, ...], clock: Clock) -> None:
+def _serve(connection: Connection, clock: Clock) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PyTorch's, for each sparse tensor of a model that is sent
+        make, given = connection.recv()
     tasks = make(*given)
     connection.send(list(tasks))
     while True:
