@@ -6,7 +6,9 @@ last, holds the digest of the calls that belong to it: a torn run is refused and
 """
 
 import hashlib
+import json
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable
@@ -20,6 +22,7 @@ from ...backends.errors import InputError
 
 SCHEMA = 2
 _MOST_BYTES = 256 << 20  # of a file that is read whole; a run of 10,000 recordings has 30 MB
+_LONG = r"[:\[,]\s*-?\d{19}"  # what may be an integer that fits into no float and no array
 T = TypeVar("T")
 
 
@@ -32,9 +35,17 @@ def encode(record: Any, indent: int = 0) -> str:
 def decode(text: str | bytes, kind: type[T], origin: str) -> T:
     """Return the record of type `kind` that JSON holds. Raises `InputError`, naming `origin` and the field."""
     try:
+        if re.search(_LONG, text) if isinstance(text, str) else re.search(_LONG.encode(), text):
+            json.loads(text, parse_int=_refuse_long)  # slow, but sees what is a number and what is in a text
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise InputError(f"{origin}: {error}") from error
+
+
+def _refuse_long(digits: str) -> int:
+    if not -(2**63) <= (number := int(digits)) < 2**63:
+        raise ValueError(f"an integer of {len(digits):,} digits")
+    return number
 
 
 def convert(content: Any, kind: type[T]) -> T:

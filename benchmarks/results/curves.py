@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...backends.errors import InputError
 from ...speech.metrics.significance import Difference, paired_bootstrap
 from ...speech.metrics.wer import ErrorRate, wer_interval
 from ..experiment import store
@@ -188,4 +189,12 @@ def write_curve(path: Path, series: Sequence[CurveSeries]) -> None:
 
 def read_curve(path: Path) -> tuple[CurveSeries, ...]:
     """Return the reference curve in a file. Raises `InputError` for a file that holds something else."""
-    return store.read_record(path, ReferenceCurve).series
+    series = store.read_record(path, ReferenceCurve).series
+    for one in series:
+        for point in one.points:
+            if not len(one.recordings) == len(one.units) == len(point.errors):
+                raise InputError(
+                    f"{path}: {one.dataset}, {one.strategy}, {point.window_s:g} s: errors of {len(point.errors)} "
+                    f"recordings, and {len(one.recordings)} of them by name; hear that window again with earspan curve"
+                )
+    return series

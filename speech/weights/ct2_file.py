@@ -65,7 +65,7 @@ class _Reader:
             raise self._error(f"{name} holds numbers of kind {kind}, expected float16 or float32")
         dtype = np.dtype(_DTYPES[kind])
         size_bytes = self._number("I")
-        if math.prod(shape) * dtype.itemsize != size_bytes:
+        if 0 in shape or math.prod(shape) * dtype.itemsize != size_bytes:
             raise self._error(f"{name} of shape {shape} in {size_bytes:,} bytes")
         return np.frombuffer(self._take(size_bytes), dtype.newbyteorder("<")).reshape(shape)
 

@@ -31,9 +31,9 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path):
 def test_a_recording_without_any_call_is_kept(tmp_path: Path):
     """No call was made where nothing was to be heard."""
     run = planted_run()
-    silent = replace(run, tracks=(*run.tracks, Track("b", "sliding", 5.0, None, "l4")))
-    write_run(tmp_path, silent)
-    assert read_run(tmp_path).tracks[-1] == Track("b", "sliding", 5.0, None, "l4")
+    tracks = (*run.tracks[:-1], replace(run.tracks[-1], calls=()))
+    write_run(tmp_path, replace(run, tracks=tracks))
+    assert read_run(tmp_path).tracks == tracks
 
 
 @given(st.text(), st.floats(0, 1e6, allow_nan=False), st.lists(st.text(min_size=1), max_size=3).map(tuple))
@@ -110,3 +110,29 @@ def test_a_folder_that_is_a_file_is_said(tmp_path: Path):
     with pytest.raises(InputError, match="cannot write"):
         write_run(tmp_path / "taken", planted_run())
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda run: replace(run, tracks=run.tracks[1:]), "no track of every recording"),
+        (lambda run: replace(run, plans=run.plans[:1]), "no plan of"),
+        (lambda run: replace(run, references=run.references[1:]), "no reference of"),
+    ],
+)
+def test_what_does_not_fit_together_is_said(tmp_path: Path, change, said: str):
+    write_run(tmp_path, change(planted_run()))
+    with pytest.raises(InputError, match=said):
+        read_run(tmp_path)
+
+
+def test_an_integer_that_nothing_can_hold_is_refused_and_a_text_of_digits_is_not(tmp_path: Path):
+    digits = "9" * 30
+    spoken = replace(call_record(0.0, 2.0, (digits,)), text=f"a: {digits}")
+    run = replace(planted_run(), tracks=(replace(planted_run().tracks[0], calls=(spoken,)),))
+    write_run(tmp_path, run)
+    assert read_run(tmp_path).tracks[0].calls[0].text == spoken.text
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text().replace('"seed":0', f'"seed":{digits}'))
+    with pytest.raises(InputError, match="an integer of 30 digits"):
+        read_run(tmp_path)
