@@ -39,7 +39,7 @@ class Apart(Generic[Given, Result]):
         for connection, make in zip(started, makes, strict=True):
             connection.send(make)
         for connection in started:  # they are made beside each other
-            self._where |= dict.fromkeys(connection.recv(), connection)
+            self._where |= dict.fromkeys(_ask(connection), connection)
 
     @property
     def names(self) -> list[str]:
@@ -52,8 +52,7 @@ class Apart(Generic[Given, Result]):
 
     def run(self, name: str, given: Given) -> Result:
         """Return what a task gives. Raises `EOFError` where its process has ended."""
-        self._where[name].send((name, given))
-        took_s, result = self._where[name].recv()
+        took_s, result = _ask(self._where[name], (name, given))
         self._spent_s += took_s
         return result
 
@@ -67,6 +66,16 @@ class Apart(Generic[Given, Result]):
             connection.close()
         for process in self._processes:
             process.join()
+
+
+def _ask(connection: Connection, question: object = None) -> Any:
+    """Return what is answered to a question, or said without one."""
+    try:
+        if question is not None:
+            connection.send(question)
+        return connection.recv()
+    except OSError as error:  # it ended with something unread, which is a connection reset
+        raise EOFError("the process has ended") from error
 
 
 def _serve(connection: Connection, clock: Clock) -> None:
