@@ -28,7 +28,7 @@ def open_remote(url: str, defects: Defects = None) -> Dataset:
             raise InputError(f"{folder}/{name}: no such object; expected a manifest, one JSON object a line")
         manifest = fetch_object(objects, name, there[name])
     except OSError as error:
-        raise InputError(error.strerror) from error
+        raise InputError(error.strerror or str(error)) from error
     return open_manifest(manifest, url, defects, _RemoteEntries(folder, there, url, defects))
 
 
