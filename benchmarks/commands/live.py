@@ -24,7 +24,7 @@ from ..experiment.shared import Place
 from ..experiment.source import Source
 from ..replay.lanes import INFINITE
 from ..replay.write import write_live, write_replay
-from ..results.wording import counted, neutralise, percent
+from ..results.wording import error_count, neutralise, percent
 from .options import (
     add_endpoint_arguments,
     add_experiment_arguments,
@@ -81,7 +81,7 @@ def run_live(args: argparse.Namespace, wall: Wall | None = None) -> int:
         return 0
     parts = []
     if (errors := heard.errors(recording)) is not None:
-        parts.append(f"WER {percent(errors.rate)} ({counted(errors.errors, 'error')} in {errors.ref_words} words)")
+        parts.append(f"WER {percent(errors.rate)} ({error_count(errors.errors, errors.ref_words)})")
     if latencies_s := heard.latencies_s(recording):
         parts.append("word latency p50/p95/p99 {:.2f} / {:.2f} / {:.2f} s".format(*latencies_s))
     service_s, audio_s = service_and_audio(heard.track.calls)

@@ -320,14 +320,15 @@ def read_run(folder: str | Path) -> Run:
 def _find_missing(run: Run) -> str:
     """What a track refers to and the run does not have; empty if there is nothing."""
     said, timed = run.by_id, {None, *(plan.backend for plan in run.plans)}
+    grid = run.experiment.grid if run.experiment.play == "grid" else None
     played: dict[tuple, list[str]] = {}
     for track in run.tracks:
         played.setdefault(track.setting, []).append(track.recording)
         if track.recording not in said:
             return f"reference of {track.recording!r}"
-        if run.experiment.play == "grid" and not (track.strategy in run.experiment.grid and track.backend in timed):
+        if grid is not None and not (track.strategy in grid and track.backend in timed):
             return f"plan of {track.strategy!r} on {track.backend!r}"
-        if not 0 <= track.window_s < float("inf") or (run.experiment.play == "grid" and not track.window_s):
+        if not 0 <= track.window_s < float("inf") or (grid is not None and not track.window_s):
             return f"window of {track.window_s:g} s"
     everywhere = sorted(next(iter(played.values()), []))
     for (backend, strategy, window_s, _), names in played.items():

@@ -23,6 +23,7 @@ from ...backends.errors import InputError
 SCHEMA = 2
 _MOST_BYTES = 256 << 20  # of a file that is read whole; a run of 10,000 recordings has 30 MB
 _LONG = r"[:\[,]\s*-?\d{19}"  # what may be an integer that fits into no float and no array
+_LONG_TEXT, _LONG_BYTES = re.compile(_LONG, re.ASCII), re.compile(_LONG.encode())
 T = TypeVar("T")
 
 
@@ -35,7 +36,7 @@ def encode(record: Any, indent: int = 0) -> str:
 def decode(text: str | bytes, kind: type[T], origin: str) -> T:
     """Return the record of type `kind` that JSON holds. Raises `InputError`, naming `origin` and the field."""
     try:
-        if re.search(_LONG, text) if isinstance(text, str) else re.search(_LONG.encode(), text):
+        if _LONG_TEXT.search(text) if isinstance(text, str) else _LONG_BYTES.search(text):
             json.loads(text, parse_int=_refuse_long)  # slow, but sees what is a number and what is in a text
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:

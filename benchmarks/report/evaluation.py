@@ -6,7 +6,7 @@ from ...speech.metrics.align import DELETION, HIT, INSERTION, SUBSTITUTION
 from ..experiment.records import Run
 from ..results.evaluation import WordPair, worst_recordings
 from ..results.records import Results
-from ..results.wording import counted
+from ..results.wording import error_count
 from .charts.marks import list_series
 from .charts.spans import find_typical
 from .page import Markup, el, fold, join, render_page, show_section, show_table
@@ -60,10 +60,7 @@ def render_evaluation(results: Results, run: Run | None) -> str:
 
 def _show_words(run: Run, results: Results) -> Markup | None:
     blocks = [
-        fold(
-            f"{one.recording}: {counted(one.errors.errors, 'error')} in {one.errors.ref_words} words",
-            _show_excerpts(pairs),
-        )
+        fold(f"{one.recording}: {error_count(one.errors.errors, one.errors.ref_words)}", _show_excerpts(pairs))
         for one, pairs in worst_recordings(run, results, _WORST)
     ]
     about = "The recordings with the most errors. Struck out: said and not heard; underlined: heard and not said."

@@ -13,7 +13,7 @@ from ..experiment.records import Run
 from ..results.curves import CurveSeries
 from ..results.evaluation import WordPair, worst_recordings
 from ..results.records import Results
-from ..results.wording import counted, neutralise
+from ..results.wording import error_count, neutralise
 from .tables.cells import name_load
 from .tables.endpoints import list_endpoints
 from .tables.evaluation import find_excerpts, list_groups
@@ -56,9 +56,7 @@ def print_results(results: Results, folder: Path, run: Run | None = None, errors
             show_table(table.title, table.columns, table.rows)
     if run:
         for one, pairs in worst_recordings(run, results, errors):
-            _print_words(
-                f"{one.recording}: {counted(one.errors.errors, 'error')} in {one.errors.ref_words} words", pairs
-            )
+            _print_words(f"{one.recording}: {error_count(one.errors.errors, one.errors.ref_words)}", pairs)
     for warning in results.warnings:
         print(neutralise(f"warning: {warning}"))
     for failure in results.failed:

@@ -9,7 +9,7 @@ from .comparison import REFERENCE
 from .endpoints import EndpointUse
 from .records import Candidate, Curve, Gain, Results, Row
 from .units import pool
-from .wording import counted, interval, join_words, percent, points, seconds, stream_count
+from .wording import counted, error_count, interval, join_words, percent, points, seconds, stream_count
 
 _FEW_WORDS = 20  # below, a rate says nothing
 _PASSES_WORTH_SAYING = 1.05
@@ -187,8 +187,8 @@ def _evaluation(results: Results) -> list[str]:
         return []
     total, errors = found.total, found.total.errors
     sentences = [
-        f"WER {percent(total.wer)} {interval(total.wer_ci95)} ({counted(errors.errors, 'error')} in "
-        f"{errors.ref_words} words: {counted(errors.substitutions, 'substitution')}, "
+        f"WER {percent(total.wer)} {interval(total.wer_ci95)} ({error_count(errors.errors, errors.ref_words)}: "
+        f"{counted(errors.substitutions, 'substitution')}, "
         f"{counted(errors.deletions, 'deletion')}, {counted(errors.insertions, 'insertion')}), CER "
         f"{percent(total.cer)}, {results.provenance.model} on {results.data}, "
         f"{counted(total.recordings, 'recording')}.",

@@ -36,6 +36,11 @@ def counted(number: float, noun: str) -> str:
     return f"{number:,.6g} {noun}{'' if number == 1 else 's'}"
 
 
+def error_count(errors: int, ref_words: int) -> str:
+    """Return `1 error in 12 words`."""
+    return f"{counted(errors, 'error')} in {ref_words} words"
+
+
 def stream_count(streams: int) -> str:
     """Return `1 stream`, `16 streams`."""
     return counted(streams, "stream")

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ from earspan.speech.weights.ct2_file import read_variables
 from ..backends.measured.planted import planted_profile, written
 from ..benchmarks.imports.planted import WRITTEN, put_pipecat
 from ..benchmarks.imports.test_formats import EXPORT
+from ..benchmarks.leaderboard.test_leaderboard import one_row
 from ..benchmarks.report.planted import comparison, evaluation, series, spans
 from ..benchmarks.results.planted import planted_run
 from ..tiny import tiny_whisper
@@ -167,12 +168,7 @@ def _records(folder: Path) -> Iterator[Parser]:
     write_curve(curve, series())
     yield Parser("curve", curve, curve.read_bytes(), read_curve)
     yield Parser("curve, drawn", curve, curve.read_bytes(), lambda path: write_curve_page(read_curve(path)), every=20)
-    whole = planted_run()
-    experiment = replace(whole.experiment, play="span", backends=("l4",), windows_s={}, strategy="disjoint")
-    tracks = tuple(one for one in whole.tracks if (one.backend, one.strategy) == ("l4", "disjoint"))
-    plans = tuple(plan for plan in whole.plans if plan.backend == "l4")
-    write_run(folder / "one", replace(whole, experiment=experiment, plans=plans, tracks=tracks))
-    row = write_entry(folder / "rows", make_entry(read_run(folder / "one"), by="someone"))
+    row = write_entry(folder / "rows", make_entry(one_row(folder), by="someone"))
     yield Parser("row of the leaderboard", row, row.read_bytes(), lambda path: write_page(read_entries(path.parent)))
 
 
