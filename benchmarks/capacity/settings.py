@@ -12,6 +12,7 @@ from ...backends.workload.op import LONGEST_S
 from ...backends.workload.windows import STRATEGIES, TOKENS_PER_S
 from ...backends.workload.workload import PADDINGS
 from ..experiment.experiment import Load
+from ..experiment.presets import LOADS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class CapacitySettings:
     windows_s: tuple[float, ...] = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0)
     latencies_s: tuple[float, ...] = (0.15, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
     strategies: tuple[str, ...] = ("sliding", "alignatt", "disjoint")
-    loads: tuple[str, ...] = ("6x1", "1x0.25", "16x0.25", "64x1", "256x2")
+    loads: tuple[str, ...] = LOADS
     tiers: tuple[str, ...] = ("free=0.9:4", "premium=0.1:0.5")
     elasticity: float | None = None
     padding: str = "full"

@@ -48,10 +48,12 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loads", type=comma_list, metavar="STREAMSxSTEP,...",
                         help=f"loads that are planned for; the first is played (default: {','.join(preset.loads)})",
                         )  # fmt: skip
+    heard = {name: ",".join(f"{window_s:g}" for window_s in own) for name, own in preset.grid.items()}
     parser.add_argument("--windows", type=seconds_list, default=list(preset.grid["disjoint"]), metavar="S,S,...",
-                        help="windows of the disjoint curve (default: 2,5,10,30)")  # fmt: skip
+                        help=f"windows of the disjoint curve (default: {heard['disjoint']})")  # fmt: skip
     parser.add_argument("--live-windows", type=seconds_list, metavar="S,S,...",
-                        help="live windows, which spans are rounded down to (default: 2,3,8,30)")  # fmt: skip
+                        help=f"live windows, which spans are rounded down to (default: {heard['sliding']})",
+                        )  # fmt: skip
     add_endpoint_arguments(parser)
     add_output_arguments(parser, "runs/bench")
 

@@ -1,6 +1,7 @@
 """Results on the terminal: tables, warnings, sentences, and the errors word by word."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich import box
@@ -18,7 +19,7 @@ from .tables.cells import name_load
 from .tables.endpoints import list_endpoints
 from .tables.evaluation import find_excerpts, list_groups
 from .tables.series import conclude, list_points
-from .tables.spans import list_curves, list_footings, list_loads, list_rows, list_streaming
+from .tables.spans import list_curves, list_footings, list_loads, list_played, list_rows, list_streaming
 from .tables.strategies import list_candidates, list_strategies
 from .tables.table import Table
 
@@ -35,7 +36,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console.width = 1000  # a folded line cannot be searched
-    grid = Grid(box=box.SIMPLE_HEAD if console.is_terminal else None)
+    grid = Grid(box=box.SIMPLE_HEAD if console.is_terminal else None, show_edge=False, pad_edge=False)
     for column in columns:
         justify = "right" if column.endswith(">") else "left"
         grid.add_column(neutralise(column.rstrip(">")), justify=justify, overflow="fold")
@@ -43,6 +44,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
         grid.add_row(*map(neutralise, row))
     console.print(neutralise(title))
     console.print(grid)
+    if console.is_terminal:
+        console.print()
 
 
 def print_results(results: Results, folder: Path, run: Run | None = None, errors: int = 3) -> None:
@@ -81,15 +84,17 @@ def _choose_tables(results: Results) -> list[Table | None]:
     asked = list_endpoints(results.endpoints)
     if results.comparison:
         return [list_strategies(results.rows), list_candidates(results.comparison.within), asked]
-    rows = [
-        list_rows(results.played),
-        list_loads(results.rows),
-        asked,
-        list_footings(results.played),
-    ]
+    footings = list_footings(results.played)
     if results.evaluation:
-        return [list_groups(results.evaluation), *rows, list_streaming(results.heard, results.batch)]
-    return [*rows, list_curves(results.curves)]
+        rows = [list_groups(results.evaluation), list_rows(results.played), asked, footings]
+        return [*rows, list_streaming(results.heard, results.batch)]
+    played = results.experiment.load.name
+    spans, *limits = list_loads(results.rows, played) or [None]
+    own = [
+        replace(table, title=f"Text and time of one Whisper: {table.title}")
+        for table in list_loads(results.as_heard, played)[:1]
+    ]
+    return [footings, list_curves(results.curves), asked, list_played(results.played), *limits, spans, *own]
 
 
 def _print_words(title: str, pairs: Sequence[WordPair]) -> None:

@@ -1,13 +1,14 @@
-"""Strategies compared on the clock of each backend: fronts, and the best within a latency budget."""
+"""Strategies compared on the clock of each backend, and backends under each load: who makes fewer errors, surely?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ...speech.metrics.significance import paired_bootstrap
 from ...speech.metrics.wer import ErrorRate
 from ...speech.strategies import OFFLINE
 from ..experiment.experiment import Experiment
 from .latency import Aligned
-from .records import Candidate, Comparison, Row
+from .records import Candidate, Comparison, Gain, Row
+from .units import pair_units
 
 BUDGETS_S = (2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
 BASELINE, REFERENCE = "disjoint", OFFLINE
@@ -77,3 +78,38 @@ def _within(rows: Sequence[Row], groups: Groups, budget_s: float) -> list[Candid
         for row in best.values()
     ]
     return sorted(candidates, key=lambda candidate: candidate.wer)
+
+
+def find_gains(rows: Sequence[Row], groups: Groups, seed: int) -> list[Gain]:
+    """Return what faster backends buy, by the model that is timed and by load, in the order of `rows`.
+
+    Under each load from the shortest window that was heard to the longest: a step ends where the difference is certain,
+    which is where its paired interval is clear of 0, and at the longest. Endpoints, whose texts are their own, are left
+    out.
+    """
+    loads: dict[tuple[str, str], dict[float, list[Row]]] = {}
+    for row in rows:
+        if row.window_s is not None and not row.is_asked:
+            heard = loads.setdefault((row.plan.model if row.plan else "", row.load), {})
+            heard.setdefault(row.window_s, []).append(row)
+    return [gain for heard in loads.values() for gain in _climb(sorted(heard.items()), groups, seed)]
+
+
+def _climb(heard: Sequence[tuple[float, Sequence[Row]]], groups: Groups, seed: int) -> Iterator[Gain]:
+    """The steps of one load, whose backends are given by the window that they heard."""
+    base = 0
+    for at in range(1, len(heard)):
+        (from_s, slower), (to_s, faster) = heard[base], heard[at]
+        found = pair_units(_heard_by(slower[0], groups), _heard_by(faster[0], groups), seed)
+        if at == len(heard) - 1 or (found and found.is_certain):
+            names = [tuple(row.backend or "" for row in own) for own in (slower, faster)]
+            model = slower[0].plan.model if slower[0].plan else ""
+            yield Gain(from_s, to_s, (slower[0].wer, faster[0].wer), found, model, slower[0].load, *names)
+            base = at
+
+
+def _heard_by(row: Row, groups: Groups) -> Sequence[Aligned]:
+    """The recordings as a backend heard them: those of its calls, or of the curve that its span was joined to."""
+    played = None if row.joined else row.backend
+    way = (played, row.strategy, row.window_s)
+    return next(items for setting, items in groups.items() if setting[:3] == way)

@@ -170,15 +170,22 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What one window of a backend buys over the next shorter one of another, on the same recordings.
+    """What faster backends buy over slower ones under a load: a longer window, of the same recordings.
 
-    wer: of both.
+    from_s, to_s: the windows that were heard. wer: with both.
+    difference: WER of the longer window less that of the shorter one, paired; None for too few recordings.
+    model: that is timed. load: as "16x0.25".
+    slower, faster: the backends that heard the one window, and the other.
     """
 
     from_s: float
     to_s: float
     wer: tuple[float | None, float | None]
     difference: Difference | None
+    model: str = ""
+    load: str = ""
+    slower: tuple[str, ...] = ()
+    faster: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +275,7 @@ class Results:
     rows: backends, by load, the one that was played first.
     curves: on infinitely fast hardware.
     as_heard: rows of all loads with the model that is heard timed as itself, where that was asked for.
-    gains: what longer spans buy.
+    gains: what longer spans buy, by the model that is timed and by load.
     comparison: where backends played the grid.
     evaluation: where there is one setting.
     batch: what the rows' `less_batch` compares with; empty where there is nothing.

@@ -2,24 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from ...backends.errors import InputError
 from ...speech.metrics.normalise import get_normaliser, normaliser_version
-from ...speech.metrics.significance import Difference, paired_bootstrap
 from ...speech.metrics.wer import ErrorRate, wer_interval
 from ...speech.strategies import OFFLINE
 from ..experiment.experiment import Experiment
 from ..experiment.records import Imported, Plan, Run
 from ..experiment.store import SCHEMA
 from .compare import check_same_data
-from .comparison import Groups, compare_strategies
+from .comparison import Groups, compare_strategies, find_gains
 from .endpoints import sum_up
 from .evaluation import evaluate
 from .latency import Aligned, align_tracks, find_boundary_errors, find_policy, measure_latency, measure_work
-from .records import Curve, Gain, Results, Row
+from .records import Curve, Results, Row
 from .summary import summarise
-from .units import pool, units_of
+from .units import pair_units, pool, units_of
 
 # Below, a result says itself that it is weak. The words: at 5 % WER, 1,000 words are 50 errors, which alone vary by
 # 14 %. The units: published test sets have 40 speakers (LibriSpeech) and 11 (TED-LIUM).
@@ -44,11 +42,12 @@ def score(run: Run, normaliser: str | None = None, batch: Run | None = None) -> 
     rest, as_heard = _other_plans(run, experiment)
     if experiment.play == "grid":
         rows = _grid_rows(basis, groups, plans)
-        gains, comparison = (), compare_strategies(experiment, rows, groups)
+        comparison = compare_strategies(experiment, rows, groups)
     else:
         rows = _played_rows(basis, groups, plans)
-        gains, comparison = _gains(experiment, rows, groups), None
+        comparison = None
         rows += [_joined_row(plan, curves) for plan in rest]
+    own = [_joined_row(plan, curves) for plan in as_heard]
     everyone = next(iter(groups.values()), [])
     resampled, units = units_of(everyone)
     results = Results(
@@ -61,8 +60,8 @@ def score(run: Run, normaliser: str | None = None, batch: Run | None = None) -> 
         units=len(units),
         rows=tuple(rows),
         curves=curves,
-        as_heard=tuple(_joined_row(plan, curves) for plan in as_heard),
-        gains=tuple(gains),
+        as_heard=tuple(own),
+        gains=() if comparison else tuple(find_gains([*rows, *own], groups, experiment.seed)),
         comparison=comparison,
         evaluation=evaluate(run, items, experiment) if len(groups) == 1 else None,
         batch=_name_batch(batch or run, whole),
@@ -140,7 +139,7 @@ def _row(basis: _Basis, items: Sequence[Aligned], plan: Plan | None) -> Row:
         boundary_errors=find_boundary_errors(items),
         work=None if imported else measure_work(items),
         policy=find_policy(items) if timed else None,
-        less_batch=compare(whole, items, experiment.seed) if whole and track.strategy != OFFLINE else None,
+        less_batch=pair_units(whole, items, experiment.seed) if whole and track.strategy != OFFLINE else None,
     )
 
 
@@ -151,16 +150,9 @@ def _curves(basis: _Basis, groups: Groups) -> tuple[Curve, ...]:
         if backend is None:
             found.setdefault((strategy, step_s), []).append((_row(basis, items, None), items))
     return tuple(
-        Curve(*key, tuple(row for row, _ in points), compare(points[0][1], points[-1][1], basis.experiment.seed))
+        Curve(*key, tuple(row for row, _ in points), pair_units(points[0][1], points[-1][1], basis.experiment.seed))
         for key, points in found.items()
     )
-
-
-def compare(a: Sequence[Aligned], b: Sequence[Aligned], seed: int) -> Difference | None:
-    """Return WER of `b` less that of `a`, paired by unit: what is hard in both cancels. None for too few units."""
-    of_a, of_b = units_of(a)[1], units_of(b)[1]
-    both = [name for name in of_a if name in of_b]
-    return paired_bootstrap([of_a[name] for name in both], [of_b[name] for name in both], seed)
 
 
 def _grid_rows(basis: _Basis, groups: Groups, plans: Mapping[str, Plan]) -> list[Row]:
@@ -195,21 +187,6 @@ def _joined_row(plan: Plan, curves: Sequence[Curve]) -> Row:
         return Row(plan.backend, plan.load, plan.strategy, *nothing, joined=True, plan=plan)
     figures = (point.window_s, plan.step_s, point.recordings, point.wer, point.wer_ci95, point.errors)
     return Row(plan.backend, plan.load, plan.strategy, *figures, joined=True, plan=plan)
-
-
-def _gains(experiment: Experiment, rows: Sequence[Row], groups: Groups) -> list[Gain]:
-    """What each window buys over the next shorter one, by the texts of one recogniser."""
-    spans = {row.window_s: row for row in rows if row.window_s is not None and not row.is_asked}
-    heard = {backend: items for (backend, *_), items in groups.items()}
-    return [
-        Gain(
-            shorter,
-            longer,
-            (spans[shorter].wer, spans[longer].wer),
-            compare(heard[spans[shorter].backend], heard[spans[longer].backend], experiment.seed),
-        )
-        for shorter, longer in pairwise(sorted(spans))
-    ]
 
 
 def _warn_of_steps(rows: Sequence[Row], curves: Sequence[Curve]) -> list[str]:

@@ -4,12 +4,23 @@ from collections.abc import Sequence
 
 from ...backends.gpu.runtimes import NOTE
 from ...speech.metrics.boundary import BoundaryErrors
+from ...speech.metrics.significance import Difference
 from ..experiment.experiment import Load
 from .comparison import REFERENCE
 from .endpoints import EndpointUse
 from .records import Candidate, Curve, Gain, Results, Row
 from .units import pool
-from .wording import counted, error_count, interval, join_words, percent, points, seconds, stream_count
+from .wording import (
+    counted,
+    error_count,
+    interval,
+    join_words,
+    name_load_briefly,
+    percent,
+    points,
+    seconds,
+    stream_count,
+)
 
 _FEW_WORDS = 20  # below, a rate says nothing
 _PASSES_WORTH_SAYING = 1.05
@@ -25,7 +36,8 @@ def summarise(results: Results) -> list[str]:
     else:
         sentences = [
             *_spans([row for row in results.played if not row.is_asked]),
-            *_gains(results.gains, results.played),
+            *_ties(results.played),
+            *summarise_loads(results),
             *_curve_ends(results.curves),
             *_cuts(results.curves),
             *_passes(results.played),
@@ -34,7 +46,23 @@ def summarise(results: Results) -> list[str]:
     return [*sentences, *asked, *([results.aligned.note] if results.aligned else []), *_origin(results)]
 
 
+def summarise_loads(results: Results) -> list[str]:
+    """Return what faster backends buy under all loads, by the model that is timed, as far as the numbers say."""
+    timed = results.provenance.timed_as
+    sentences = [*_gains([gain for gain in results.gains if gain.model in ("", timed)]), *_unheard(results.rows)]
+    own = [row for row in results.as_heard if row.plan]
+    return [*sentences, *([_as_itself(own, results.gains)] if own else [])]
+
+
 def _spans(rows: Sequence[Row]) -> list[str]:
+    """What backends sustain under a load."""
+    if not rows:
+        return []
+    load = Load.parse(rows[0].load)
+    return [f"At {stream_count(load.streams)} per device, a call every {load.step_s:g} s: {_list_spans(rows)}."]
+
+
+def _list_spans(rows: Sequence[Row]) -> str:
     """One phrase for the backends that share a span, shortest span first."""
     groups: dict[tuple[float, bool], list[Row]] = {}
     for row in rows:
@@ -52,40 +80,76 @@ def _spans(rows: Sequence[Row]) -> list[str]:
         rate = "" if wer is None else f", {percent(wer)} WER {interval(members[0].wer_ci95)}".rstrip()
         heard = "" if wer is None or window_s == span_s else f", heard at {window_s:g} s"
         phrases.append(f"{names} {verb} {span_s:g} s{limit}{heard}{rate}")
-    if not phrases:
-        return []
-    load = Load.parse(rows[0].load)
-    return [f"At {stream_count(load.streams)} per device, a call every {load.step_s:g} s: {'; '.join(phrases)}."]
+    return "; ".join(phrases)
 
 
 def _reaches_all(row: Row) -> bool:
     return row.plan is not None and row.plan.limited_by == "nothing"
 
 
-def _gains(gains: Sequence[Gain], rows: Sequence[Row]) -> list[str]:
-    """Whether longer spans meant fewer errors, where the differences of the same recordings allow to say so."""
-    sentences = []
-    for gain in gains:
-        if gain.difference is None:
-            continue
-        before, after = map(percent, gain.wer)
-        low, high = gain.difference.interval
-        verdict = "on this sample faster hardware buys nothing certain"
-        if high < 0:
-            verdict = "here faster hardware buys fewer errors"
-        elif low > 0:
-            verdict = "here the longer window costs errors"
-        sentences.append(
-            f"From {gain.from_s:g} s to {gain.to_s:g} s the WER goes from {before} to {after} "
-            f"({points(gain.difference)}): {verdict}."
-        )
+def _ties(rows: Sequence[Row]) -> list[str]:
+    """Backends between which the load that was played makes no difference."""
     tied = [row.backend or "" for row in rows if _reaches_all(row)]
-    if len(tied) > 1:
-        sentences.append(
-            f"{join_words(tied).capitalize()} all reach 30 s: at this load the faster of them buy no accuracy, "
-            "only room for more streams or more frequent calls."
-        )
-    return sentences
+    if len(tied) < 2:
+        return []
+    return [
+        f"{join_words(tied).capitalize()} all reach 30 s: at this load the faster of them buy no accuracy, "
+        "only room for more streams or more frequent calls."
+    ]
+
+
+def _gains(gains: Sequence[Gain]) -> list[str]:
+    """Where longer spans meant fewer errors, where nothing certain, and where more: by paired differences."""
+    fewer: list[str] = []
+    nothing: list[str] = []
+    more: list[str] = []
+    for gain in gains:
+        if gain.difference is not None:
+            certain = fewer if gain.difference.difference < 0 else more
+            (certain if gain.difference.is_certain else nothing).append(_gain(gain, gain.difference))
+    verdicts = {"fewer errors": fewer, "nothing certain on this sample": nothing}
+    said = [f"Faster hardware buys {verdict}: {'; '.join(own)}." for verdict, own in verdicts.items() if own]
+    return said + (
+        [f"Faster hardware, which hears longer windows, makes more errors: {'; '.join(more)}."] if more else []
+    )
+
+
+def _gain(gain: Gain, difference: Difference) -> str:
+    slower, faster = (f" on {join_words(names)}" if names else "" for names in (gain.slower, gain.faster))
+    before, after = map(percent, gain.wer)
+    load = f"at {name_load_briefly(gain.load)} " if gain.load else ""
+    change = f"WER {before}, then {after}, {points(difference)}"
+    return f"{load}from {gain.from_s:g} s{slower} to {gain.to_s:g} s{faster} ({change})"
+
+
+def _unheard(rows: Sequence[Row]) -> list[str]:
+    """The loads under which no backend hears anything."""
+    loads: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.plan and not row.is_asked:
+            loads.setdefault(row.load, []).append(row)
+    none = [name_load_briefly(load) for load, own in loads.items() if all(row.window_s is None for row in own)]
+    return [f"Under {join_words(none)} no backend keeps up with a window that was heard."] if none else []
+
+
+def _as_itself(rows: Sequence[Row], gains: Sequence[Gain]) -> str:
+    """The load under which backends differ most with the model that is heard timed as itself, most in words wrong."""
+    loads: dict[str, list[Row]] = {}
+    for row in rows:
+        loads.setdefault(row.load, []).append(row)
+
+    def differ(load: str) -> tuple[float, float]:
+        rates = [row.wer for row in loads[load] if row.wer is not None]
+        spans = [row.span_s or 0.0 for row in loads[load]]
+        return max(rates, default=0.0) - min(rates, default=0.0), max(spans) - min(spans)
+
+    model, most = rows[0].plan.model if rows[0].plan else "", max(loads, key=differ)
+    opening = f"With {model} timed as itself, so that text and time are of one Whisper,"
+    if differ(most) == (0, 0):
+        return f"{opening} backends differ at no load: {_list_spans(loads[most])}."
+    own = [gain for gain in gains if (gain.model, gain.load) == (model, most)]
+    said = "".join(f" {sentence}" for sentence in _gains(own))
+    return f"{opening} backends differ most at {name_load_briefly(most)}: {_list_spans(loads[most])}.{said}"
 
 
 def _curve_ends(curves: Sequence[Curve]) -> list[str]:
@@ -222,7 +286,7 @@ def _streaming(row: Row, batch: str) -> str:
     found = row.less_batch
     if found is None:
         return ""
-    verdict = "certain" if not found.interval[0] <= 0 <= found.interval[1] else "not certain"
+    verdict = "certain" if found.is_certain else "not certain"
     return f"Streaming less batch ({batch}): {points(found)}, {verdict}."
 
 
@@ -251,7 +315,8 @@ def _origin(results: Results) -> list[str]:
     how = f"{timed_as}, {results.experiment.padding} padding, {results.provenance.timed_dtype}, on device models"
     if results.evaluation:
         return [
-            f"Times are simulated: {how}; {row.backend}, heard in windows of {row.window_s:g} s, "
+            f"Times are simulated: {how}; {row.backend}, "
+            + (f"heard in windows of {row.window_s:g} s, " if row.window_s is not None else "")
             + (f"span {row.span_s:g} s." if row.span_s is not None else "which sustains no window.")
             for row in results.rows
         ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from ...speech.metrics.significance import Difference, paired_bootstrap
 from ...speech.metrics.wer import ErrorRate
 from .latency import Aligned
 
@@ -20,6 +21,13 @@ def units_of(items: Sequence[Aligned]) -> tuple[str, dict[str, ErrorRate]]:
     for name, item in zip(names, items, strict=True):
         grouped.setdefault(name, []).append(item.errors)
     return kind, {name: pool(own) for name, own in grouped.items()}
+
+
+def pair_units(a: Sequence[Aligned], b: Sequence[Aligned], seed: int) -> Difference | None:
+    """Return WER of `b` less that of `a`, paired by unit: what is hard in both cancels. None for too few units."""
+    of_a, of_b = units_of(a)[1], units_of(b)[1]
+    both = [name for name in of_a if name in of_b]
+    return paired_bootstrap([of_a[name] for name in both], [of_b[name] for name in both], seed)
 
 
 def pool(rates: Iterable[ErrorRate]) -> ErrorRate:

@@ -46,6 +46,11 @@ def stream_count(streams: int) -> str:
     return counted(streams, "stream")
 
 
+def name_load_briefly(load: str) -> str:
+    """Return the load `16x0.25` as `16 x 0.25 s`: streams, and seconds between two calls of each."""
+    return f"{load.replace('x', ' x ')} s"
+
+
 def join_words(words: Sequence[str]) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

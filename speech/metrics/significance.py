@@ -31,6 +31,11 @@ class Difference:
     def significant(self) -> bool:
         return self.p < LEVEL
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether the interval is clear of 0."""
+        return not self.interval[0] <= 0 <= self.interval[1]
+
 
 def paired_bootstrap(
     a: Sequence[ErrorRate], b: Sequence[ErrorRate], seed: int = 0, replicates: int = 10_000

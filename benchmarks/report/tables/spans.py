@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from ....speech.metrics.wer import ErrorRate
 from ...experiment.experiment import Load
 from ...results.records import Curve, Latency, Row
-from ...results.wording import figures, percent, seconds
+from ...results.wording import figures, name_load_briefly, percent, seconds
 from .cells import (
     describe_difference,
     describe_errors,
@@ -37,7 +37,7 @@ def list_rows(rows: Sequence[Row]) -> Table | None:
     named = [row for row in rows if row.backend]
     cells = [_row(row) for row in named]
     extra = {
-        "Streams x step": [row.load.replace("x", " x ") + " s" for row in named],
+        "Streams x step": [name_load_briefly(row.load) for row in named],
         "Timed as": [row.plan.model if row.plan else "" for row in named],
     }
     for name, values in extra.items():
@@ -66,6 +66,40 @@ def _row(row: Row) -> Sequence[str]:
     )
 
 
+def list_played(rows: Sequence[Row]) -> Table | None:
+    """Return the answer at a glance for the load that was played, narrow enough for a terminal; None without backends.
+
+    rows: of that load.
+    """
+    columns = (
+        "Backend",
+        "Span>",
+        "Limited by",
+        "Ceiling>",
+        "Service>",
+        "WER>",
+        "at>",
+        "Latency 50/95/99 %, s>",
+        "Times",
+    )
+    named = [row for row in rows if row.backend]
+    cells = [
+        (
+            row.backend or "",
+            seconds(row.span_s),
+            _name_limit(row),
+            seconds(row.plan.ceiling_s if row.plan else None),
+            seconds(row.plan.service_s if row.plan else None),
+            describe_wer(row.wer, row.wer_ci95),
+            seconds(row.window_s),
+            describe_latency(row.latency).replace(" s", ""),
+            (row.plan.provenance if row.plan else None) or "",
+        )
+        for row in named
+    ]
+    return Table(f"Spans at {name_load(named[0].load)}", columns, cells) if named else None
+
+
 def list_footings(rows: Sequence[Row]) -> Table | None:
     """Return what each backend is, and what its row stands on."""
     lines = [(row.plan.backend, line) for row in rows if row.plan for line in (row.plan.describe, *row.plan.footing)]
@@ -73,28 +107,40 @@ def list_footings(rows: Sequence[Row]) -> Table | None:
     return Table("What the rows stand on", columns, list(dict.fromkeys(lines))) if lines else None
 
 
-def list_loads(rows: Sequence[Row]) -> Table | None:
-    """Return the span of each backend under each load; None where there is one load."""
+def list_loads(rows: Sequence[Row], played: str = "") -> list[Table]:
+    """Return the span of each backend under each load, and what stops it; nothing where there is one load.
+
+    rows: of one model that is timed. played: the load that was played, which is marked with a star.
+    """
     planned = {(row.load, row.backend): row for row in rows if row.plan and row.backend}
     loads = sorted({load for load, _ in planned}, key=Load.parse)
     if len(loads) < 2:
-        return None
+        return []
     backends = list(dict.fromkeys(backend or "" for _, backend in planned))
-    found = [[planned.get((load, backend)) for backend in backends] for load in loads]
-    about = (
-        "The longest window that each backend sustains under other loads, what stops it, and the WER of the longest "
-        "window that was heard and is no longer. A dash: it keeps up with no window. One line is not the whole truth: "
-        "which backend is ahead depends on the load."
-    )
-    cells = [[name_load(load), *map(_load_cell, line)] for load, line in zip(loads, found, strict=True)]
-    return Table("Span by load", ["Load", *backends], cells, about)
+    model = next(row.plan.model for row in planned.values() if row.plan)
+    titles = {
+        f"Span of {model} by load (streams x step), s (window heard, s: its WER, %); * was played": _describe_load,
+        f"What limits the span of {model}": _name_limit,
+    }
+    names = [name_load_briefly(load) + (" *" if load == played else "") for load in loads]
+    return [
+        Table(title, ["Load", *(f"{backend}>" for backend in backends)], [
+            [name, *("" if (row := planned.get((load, backend))) is None else describe(row) for backend in backends)]
+            for name, load in zip(names, loads, strict=True)
+        ])
+        for title, describe in titles.items()
+    ]  # fmt: skip
 
 
-def _load_cell(row: Row | None) -> str:
-    if row is None:
-        return ""
-    parts = [seconds(row.span_s), describe_limit(row), f"WER {percent(row.wer)}" if row.wer is not None else ""]
-    return ", ".join(filter(None, parts))
+def _name_limit(row: Row) -> str:
+    return row.plan.limited_by if row.plan else ""
+
+
+def _describe_load(row: Row) -> str:
+    if not row.span_s:
+        return "none"
+    heard = "-" if row.wer is None else f"{row.window_s:g}: {100 * row.wer:.1f}"
+    return f"{row.span_s:g} ({heard})"
 
 
 def list_curves(curves: Sequence[Curve]) -> Table | None:

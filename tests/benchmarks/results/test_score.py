@@ -8,7 +8,7 @@ from earspan.benchmarks.experiment.experiment import Experiment
 from earspan.benchmarks.experiment.records import Track
 from earspan.benchmarks.results.records import Curve, Gain, Row
 from earspan.benchmarks.results.score import score
-from earspan.benchmarks.results.summary import _gains
+from earspan.benchmarks.results.summary import _gains, summarise_loads
 from earspan.speech.metrics.significance import Difference
 from earspan.speech.metrics.wer import ErrorRate
 
@@ -65,18 +65,82 @@ def test_a_curve_is_asked_for_the_longest_window_within_a_span():
 @pytest.mark.parametrize(
     ("interval", "said"),
     [
-        ((-0.05, -0.01), "here faster hardware buys fewer errors"),
-        ((0.01, 0.05), "here the longer window costs errors"),
-        ((-0.05, 0.01), "on this sample faster hardware buys nothing certain"),
+        ((-0.05, -0.01), "Faster hardware buys fewer errors: "),
+        ((0.01, 0.05), "Faster hardware, which hears longer windows, makes more errors: "),
+        ((-0.05, 0.01), "Faster hardware buys nothing certain on this sample: "),
+        ((0.0, 0.05), "Faster hardware buys nothing certain on this sample: "),
     ],
 )
 def test_what_a_longer_span_is_worth_is_said_by_paired_differences(interval: tuple[float, float], said: str):
     difference = Difference(sum(interval) / 2, interval, 0.01)
-    gain = Gain(2.0, 8.5, (0.2, 0.2 + difference.difference), difference)
-    [sentence] = _gains([gain, replace(gain, difference=None)], [])
-    assert sentence.startswith("From 2 s to 8.5 s the WER goes from 20.0 %")
-    assert f"({100 * difference.difference:+.1f} points" in sentence
-    assert sentence.endswith(f"paired): {said}.")
+    gain = Gain(2.0, 8.5, (0.2, 0.2 + difference.difference), difference, "t", "9x0.5", ("t4",), ("l4", "h100"))
+    [sentence] = _gains([gain, replace(gain, difference=None)])
+    assert sentence.startswith(f"{said}at 9 x 0.5 s from 2 s on t4 to 8.5 s on l4 and h100 (WER 20.0 %, then ")
+    assert f"{100 * difference.difference:+.1f} points" in sentence
+
+
+def loads_run(*heard: tuple[float, str], spans: dict[str, tuple[float | None, ...]], model: str = "t"):
+    """A curve with these windows, each heard as planted, and the spans of three backends by load; none is played."""
+    tracks = [
+        Track(name, "sliding", window_s, 2.0, None, played(SAID[said], 0.0))
+        for name in "ab"
+        for window_s, said in heard
+    ]
+    names = ("t4", "l4", "h100")
+    experiment = Experiment(
+        backends=names, windows_s=tuple(w for w, _ in heard), loads=("1x2", *spans), normaliser="none"
+    )
+    plans = [plan_of(name) for name in names]
+    for load, own in spans.items():
+        plans += [replace(plan_of(n, s), load=load, model=model) for n, s in zip(names, own, strict=True)]
+    return replace(planted_run(), experiment=experiment, tracks=tuple(tracks), plans=tuple(plans))
+
+
+WORSE, RIGHT = "disjoint", "sliding"  # half of the words, and all
+
+
+def test_gains_are_told_under_every_load_from_the_slowest_that_hears_to_the_fastest():
+    run = loads_run((2.0, WORSE), (5.0, RIGHT), (10.0, RIGHT), (20.0, WORSE), spans={
+        "9x2": (2.5, 6.0, 12.0),  # fewer errors with the second, nothing more with the third
+        "8x2": (None, 5.0, 5.5),  # one window, so nothing to compare
+        "7x2": (1.0, 9.0, 30.0),  # the longest window is worse
+        "6x2": (None, 1.0, None),
+    })  # fmt: skip
+    results = score(run)
+    assert [(g.load, g.slower, g.from_s, g.faster, g.to_s, g.wer) for g in results.gains] == [
+        ("9x2", ("t4",), 2.0, ("l4",), 5.0, (0.5, 0.0)),
+        ("9x2", ("l4",), 5.0, ("h100",), 10.0, (0.0, 0.0)),
+        ("7x2", ("l4",), 5.0, ("h100",), 20.0, (0.0, 0.5)),
+    ]
+    assert [(g.difference.difference, g.difference.interval) for g in results.gains] == [
+        (-0.5, (-0.5, -0.5)), (0.0, (0.0, 0.0)), (0.5, (0.5, 0.5)),
+    ]  # fmt: skip
+    said = " ".join(summarise_loads(results))
+    assert "fewer errors: at 9 x 2 s from 2 s on t4 to 5 s on l4" in said
+    assert "nothing certain on this sample: at 9 x 2 s from 5 s on l4 to 10 s on h100" in said
+    assert "more errors: at 7 x 2 s from 5 s on l4 to 20 s on h100" in said
+    assert "Under 1 x 2 s and 6 x 2 s no backend keeps up with a window that was heard." in said
+
+
+def test_the_load_is_named_at_which_the_model_that_is_heard_differs_most_as_itself():
+    run = loads_run((2.0, WORSE), (5.0, RIGHT), spans={"9x2": (5.0, 9.0, 30.0), "8x2": (None, 2.0, 5.0)}, model="m")
+    results = score(run)
+    assert {row.load for row in results.as_heard} == {"9x2", "8x2"}
+    *_, said = summarise_loads(results)
+    assert said.startswith(
+        "With m timed as itself, so that text and time are of one Whisper, backends differ most at 8 x"
+    )
+    assert "t4 cannot keep up with any window; l4 sustains 2 s, 50.0 % WER [50.0, 50.0]; h100 sustains 5 s" in said
+    assert "fewer errors: at 8 x 2 s from 2 s on l4 to 5 s on h100 (WER 50.0 %, then 0.0 %, -50.0 points" in said
+    alike = score(loads_run((2.0, WORSE), (5.0, WORSE), spans={"9x2": (30.0, 30.0, 30.0)}, model="m"))
+    *_, said = summarise_loads(alike)
+    assert "backends differ at no load: t4, l4 and h100 sustain 30 s, heard at 5 s, 50.0 %" in said
+
+
+def test_one_window_that_no_backend_sustains_is_scored():
+    results = score(loads_run((2.0, WORSE), spans={}))
+    assert {row.window_s for row in results.rows} == {None}
+    assert sum("which sustains no window" in sentence for sentence in results.summary) == 3
 
 
 def test_streaming_is_told_beside_the_same_recordings_heard_at_once():
