@@ -44,7 +44,7 @@ def render_evaluation(results: Results, run: Run | None) -> str:
         ),
         show_warnings(results),
         show_section(list_groups(found), fold(recordings.title, show_table(recordings))),
-        *show_loads(results.rows, list_series("backend", (row.backend for row in rows if row.backend))),
+        *show_loads(results, list_series("backend", (row.backend for row in rows if row.backend))),
         show_boundary_errors(find_typical(heard), heard),
         show_latency(results, rows),
         show_section(list_endpoints(results.endpoints)),

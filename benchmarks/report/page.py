@@ -156,6 +156,7 @@ def config(theme: str | None) -> dict[str, Any]:
             "band": {"color": colour["band"]},
             "guided": {"color": muted},
             "own": {"color": ink},
+            "halo": {"stroke": colour["paper"], "strokeWidth": 4},
         },
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from ..results.records import Results, Row
+from ..results.summary import summarise_itself, summarise_loads
 from ..results.wording import seconds
 from .charts import spans as charts
 from .charts import times
@@ -11,8 +12,17 @@ from .charts.marks import Series, list_series
 from .page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
 from .tables.cells import name_load, name_setting
 from .tables.endpoints import list_endpoints
-from .tables.spans import list_boundary_errors, list_curves, list_footings, list_latencies, list_rows, list_streaming
+from .tables.spans import (
+    list_boundary_errors,
+    list_curves,
+    list_footings,
+    list_gains,
+    list_latencies,
+    list_rows,
+    list_streaming,
+)
 
+_LEAST_DARK = 0.05  # a map's darkest word error rate is no less: differences of tenths of a percent are no alarm
 # What the provenance of a time means, in the words of `backends.timing`.
 _PROVENANCES = {
     "measured": "the wall clock of real work, on the machine or the endpoint that is named",
@@ -50,7 +60,7 @@ def render_spans(results: Results) -> str:
         if scored
         else None,
         show_warnings(results),
-        *show_loads([*results.rows, *results.as_heard], backends),
+        *show_loads(results, backends),
         Figure(
             "Word error rate against window",
             windows,
@@ -71,24 +81,39 @@ def render_spans(results: Results) -> str:
     return render_page(f"Earspan: spans on {results.data}", parts)
 
 
-def show_loads(rows: Sequence[Row], backends: Series) -> list[Figure]:
-    """Return spans and rates by load, as maps and as lines, for each Whisper that is timed and has several loads."""
+def show_loads(results: Results, backends: Series) -> list[Figure]:
+    """Return spans and rates by load, as maps and as lines, for each Whisper that is timed, and what follows from them.
+
+    Nothing where there is one load.
+    """
     about = (
-        "The longest window that each backend sustains under other loads, and the word error rate of the longest "
-        "window that was heard and is no longer. A dash: it keeps up with no window, or nothing was heard. Which "
-        "backend is ahead depends on the load; loads are in the order of the calls that they make in a second."
+        "The longest window that each backend sustains under each load, and the word error rate of the longest window "
+        "that was heard and is no longer. Darker is longer, and worse. A dash: it keeps up with no window, or none as "
+        "short was heard. The star: what was played. Lines end where a backend no longer keeps up; where they meet "
+        "they are drawn side by side."
     )
-    again = "The same for another timed Whisper, the one that was heard: time and text are of one model."
-    models: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.plan and row.backend:
-            models.setdefault(row.plan.model, []).append(row)
-    return [
-        Figure(f"Span map, timed as {model}" if len(models) > 1 else "Span map", again if number else about,
-               [*charts.draw_map(planned), charts.draw_by_load(planned, backends)], series=[backends])
-        for number, (model, planned) in enumerate(models.items())
-        if len(charts.list_loads(planned)) > 1
-    ]  # fmt: skip
+    again = "The same for the Whisper that was heard, timed as itself: text and time are of one model."
+    most = max([_LEAST_DARK, *(row.wer or 0 for row in (*results.rows, *results.as_heard))])
+    found = []
+    for rows, heading, told, said in (
+        (results.rows, "Span map", about, summarise_loads(results)),
+        (
+            results.as_heard,
+            f"Span map with {results.provenance.model} timed as itself",
+            again,
+            summarise_itself(results),
+        ),
+    ):
+        planned = [row for row in rows if row.plan and row.backend]
+        models = {row.plan.model for row in planned if row.plan}
+        if len(charts.list_loads(planned)) > 1:
+            maps = charts.draw_map(planned, most, results.experiment.load.name)
+            lines = charts.draw_by_streams(planned, backends)
+            table = list_gains([gain for gain in results.gains if gain.model in models])
+            below = [list_items(said)] if said else []
+            below += [fold(table.title, show_table(table))] if table else []
+            found.append(Figure(heading, told, [*maps, *lines], join(*below), [backends]))
+    return found
 
 
 def show_head(results: Results, heading: str, claim: str) -> Markup:

@@ -19,7 +19,15 @@ from .tables.cells import name_load
 from .tables.endpoints import list_endpoints
 from .tables.evaluation import find_excerpts, list_groups
 from .tables.series import conclude, list_points
-from .tables.spans import list_curves, list_footings, list_loads, list_played, list_rows, list_streaming
+from .tables.spans import (
+    list_curves,
+    list_footings,
+    list_gains,
+    list_loads,
+    list_played,
+    list_rows,
+    list_streaming,
+)
 from .tables.strategies import list_candidates, list_strategies
 from .tables.table import Table
 
@@ -90,11 +98,12 @@ def _choose_tables(results: Results) -> list[Table | None]:
         return [*rows, list_streaming(results.heard, results.batch)]
     played = results.experiment.load.name
     spans, *limits = list_loads(results.rows, played) or [None]
-    own = [
+    itself = [
         replace(table, title=f"Text and time of one Whisper: {table.title}")
         for table in list_loads(results.as_heard, played)[:1]
     ]
-    return [footings, list_curves(results.curves), asked, list_played(results.played), *limits, spans, *own]
+    gains = list_gains([gain for gain in results.gains if gain.model == results.provenance.timed_as])
+    return [footings, list_curves(results.curves), asked, list_played(results.played), *limits, *itself, spans, gains]
 
 
 def _print_words(title: str, pairs: Sequence[WordPair]) -> None:

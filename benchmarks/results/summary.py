@@ -38,6 +38,7 @@ def summarise(results: Results) -> list[str]:
             *_spans([row for row in results.played if not row.is_asked]),
             *_ties(results.played),
             *summarise_loads(results),
+            *summarise_itself(results),
             *_curve_ends(results.curves),
             *_cuts(results.curves),
             *_passes(results.played),
@@ -47,11 +48,9 @@ def summarise(results: Results) -> list[str]:
 
 
 def summarise_loads(results: Results) -> list[str]:
-    """Return what faster backends buy under all loads, by the model that is timed, as far as the numbers say."""
-    timed = results.provenance.timed_as
-    sentences = [*_gains([gain for gain in results.gains if gain.model in ("", timed)]), *_unheard(results.rows)]
-    own = [row for row in results.as_heard if row.plan]
-    return [*sentences, *([_as_itself(own, results.gains)] if own else [])]
+    """Return what faster backends buy under all loads, as far as the numbers say, with the timed model."""
+    own = [gain for gain in results.gains if gain.model in ("", results.provenance.timed_as)]
+    return [*_gains(own), *_unheard(results.rows)]
 
 
 def _spans(rows: Sequence[Row]) -> list[str]:
@@ -99,27 +98,34 @@ def _ties(rows: Sequence[Row]) -> list[str]:
 
 
 def _gains(gains: Sequence[Gain]) -> list[str]:
-    """Where longer spans meant fewer errors, where nothing certain, and where more: by paired differences."""
-    fewer: list[str] = []
-    nothing: list[str] = []
-    more: list[str] = []
-    for gain in gains:
-        if gain.difference is not None:
-            certain = fewer if gain.difference.difference < 0 else more
-            (certain if gain.difference.is_certain else nothing).append(_gain(gain, gain.difference))
-    verdicts = {"fewer errors": fewer, "nothing certain on this sample": nothing}
-    said = [f"Faster hardware buys {verdict}: {'; '.join(own)}." for verdict, own in verdicts.items() if own]
-    return said + (
-        [f"Faster hardware, which hears longer windows, makes more errors: {'; '.join(more)}."] if more else []
+    """Where longer spans meant fewer errors, where more, and from which window on nothing certain."""
+    known = [(gain, gain.difference) for gain in gains if gain.difference is not None]
+    fewer, more = (
+        [_gain(gain, found) for gain, found in known if found.is_certain and (found.difference > 0) == more]
+        for more in (False, True)
     )
+    said = [f"Faster hardware buys fewer errors: {'; '.join(fewer)}."] if fewer else []
+    said += [f"Faster hardware, which hears longer windows, makes more errors: {'; '.join(more)}."] if more else []
+    rest = [(gain, found.difference) for gain, found in known if not found.is_certain]
+    if not rest:
+        return said
+    ends: dict[float, list[str]] = {}
+    for gain, _ in sorted(rest, key=lambda one: one[0].from_s):
+        ends.setdefault(gain.from_s, []).append(name_load_briefly(gain.load))
+    where = "; ".join(f"from {from_s:g} s on at {join_words(loads)}" for from_s, loads in ends.items())
+    least, most = (100 * end(change for _, change in rest) for end in (min, max))
+    change = f"{least:+.1f} to {most:+.1f}" if len(rest) > 1 else f"{least:+.1f}"
+    return [
+        *said,
+        f"Faster hardware buys nothing certain on this sample {where} ({change} points, paired intervals around 0).",
+    ]
 
 
 def _gain(gain: Gain, difference: Difference) -> str:
-    slower, faster = (f" on {join_words(names)}" if names else "" for names in (gain.slower, gain.faster))
+    slower, faster = (f" on {join_words(names)}" for names in (gain.slower, gain.faster))
     before, after = map(percent, gain.wer)
-    load = f"at {name_load_briefly(gain.load)} " if gain.load else ""
     change = f"WER {before}, then {after}, {points(difference)}"
-    return f"{load}from {gain.from_s:g} s{slower} to {gain.to_s:g} s{faster} ({change})"
+    return f"at {name_load_briefly(gain.load)} from {gain.from_s:g} s{slower} to {gain.to_s:g} s{faster} ({change})"
 
 
 def _unheard(rows: Sequence[Row]) -> list[str]:
@@ -132,10 +138,10 @@ def _unheard(rows: Sequence[Row]) -> list[str]:
     return [f"Under {join_words(none)} no backend keeps up with a window that was heard."] if none else []
 
 
-def _as_itself(rows: Sequence[Row], gains: Sequence[Gain]) -> str:
-    """The load under which backends differ most with the model that is heard timed as itself, most in words wrong."""
+def summarise_itself(results: Results) -> list[str]:
+    """Return the load under which backends differ most in words wrong, with the heard model timed as itself."""
     loads: dict[str, list[Row]] = {}
-    for row in rows:
+    for row in results.as_heard:
         loads.setdefault(row.load, []).append(row)
 
     def differ(load: str) -> tuple[float, float]:
@@ -143,13 +149,15 @@ def _as_itself(rows: Sequence[Row], gains: Sequence[Gain]) -> str:
         spans = [row.span_s or 0.0 for row in loads[load]]
         return max(rates, default=0.0) - min(rates, default=0.0), max(spans) - min(spans)
 
-    model, most = rows[0].plan.model if rows[0].plan else "", max(loads, key=differ)
+    if not loads:
+        return []
+    model, most = results.provenance.model, max(loads, key=differ)
     opening = f"With {model} timed as itself, so that text and time are of one Whisper,"
     if differ(most) == (0, 0):
-        return f"{opening} backends differ at no load: {_list_spans(loads[most])}."
-    own = [gain for gain in gains if (gain.model, gain.load) == (model, most)]
-    said = "".join(f" {sentence}" for sentence in _gains(own))
-    return f"{opening} backends differ most at {name_load_briefly(most)}: {_list_spans(loads[most])}.{said}"
+        return [f"{opening} backends differ at no load: {_list_spans(loads[most])}."]
+    said = _gains([gain for gain in results.gains if (gain.model, gain.load) == (model, most)])
+    found = f"{opening} backends differ most at {name_load_briefly(most)}: {_list_spans(loads[most])}."
+    return [" ".join([found, *said])]
 
 
 def _curve_ends(curves: Sequence[Curve]) -> list[str]:

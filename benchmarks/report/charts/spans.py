@@ -8,7 +8,7 @@ from ....backends.workload.op import LONGEST_S
 from ....speech.metrics.boundary import Place
 from ...experiment.experiment import Load
 from ...results.records import Curve, Row
-from ...results.wording import percent, seconds
+from ...results.wording import name_load_briefly, percent, seconds
 from ..tables.cells import describe_errors, name_curve, name_place, name_setting
 from .marks import (
     FEW_TICKS,
@@ -30,7 +30,7 @@ _FEW_WORDS = 20  # a class of fewer words has no rate worth drawing
 _IN_TWO_LINES = "[split(datum.label, ' ')[0], join(slice(split(datum.label, ' '), 1), ' ')]"  # `to` over `0.25 s`
 _TYPICAL_S = 5.0  # of several windows of a strategy, the one next to this is drawn where there is room for one
 _CLOSE = 1.05  # spans nearer than this share a flag
-_CELL_PX = 30
+_CELL_PX = 34
 
 
 def draw_spans(rows: Sequence[Row], backends: Series) -> Chart:
@@ -38,7 +38,7 @@ def draw_spans(rows: Sequence[Row], backends: Series) -> Chart:
     y = list_backends(row.backend for row in rows)
     base = chart_values(map(describe_row, rows)).encode(
         y=y,
-        x=alt.X("span:Q", title="span, s", scale=alt.Scale(domain=[0, 1.4 * LONGEST_S]), axis=alt.Axis(
+        x=alt.X("span:Q", title="span, s", scale=alt.Scale(domain=[0, 1.7 * LONGEST_S]), axis=alt.Axis(
             values=[0, 5, 10, 15, 20, 25, 30])),
         opacity=dim_others("backend", dim=0.2),
         tooltip=tell(),
@@ -56,7 +56,7 @@ def draw_rates(rows: Sequence[Row], backends: Series) -> Chart:
     values = [{**value, "end": value["high"] or 0} for value in map(describe_row, rows)]
     most = max((value["end"] for value in values), default=0) or 1
     base = chart_values(values).encode(y=y, opacity=dim_others("backend", dim=0.2), tooltip=tell())
-    scale = alt.Scale(domain=[0, 1.6 * most], nice=False)
+    scale = alt.Scale(domain=[0, 2.1 * most], nice=False)
     rule = base.mark_rule(strokeWidth=1.6).encode(
         x=alt.X("low:Q", title="WER, %", scale=scale, axis=FEW_TICKS), x2="high:Q"
     )
@@ -66,66 +66,87 @@ def draw_rates(rows: Sequence[Row], backends: Series) -> Chart:
 
 
 def list_loads(rows: Sequence[Row]) -> list[str]:
-    """Return the loads of rows, those that ask for the fewest calls in a second first."""
-    found = {row.load: Load.parse(row.load) for row in rows if row.plan}
-    return sorted(found, key=lambda name: (found[name].streams / found[name].step_s, found[name].streams))
+    """Return the loads of rows, those with the shortest step first, and of these those with the fewest streams."""
+    return sorted({row.load for row in rows if row.plan}, key=Load.parse)
 
 
-def draw_map(rows: Sequence[Row]) -> list[Chart]:
-    """Return two maps of backends by loads: of spans, and of the word error rates that come with them."""
-    values = [_place_load(row) for row in rows if row.plan and row.backend]
-    most = max((value["wer"] or 0 for value in values), default=0) or 1
+def draw_map(rows: Sequence[Row], most: float, played: str = "") -> list[Chart]:
+    """Return two maps of loads by backends: of spans, and of the word error rates that come with them.
+
+    most: the rate that is darkest. played: the load that was played, which is marked with a star.
+    """
+    names = {load: name_load_briefly(load).replace("x", "×") + (" *" if load == played else "")
+             for load in list_loads(rows)}  # fmt: skip
+    values = [{**describe_row(row), "at": names[row.load]} for row in rows if row.plan and row.backend]
     spans = [{**one, "share": one["span"] / LONGEST_S, "cell": f"{one['span']:.3g}" if one["span"] else "–"}
              for one in values]  # fmt: skip
-    rates = [{**one, "share": (one["wer"] or 0) / most, "cell": "–" if one["wer"] is None else f"{one['wer']:.1f}"}
-             for one in values]  # fmt: skip
+    rates = [
+        {**one, "share": one["wer"] / (100 * most), "cell": f"{one['wer']:.1f}", "under": f"{one['window']:g} s"}
+        if one["wer"] is not None
+        else {**one, "share": 0, "cell": "–", "under": ""}
+        for one in values
+    ]
     return [
-        _draw_cells(spans, rows, "heat", "Span, s: darker is longer"),
-        _draw_cells(rates, rows, "warm", "WER, %: darker is worse"),
+        _draw_cells(spans, list(names.values()), "heat", "Span, s"),
+        _draw_cells(rates, list(names.values()), "warm", "WER, %, and the window heard"),
     ]
 
 
-def _place_load(row: Row) -> Values:
-    load = Load.parse(row.load)
-    return {**describe_row(row), "at": f"{load.streams} ×|{load.step_s:g} s"}
-
-
-def _axis_of_loads(rows: Sequence[Row]) -> alt.X:
-    names = [f"{(load := Load.parse(name)).streams} ×|{load.step_s:g} s" for name in list_loads(rows)]
-    axis = alt.Axis(labelExpr="split(datum.label, '|')", labelAngle=0, labelOverlap=False, grid=False)
-    return alt.X("at:N", title="load: streams × seconds between calls", scale=alt.Scale(domain=names), axis=axis)
-
-
-def _draw_cells(values: Sequence[Values], rows: Sequence[Row], style: str, title: str) -> Chart:
-    y = list_backends(row.backend for row in rows if row.plan)
-    base = chart_values(values).encode(
-        x=_axis_of_loads(rows), y=y, tooltip=tell(), opacity=dim_others("backend", dim=0.15)
-    )
-    share = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6]), legend=None)
+def _draw_cells(values: Sequence[Values], loads: Sequence[str], style: str, title: str) -> Chart:
+    backends = list_backends(value["backend"] for value in values).to_dict()["scale"]
+    x = alt.X("backend:N", title=None, scale=alt.Scale(**backends), axis=alt.Axis(labelAngle=-35, grid=False))
+    y = alt.Y("at:N", title="streams × step", scale=alt.Scale(domain=list(loads)), axis=alt.Axis(grid=False))
+    base = chart_values(values).encode(x=x, y=y, tooltip=tell(), opacity=dim_others("backend", dim=0.15))
+    share = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6], clamp=True), legend=None)
     cells = base.mark_rect(style=style, cornerRadius=2).encode(fillOpacity=share)
-    height = _CELL_PX * len({row.backend for row in rows if row.plan})
-    return layer(cells, base.mark_text().encode(text="cell:N"), height=height, title=title)
+    under = any(value.get("under") for value in values)
+    parts = [cells, base.mark_text(dy=-6 if under else 0).encode(text="cell:N")]
+    if under:
+        parts.append(base.mark_text(fontSize=10.5, dy=8).encode(text="under:N"))
+    return layer(*parts, height=_CELL_PX * len(loads), title=title)
 
 
-def draw_by_load(rows: Sequence[Row], backends: Series) -> Chart:
-    """Return the span against the load, a line for each backend with its name at its end."""
-    values = [_place_load(row) for row in rows if row.plan and row.backend]
-    loads = list_loads(rows)
-    ends = [value for value in values if value["load"] == loads[-1]]
-    heights = spread([value["span"] for value in ends], LONGEST_S / 20, LONGEST_S)
-    y = alt.Y("span:Q", title="span, s", scale=alt.Scale(domain=[0, LONGEST_S], nice=False))
-    base = chart_values(values).encode(x=_axis_of_loads(rows), color=backends.colour, opacity=dim_others("backend"))
-    points = base.mark_point().encode(y=y, shape=backends.shape, tooltip=tell())
-    named = [{**value, "height": height} for value, height in zip(ends, heights, strict=True)]
-    names = chart_values(named).mark_text(align="left", dx=9).encode(
-        x=_axis_of_loads(rows), y=alt.Y("height:Q"), text="backend:N", color=backends.colour,
-        opacity=dim_others("backend"),
-    )  # fmt: skip
-    order = chart_values([{**value, "turn": loads.index(value["load"])} for value in values])
-    line = order.mark_line().encode(
-        x=_axis_of_loads(rows), y=y, order="turn:Q", color=backends.colour, opacity=dim_others("backend")
-    )
-    return layer(line, points, names)
+def draw_by_streams(rows: Sequence[Row], backends: Series) -> list[Chart]:
+    """Return the span against streams, a line for each backend with its name at its end; a chart for each step.
+
+    Steps of one load have none, and loads under which no backend keeps up are left out.
+    """
+    able = {row.load for row in rows if row.plan and row.span_s}
+    steps: dict[float, list[Row]] = {}
+    for load in map(Load.parse, list_loads(rows)):
+        steps.setdefault(load.step_s, []).extend(row for row in rows if row.load == load.name and load.name in able)
+    return [
+        _draw_lines([row for row in own if row.plan and row.backend], backends, f"a call every {step_s:g} s")
+        for step_s, own in steps.items()
+        if len({row.load for row in own}) > 1
+    ]
+
+
+def _draw_lines(rows: Sequence[Row], backends: Series, title: str) -> Chart:
+    """Lines that end where a backend no longer keeps up, each set apart by a hair so that none hides another."""
+    values = [{**describe_row(row), "streams": Load.parse(row.load).streams} for row in rows]
+    streams = sorted({value["streams"] for value in values})
+    x = alt.X("streams:Q", title="streams (logarithmic)", axis=alt.Axis(values=streams, format=",d", grid=False),
+              scale=alt.Scale(type="log", domain=[streams[0] / 1.15, streams[-1] * 1.15], nice=False))  # fmt: skip
+    y = alt.Y("span:Q", title="span, s", scale=alt.Scale(domain=[0, LONGEST_S], nice=False), axis=FEW_TICKS)
+    parts, ends = [], []
+    for number, name in enumerate(backends.names):
+        own = [value for value in values if value["backend"] == name and value["span"]]
+        if own:
+            apart = 2.5 * (number - (len(backends.names) - 1) / 2)
+            base = chart_values(own).encode(x=x, y=y, color=backends.colour, opacity=dim_others("backend"))
+            parts.append(base.mark_line(yOffset=apart))
+            parts.append(base.mark_point(yOffset=apart, filled=True).encode(shape=backends.shape, tooltip=tell()))
+            ends.append(own[-1])
+    heights = dict[str, float]()
+    for last in streams:
+        there = [value for value in ends if value["streams"] == last]
+        found = spread([value["span"] for value in there], LONGEST_S / 18, LONGEST_S)
+        heights |= {value["backend"]: height for value, height in zip(there, found, strict=True)}
+    named = [{**value, "height": heights[value["backend"]]} for value in ends]
+    names = chart_values(named).encode(x=x, y=alt.Y("height:Q"), text="backend:N", opacity=dim_others("backend"))
+    halo = names.mark_text(style="halo", align="left", dx=9)  # under a name, so that lines do not cross it
+    return layer(*parts, halo, names.mark_text(align="left", dx=9).encode(color=backends.colour), title=title)
 
 
 def draw_windows(curves: Sequence[Curve], rows: Sequence[Row], backends: Series) -> Chart:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from ....speech.metrics.wer import ErrorRate
 from ...experiment.experiment import Load
-from ...results.records import Curve, Latency, Row
+from ...results.records import Curve, Gain, Latency, Row
 from ...results.wording import figures, name_load_briefly, percent, seconds
 from .cells import (
     describe_difference,
@@ -141,6 +141,33 @@ def _describe_load(row: Row) -> str:
         return "none"
     heard = "-" if row.wer is None else f"{row.window_s:g}: {100 * row.wer:.1f}"
     return f"{row.span_s:g} ({heard})"
+
+
+def list_gains(gains: Sequence[Gain]) -> Table | None:
+    """Return what faster backends buy under each load, a line for each step from one window to a longer one.
+
+    gains: of one model that is timed. None where there is nothing to compare.
+    """
+    columns = ("Load", "Slower", "hear>", "Faster", "hear>", "WER>", "then>", "Points, paired>", "Errors")
+    lines = [
+        (
+            name_load_briefly(gain.load),
+            ", ".join(gain.slower),
+            seconds(gain.from_s),
+            ", ".join(gain.faster),
+            seconds(gain.to_s),
+            *map(percent, gain.wer),
+            describe_difference(gain.difference),
+            "nothing certain"
+            if not gain.difference.is_certain
+            else "fewer"
+            if gain.difference.difference < 0
+            else "more",
+        )
+        for gain in sorted(gains, key=lambda gain: Load.parse(gain.load))
+        if gain.difference
+    ]
+    return Table("What faster hardware buys, load by load", columns, lines) if lines else None
 
 
 def list_curves(curves: Sequence[Curve]) -> Table | None:

@@ -153,7 +153,7 @@ def spans() -> Results:
         units=9,
         rows=rows,
         curves=(DISJOINT, SLIDING),
-        gains=(Gain(4.9, 14.7, (0.0557, 0.0289), DIFFERENCE),),
+        gains=(Gain(4.9, 14.7, (0.0557, 0.0289), DIFFERENCE, "large-v3", "16x1", ("l4",), ("h100",)),),
         failed=(Failure("talk-7.flac", "truncated"),),
         warnings=("9 recordings: they may not stand for others",),
         summary=("The first sentence.", "The second."),

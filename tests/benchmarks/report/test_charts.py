@@ -22,6 +22,10 @@ from . import planted
 SPANS, COMPARISON = planted.spans(), planted.comparison()
 BACKENDS = list_series("backend", (row.backend for row in (*SPANS.rows, *COMPARISON.rows)))
 STRATEGIES = list_series("strategy", ("disjoint", "sliding"))
+FEWER = [
+    planted.row("l4", 10.0, 0.03, load="2x1", plan=planted.plan("l4", 12.0, load="2x1")),
+    planted.row("t4", 5.0, 0.05, load="2x1", plan=planted.plan("t4", 6.0, load="2x1")),
+]
 POINTS = [row for curve in SPANS.curves for row in curve.points]
 
 
@@ -35,11 +39,12 @@ def values(chart: Chart) -> list[dict[str, Any]]:
 def every_chart() -> dict[str, Chart]:
     whole, *starts = times.draw_schedule(planted.plan("lpu", 30.0, schedule=planted.SCHEDULE))
     h100, t4 = draw_fronts(COMPARISON, STRATEGIES)
-    spans, rates = charts.draw_map(SPANS.rows)
+    spans, rates = charts.draw_map(SPANS.rows, 0.1, "16x1")
+    [lines] = charts.draw_by_streams([*SPANS.rows, *FEWER], BACKENDS)
     typical = charts.find_typical(POINTS)
     return {
         "spans": charts.draw_spans(SPANS.played, BACKENDS), "rates": charts.draw_rates(SPANS.played, BACKENDS),
-        "map of spans": spans, "map of rates": rates, "by load": charts.draw_by_load(SPANS.rows, BACKENDS),
+        "map of spans": spans, "map of rates": rates, "by streams": lines,
         "windows": charts.draw_windows(SPANS.curves, SPANS.played, BACKENDS),
         "distances": charts.draw_distances(typical, list_series("setting", map(name_setting, typical))),
         "latencies": times.draw_latencies(SPANS.played[1:], BACKENDS), "service": times.draw_service(SPANS.played),
@@ -152,10 +157,22 @@ def test_words_before_their_end_have_a_place_on_a_logarithmic_axis():
 
 def test_the_maps_hold_every_backend_under_every_load():
     h100 = find(CHARTS["map of spans"], backend="h100", load="1x0.25")
-    assert (h100["span"], h100["cell"], h100["at"]) == (3.7, "3.7", "1 ×|0.25 s")
+    assert (h100["span"], h100["cell"], h100["at"]) == (3.7, "3.7", "1 × 0.25 s")
     assert find(CHARTS["map of spans"], backend="t4")["cell"] == "–"
-    assert find(CHARTS["map of rates"], backend="l4", load="16x1")["cell"] == "5.6"
-    assert charts.list_loads(SPANS.rows) == ["1x0.25", "16x1"]  # 4 and 16 calls a second
+    l4 = find(CHARTS["map of rates"], backend="l4", load="16x1")
+    assert (l4["cell"], l4["under"], l4["at"]) == ("5.6", "4.9 s", "16 × 1 s *")
+    assert l4["share"] == pytest.approx(0.557)  # of the 10 % that are darkest
+    assert charts.list_loads(SPANS.rows) == ["1x0.25", "16x1"]
+
+
+def test_lines_are_of_one_step_and_end_where_a_backend_no_longer_keeps_up():
+    chart = CHARTS["by streams"].to_dict()
+    assert chart["title"] == "a call every 1 s"  # there is one load with a step of 0.25 s
+    named = {value["backend"]: value["streams"] for value in values(CHARTS["by streams"]) if "height" in value}
+    assert named == {"t4": 2, "l4": 16, "h100": 16, "groq-v1x16": 16}
+    assert charts.draw_by_streams(SPANS.rows, BACKENDS) == []
+    none = [replace(row, plan=replace(row.plan, span_s=None)) for row in (*SPANS.rows, *FEWER) if row.plan]
+    assert charts.draw_by_streams(none, BACKENDS) == []
 
 
 @given(st.lists(st.floats(0, 30), max_size=15), st.floats(0.5, 2))

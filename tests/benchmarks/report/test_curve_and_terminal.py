@@ -8,12 +8,14 @@ from earspan.backends.errors import InputError
 from earspan.benchmarks.report.curve import draw_curve, write_curve_page
 from earspan.benchmarks.report.tables.evaluation import find_excerpts
 from earspan.benchmarks.report.tables.series import conclude
-from earspan.benchmarks.report.tables.spans import list_loads, list_played
+from earspan.benchmarks.report.tables.spans import list_gains, list_loads, list_played
 from earspan.benchmarks.report.terminal import print_results, print_series, show_table
 from earspan.benchmarks.results.evaluation import WordPair
+from earspan.benchmarks.results.records import Gain
 from earspan.speech.metrics.align import HIT, SUBSTITUTION
 
 from . import planted
+from .planted import DIFFERENCE
 
 
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<svg"), (".html", b"<!doctype html>")])
@@ -104,7 +106,9 @@ def test_the_answer_at_a_glance_fits_a_terminal_of_120_columns():
         for name in ("t4", "l4", "a100", "h100", "b200", "groq-v1x16")
     )  # fmt: skip
     results = replace(planted.spans(), rows=rows)
-    for table in (list_played(results.played), *list_loads(rows, "16x1")):
+    gain = Gain(2.0, 28.4, (0.105, 0.015), DIFFERENCE, "large-v3", "128x0.25", ("l4",), ("a100", "h100", "groq-v1x16"))
+    for table in (list_played(results.played), *list_loads(rows, "16x1"), list_gains([gain])):
+        assert table
         cells = [tuple(column.rstrip(">") for column in table.columns), *table.rows]
         widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
         assert sum(widths) + 3 * (len(widths) - 1) <= 120, (table.title, widths)
