@@ -174,8 +174,7 @@ class Gain:
 
     from_s, to_s: the windows that were heard. wer: with both.
     difference: WER of the longer window less that of the shorter one, paired; None for too few recordings.
-    model: that is timed. load: as "16x0.25".
-    slower, faster: the backends that heard the one window, and the other.
+    model, load: the timed model, and the load as "16x0.25". slower, faster: backends that heard the one, the other.
     """
 
     from_s: float

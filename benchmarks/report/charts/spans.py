@@ -93,8 +93,8 @@ def draw_map(rows: Sequence[Row], most: float, played: str = "") -> list[Chart]:
 
 
 def _draw_cells(values: Sequence[Values], loads: Sequence[str], style: str, title: str) -> Chart:
-    backends = list_backends(value["backend"] for value in values).to_dict()["scale"]
-    x = alt.X("backend:N", title=None, scale=alt.Scale(**backends), axis=alt.Axis(labelAngle=-35, grid=False))
+    backends = list(dict.fromkeys(value["backend"] for value in values))
+    x = alt.X("backend:N", title=None, scale=alt.Scale(domain=backends), axis=alt.Axis(labelAngle=-35, grid=False))
     y = alt.Y("at:N", title="streams × step", scale=alt.Scale(domain=list(loads)), axis=alt.Axis(grid=False))
     base = chart_values(values).encode(x=x, y=y, tooltip=tell(), opacity=dim_others("backend", dim=0.15))
     share = alt.FillOpacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6], clamp=True), legend=None)
