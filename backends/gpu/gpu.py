@@ -93,11 +93,16 @@ class Gpu:
     def describe(self) -> str:
         """Return one line: device, runtime, how weights are stored, and the basis of its kernels' figures."""
         bases = ", ".join(f"{name} {kernel.basis}" for name, kernel in self.device.kernels.items())
+        host = f"; host costs: {self.runtime.fitted_on}" if self.runtime.fitted_on else ""
+        return f"{self.device.title}, {self.stored} weights, runtime {self.mode}; kernels: {bases}{host}"
+
+    @property
+    def stored(self) -> str:
+        """How weights are stored, in words: "fp16", or "int8 encoder and fp16 decoder"."""
         stored = self.weights or self.runtime.weights or "fp16"
         if self.decoder_weights and self.decoder_weights != stored:
-            stored = f"{stored} encoder and {self.decoder_weights} decoder"
-        host = f"; host costs: {self.runtime.fitted_on}" if self.runtime.fitted_on else ""
-        return f"{self.device.title}, {stored} weights, runtime {self.mode}; kernels: {bases}{host}"
+            return f"{stored} encoder and {self.decoder_weights} decoder"
+        return stored
 
     @property
     def provenance(self) -> str:

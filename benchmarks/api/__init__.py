@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from earspan.benchmarks.measure.measure import measure
     from earspan.benchmarks.measure.records import LoadResult, Measured
     from earspan.benchmarks.measure.settings import Measurement
+    from earspan.benchmarks.recommend.answer import recommend
     from earspan.benchmarks.recommend.demand import Demand
     from earspan.benchmarks.recommend.records import Recommendation
-    from earspan.benchmarks.recommend.search import recommend
     from earspan.benchmarks.recommend.weigh import Weighing, weigh_strategies
     from earspan.benchmarks.report.render import write_report
     from earspan.benchmarks.results.compare import RunDifference, compare
@@ -78,7 +78,7 @@ _PLACES = {
     "Measurement": "benchmarks.measure.settings",
     "Measured": "benchmarks.measure.records",
     "LoadResult": "benchmarks.measure.records",
-    "recommend": "benchmarks.recommend.search",
+    "recommend": "benchmarks.recommend.answer",
     "Demand": "benchmarks.recommend.demand",
     "weigh_strategies": "benchmarks.recommend.weigh",
     "Weighing": "benchmarks.recommend.weigh",

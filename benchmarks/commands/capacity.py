@@ -15,10 +15,11 @@ from ..capacity.settings import CapacitySettings
 from ..capacity.study import study_capacity
 from ..capacity.tables import list_other_use, print_study
 from ..experiment import store
+from ..recommend.answer import recommend
 from ..recommend.demand import MEASURES, Demand
-from ..recommend.search import recommend
+from ..recommend.summary import print_recommendation
 from ..recommend.weigh import weigh_strategies
-from ..recommend.words import print_recommendation, print_weighing
+from ..recommend.words import print_weighing
 from ..report.terminal import show_table
 from .options import comma_list, positive_count, positive_seconds, seconds_list, seed
 from .progress import Terminal

@@ -2,7 +2,12 @@
 
 demand.py   what is asked, checked as a whole
 records.py  what is answered
+answer.py   a demand is answered
 search.py   the search: bounds first, then the simulation of servers
+settle.py   whether the first choice stays the first with the models off, and over every range of prices
+change.py   what would change it: prices, streams, latency, errors
+refuse.py   why there is no answer, and the nearest demand that has one
+summary.py  the answer in sentences and tables
 weigh.py    strategy against hardware, for the same streams and latency
-words.py    the answer in sentences and tables
+words.py    that in sentences and tables
 """

@@ -5,32 +5,35 @@ bound allows, and the search ends when the bound of the next is above what was f
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from ...backends.gpu.gpu import Gpu
+from ...backends.hybrid.hybrid import Hybrid
+from ...backends.lpu.lpu import Lpu
 from ...backends.registry import get_backend
+from ...backends.serving.arrivals import Traffic
 from ...backends.serving.capacity import capacity, trial
 from ...backends.serving.cost import Bill, bill_of
 from ...backends.serving.server import MAX_BATCH, Server, server_of
+from ...backends.serving.simulate import verdict
 from ...backends.timing import Backend, CapacityError
 from ...backends.workload.windows import TOKENS_PER_S, window_call
 from ...backends.workload.workload import Workload
 from ...speech.weights.dims import find_dims
-from ..capacity.claims import GPU_ERROR, LPU_ERROR, split_factors
+from ..capacity.claims import Variation, error_factors
 from ..capacity.scenario import kind_of
 from ..results.accuracy import Accuracy, Heard, read_accuracy
 from .demand import Demand
-from .records import Choice, Recommendation, Refusal
+from .records import Choice
 
 _BATCHES = (1, 2, 4, 8, 16, 32, MAX_BATCH)  # whose throughput bounds that of all others, nearly
 _SLACK = 1.06  # for batches between those, and draws of shorter calls
-_VARIED = 2  # choices that are held against each other with the models off
 _FAR = 3.0  # a backend that costs at least so many times the best is not searched, nor listed
-_SLOWER = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)  # times the latency, to find the nearest that works
-VARIATIONS = {
-    f"GPUs {GPU_ERROR:.0%} slower, LPUs {LPU_ERROR:.0%} faster": (1 + GPU_ERROR, 1 - LPU_ERROR),
-    f"GPUs {GPU_ERROR:.0%} faster, LPUs {LPU_ERROR:.0%} slower": (1 - GPU_ERROR, 1 + LPU_ERROR),
-}
+# The part of the latency asked for that servers may take: between draws of phases and lengths it differs by 0.03 %
+# where it is nearly all step and wait for agreement, which fewer streams do not shorten (20 demands, 5 draws each).
+SURE = 0.995
+_EVEN = 1 + 1e-9  # costs that differ by no more are the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,50 +47,103 @@ class Way:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Candidate:
-    """A backend with its bill, the cost of one server in the measure of the demand, and its ways of cutting."""
+    """A backend with its bill and its ways of cutting, those first that may cost least.
+
+    cost: of one server, in the measure of the demand. least: the same at the low end of its prices.
+    most_servers: that the budget allows.
+    """
 
     backend: Backend
     bill: Bill
     cost: float
+    least: float
+    most_servers: float
     ways: tuple[Way, ...]
 
 
 @dataclass(eq=False, slots=True)
 class Search:
-    """The search for one demand. factors: what times of GPUs and LPUs are multiplied with."""
+    """The search for one demand.
+
+    off: by backend, +1 where its times are as much longer as its model may be off, -1 where they are shorter.
+    bounds, servers: computed so far, with times as they are. known: how many streams a server carries, or how many it
+        does not. Searches that differ in the demand alone share all three.
+    """
 
     demand: Demand
     accuracy: Accuracy
     template: Workload
-    factors: tuple[float, float] = (1.0, 1.0)
-    servers: dict[tuple[str, Workload, int], Server | None] = field(default_factory=dict)  # with times as they are
+    off: Mapping[str, int] = field(default_factory=dict)
+    bounds: dict[tuple[str, Workload], float] = field(default_factory=dict)
+    servers: dict[tuple[str, Workload, int], Server | None] = field(default_factory=dict)
+    known: dict[tuple[object, ...], tuple[int, float]] = field(default_factory=dict)
 
-    def open(self, name: str) -> Candidate | None:
-        """Return a backend with its ways, cheapest bound first; None if it has none, or its cost is not known."""
+    def ask(self, **changes: object) -> "Search":
+        """Return the search for the demand with these changes, which builds no server again."""
+        return replace(self, demand=replace(self.demand, **changes))  # pyright: ignore[reportArgumentType]
+
+    def rank(self, *, far: float = _FAR, at_least: int = 2, most_cost: float = math.inf) -> list[Choice]:
+        """Return the best choice of each backend, best first.
+
+        far: a choice that costs more than so many times the first is left out, but for the first `at_least` that are
+        found; a price that may be lower counts at its low end. most_cost: what costs more is left out.
+        """
+        found: list[Choice] = []
+        least = math.inf
+        for candidate in sorted(self.open_all(), key=lambda one: one.ways[0].least_cost):
+            most = far * least * candidate.cost / candidate.least if len(found) >= at_least else math.inf
+            choice = self.find_best(candidate, min(most, most_cost))
+            if choice is not None:
+                found.append(choice)
+                least = min(least, choice.servers * candidate.cost)
+        return sorted(found, key=rank_by(self.demand.measure))
+
+    def open_all(self, cost: float | None = None) -> list[Candidate]:
+        """Return every backend of the demand, each once, that `open` opens."""
+        return [one for name in dict.fromkeys(self.demand.backends) if (one := self.open(name, cost)) is not None]
+
+    def open(self, name: str, cost: float | None = None) -> Candidate | None:
+        """Return a backend with its ways, cheapest bound first; None if it has none, or its cost is not known.
+
+        cost: of one server, where the measure of the demand does not say it.
+        """
         backend = get_backend(name)
-        bill = bill_of(backend, self.demand.read_prices(), window_call(self.template, 10.0, TOKENS_PER_S))
-        cost = self.cost_of(bill)
-        ways = [] if cost is None else list(self.list_ways(backend, cost))
-        ways.sort(key=lambda way: (way.least_cost, way.heard.wer))
-        return Candidate(backend, bill, cost or 0.0, tuple(ways)) if ways else None
+        bill, budget = self.bill_of(backend), self.demand.budget_usd_per_h
+        is_usd, usd = self.demand.measure == "usd", bill.usd_per_h()
+        cost = cost or (usd if is_usd else bill.power_w)
+        most = math.inf if budget is None else math.floor(budget / usd * _EVEN) if usd else 0
+        if cost is None or not most:
+            return None
+        ways = sorted(self.list_ways(backend, cost), key=lambda way: (way.least_cost, way.heard.wer))
+        least = bill.usd_per_h("low") if is_usd and usd else cost
+        return Candidate(backend, bill, cost, least or cost, most, tuple(ways)) if ways else None
 
-    def find_best(self, candidate: Candidate) -> Choice | None:
-        """Return the best choice of one backend; None if it cannot keep the demand."""
-        backend, bill, cost = candidate.backend, candidate.bill, candidate.cost
+    def bill_of(self, backend: Backend) -> Bill:
+        """Return what one server has, at the prices of the demand."""
+        return bill_of(backend, self.demand.read_prices(), window_call(self.template, 10.0, TOKENS_PER_S))
+
+    def find_best(self, candidate: Candidate, most_cost: float = math.inf) -> Choice | None:
+        """Return the best choice of one backend that costs no more; None if it cannot keep the demand for that."""
+        cost, allowed = candidate.cost, candidate.most_servers
+        if most_cost < math.inf:
+            allowed = min(allowed, math.floor(most_cost / cost * _EVEN))
         best: tuple[tuple[float, float, float], Choice] | None = None
         for way in candidate.ways:
+            if way.least_cost > allowed * cost * _EVEN:
+                break
             if best is not None and (way.least_cost, way.heard.wer) > best[0][:2]:
                 break  # neither cheaper nor with fewer errors, and so are all that follow
-            enough = 1 if best is None else self.needed_for(best[1].servers - (way.heard.wer >= best[1].wer))
-            choice = self.simulate(backend, bill, way, enough)
+            servers = allowed if best is None else best[1].servers - (way.heard.wer >= best[1].wer)
+            choice = self.simulate(candidate.backend, candidate.bill, way, self.needed_for(servers))
             if choice is not None:
                 rank = (choice.servers * cost, choice.wer, choice.latency_p99_s)
                 best = min(best or (rank, choice), (rank, choice), key=lambda found: found[0])
         return best[1] if best else None
 
-    def cost_of(self, bill: Bill) -> float | None:
-        """Return what one server costs in the measure of the demand, for an hour; None if that is not known."""
-        return bill.usd_per_h() if self.demand.measure == "usd" else bill.power_w
+    def factors_of(self, backend: Backend) -> tuple[float, ...]:
+        """Return what the times of each station of a backend are multiplied with."""
+        off = self.off.get(backend.name, 0)
+        return error_factors(backend, Variation("", gpu=off, lpu=off)) if off else (1.0,)
 
     def list_ways(self, backend: Backend, cost: float) -> Iterator[Way]:
         """Yield the ways of cutting that keep the error rate, and can keep the latency as far as cutting goes."""
@@ -100,19 +156,25 @@ class Search:
 
     def is_soon_enough(self, heard: Heard) -> bool:
         """Return whether a way can keep the latency on a server that takes no time."""
+        return self.soonest_s(heard) <= self.demand.latency_s
+
+    def soonest_s(self, heard: Heard) -> float:
+        """Return the latency of words, at the quantile asked for, on a server that takes no time."""
         # a word that ends just after its last call has begun waits for a step, and for calls to agree
-        return heard.stream.least_latency_s + self.demand.quantile * heard.step_s <= self.demand.latency_s
+        return heard.stream.least_latency_s + self.demand.quantile * heard.step_s
 
     def bound_calls_per_s(self, backend: Backend, call: Workload) -> float:
         """Return more such calls a second than the backend can serve, in any batch; 0 if it cannot hold one."""
-        best = 0.0
-        for batch in _BATCHES:
-            try:
-                timing = backend.time(replace(call, batch=batch))
-            except CapacityError:
-                break
-            best = max(best, batch / timing.interval_s)
-        return _SLACK * best / min(self.factors)
+        if (backend.name, call) not in self.bounds:
+            best = 0.0
+            for batch in _BATCHES:
+                try:
+                    timing = backend.time(replace(call, batch=batch))
+                except CapacityError:
+                    break
+                best = max(best, batch / timing.interval_s)
+            self.bounds[backend.name, call] = _SLACK * best
+        return self.bounds[backend.name, call] / min(self.factors_of(backend))
 
     def count_servers(self, streams_per_server: int) -> int:
         """Return how many servers carry all streams, with the headroom that is asked for."""
@@ -122,9 +184,9 @@ class Search:
         """Return how many streams a server is given at most; a server of one stream is given one."""
         return max(1, math.floor(streams_per_server * (1 - self.demand.headroom)))
 
-    def needed_for(self, servers: int) -> float:
+    def needed_for(self, servers: float) -> float:
         """Return how many streams a server must carry for so many servers to be enough; inf for none."""
-        given = math.ceil(self.demand.streams / servers) if servers else math.inf
+        given = max(1, math.ceil(self.demand.streams / servers)) if servers else math.inf
         return given if given in (1, math.inf) else math.ceil(given / (1 - self.demand.headroom) - 1e-9)
 
     def build_server(self, backend: Backend, call: Workload, most_streams: int) -> Server | None:
@@ -140,7 +202,17 @@ class Search:
             except CapacityError:
                 self.servers[key] = None
         server = self.servers[key]
-        return server and server.scale(*split_factors(backend, *self.factors))
+        return server and server.scale(*self.factors_of(backend))
+
+    def carry(self, server: Server, load: Traffic, enough: int) -> int:
+        """Return the most streams that a server surely carries, by simulation; 0 if those are fewer than `enough`."""
+        slo = {"latency_s": SURE * self.demand.latency_s, "quantile": self.demand.quantile, "seed": self.demand.seed}
+        key = server, load, *slo.values()
+        carried, too_many = self.known.get(key, (0, math.inf))
+        if not carried and enough < too_many:
+            carried = capacity(server, load, at_least=enough, **slo).streams
+            self.known[key] = carried, enough
+        return carried if carried >= enough else 0
 
     def simulate(self, backend: Backend, bill: Bill, way: Way, enough: float) -> Choice | None:
         """Return the choice with the most streams that a server carries by simulation; None for less than `enough`."""
@@ -149,21 +221,26 @@ class Search:
         server = self.build_server(backend, load.call(self.template), most) if enough <= most else None
         if server is None:
             return None
-        slo = {"latency_s": demand.latency_s, "quantile": demand.quantile, "seed": demand.seed}
-        found = capacity(server, load, at_least=int(enough), **slo)
-        if not found.streams:
+        carried = self.carry(server, load, int(enough))
+        if not carried:
             return None
-        servers = self.count_servers(found.streams)
+        servers = self.count_servers(carried)
         given = math.ceil(demand.streams / servers)
         outcome = trial(server, (replace(load, streams=given),), demand.seed)
-        p50_s, p95_s, p99_s = (outcome.word_latency_s(quantile) for quantile in (0.5, 0.95, 0.99))
+        if not verdict(outcome, demand.latency_s, quantile=demand.quantile).valid:
+            return None
+        p50_s, p95_s, p99_s, asked_s = map(outcome.word_latency_s, (0.5, 0.95, 0.99, demand.quantile))
         usd, watts = bill.usd_per_h(), bill.power_w
+        runtime, weights = _describe_way_of_running(backend)
         return Choice(
             backend=backend.name,
             kind=kind_of(backend),
             describe=backend.describe(),
+            runtime=runtime,
+            weights=weights,
             servers=servers,
             units=sum(part.units for part in bill.parts),
+            bill=bill,
             strategy=heard.strategy,
             window_s=heard.window_s,
             step_s=heard.step_s,
@@ -172,112 +249,43 @@ class Search:
             latency_p50_s=p50_s,
             latency_p95_s=p95_s,
             latency_p99_s=p99_s,
-            streams_per_server=found.streams,
+            latency_s=asked_s,
+            streams_per_server=carried,
             streams_given=given,
             usd_per_h=None if usd is None else usd * servers,
             usd_per_audio_h=None if usd is None else usd * servers / demand.streams,
             joules_per_audio_h=None if watts is None else 3600 * watts * servers / demand.streams,
-            headroom=1 - given / found.streams,
+            headroom=1 - given / carried,
             provenance=server.provenance,
         )
 
 
-def recommend(demand: Demand | None = None, **keywords: object) -> Recommendation:
-    """Return the servers that carry a demand at the least cost, ranked, and whether the first is settled.
-
-    demand: what is asked; or its keywords, as for `Demand`: streams, latency_s, quantile, wer_within, model, backends,
-        prices, budget_usd_per_h, measure, headroom, padding, run, seed.
-    Word error rates are measured, times are simulated, and every choice was confirmed by the simulation of its servers.
-    Raises `InputError` for what does not exist; a demand that cannot be kept comes back with `refusal`.
-    """
-    asked = demand or Demand(**keywords)  # pyright: ignore[reportArgumentType]
-    accuracy = read_accuracy(asked.run)
-    template = Workload(find_dims(asked.model), padding=asked.padding)
-    search = Search(asked, accuracy, template)
-    choices = _rank(search, asked.backends)
-    kept = [choice for choice in choices if _affordable(asked, choice)]
-    turns = _vary(search, kept) if kept else {}
-    return Recommendation(
-        demand=asked,
-        model=accuracy.model,
-        data=accuracy.data,
-        best_wer=accuracy.best.wer,
-        unheard=accuracy.missing,
-        choices=tuple(kept),
-        settled=not turns,
-        turns=turns,
-        unpriced=_list_unpriced(search) if asked.measure == "usd" else (),
-        refusal=None if kept else _refuse(search, choices),
-    )
+def open_search(demand: Demand) -> Search:
+    """Return the search for a demand. Raises `InputError` for a model, or a run or dataset, that does not exist."""
+    return Search(demand, read_accuracy(demand.run), Workload(find_dims(demand.model), padding=demand.padding))
 
 
-def _rank(search: Search, backends: tuple[str, ...]) -> list[Choice]:
-    """The best choice of each backend, best first, those left out that cost far more than the first."""
-    opened = [one for name in dict.fromkeys(backends) if (one := search.open(name)) is not None]
-    found: list[Choice] = []
-    least = math.inf
-    for candidate in sorted(opened, key=lambda one: one.ways[0].least_cost):
-        if candidate.ways[0].least_cost > _FAR * least:
-            break
-        choice = search.find_best(candidate)
-        if choice is not None:
-            found.append(choice)
-            least = min(least, choice.servers * candidate.cost)
-    return sorted(found, key=_rank_of(search.demand))
+def rank_by(measure: str) -> Callable[[Choice], tuple[float, float, float]]:
+    """Return what choices are sorted by: cost in that measure, then errors, then latency."""
 
-
-def _rank_of(demand: Demand) -> Callable[[Choice], tuple[float, float, float]]:
     def rank(choice: Choice) -> tuple[float, float, float]:
-        cost = choice.usd_per_h if demand.measure == "usd" else choice.joules_per_audio_h
+        cost = choice.usd_per_h if measure == "usd" else choice.joules_per_audio_h
         return (math.inf if cost is None else cost, choice.wer, choice.latency_p99_s)
 
     return rank
 
 
-def _affordable(demand: Demand, choice: Choice) -> bool:
-    if demand.budget_usd_per_h is None:
-        return True
-    return choice.usd_per_h is not None and choice.usd_per_h <= demand.budget_usd_per_h
+def list_unpriced(search: Search) -> tuple[str, ...]:
+    """Return the devices of the demand's backends that have no price."""
+    bills = [search.bill_of(get_backend(name)) for name in search.demand.backends]
+    return tuple(dict.fromkeys(device for bill in bills for device in bill.unpriced))
 
 
-def _vary(search: Search, choices: list[Choice]) -> dict[str, str]:
-    """Which other backend is first, by how the models are off; empty if none ever is."""
-    names, turns = tuple(choice.backend for choice in choices[:_VARIED]), {}
-    for name, factors in VARIATIONS.items():
-        ranked = _rank(replace(search, factors=factors), names)
-        first = ranked[0].backend if ranked else "none of them"
-        if first != names[0]:
-            turns[name] = first
-    return turns
-
-
-def _list_unpriced(search: Search) -> tuple[str, ...]:
-    """The devices of the demand's backends that have no price."""
-    call, prices, found = window_call(search.template, 10.0, TOKENS_PER_S), search.demand.read_prices(), []
-    for name in search.demand.backends:
-        found += bill_of(get_backend(name), prices, call).unpriced
-    return tuple(dict.fromkeys(found))
-
-
-def _refuse(search: Search, choices: list[Choice]) -> Refusal:
-    """Which part of the demand fails, and the nearest that works: a larger budget, more errors, or more latency."""
-    demand, accuracy = search.demand, search.accuracy
-    if choices:
-        least = choices[0]
-        usd = f"{least.usd_per_h:.2f} USD" if least.usd_per_h is not None else "servers without a known price"
-        return Refusal("budget", f"the least that carries {demand.streams} streams is {usd} an hour", least)
-
-    def attempt(**changes: object) -> Choice | None:
-        asked = replace(demand, budget_usd_per_h=None, **changes)  # pyright: ignore[reportArgumentType]
-        ranked = _rank(replace(search, demand=asked), demand.backends)
-        return ranked[0] if ranked else None
-
-    for above in sorted({way.wer - accuracy.best.wer for way in accuracy.ways}):
-        if above > demand.wer_within and (found := attempt(wer_within=above + 1e-9)):
-            least = f"the word error rate is at least {100 * above:.1f} points above the best"
-            return Refusal("word error rate", f"within {demand.latency_s:g} s {least}", found)
-    for times in _SLOWER:
-        if found := attempt(latency_s=demand.latency_s * times):
-            reason = f"no backend shows words within {demand.latency_s:g} s"
-            return Refusal("latency", reason, found)
-    return Refusal("backends", "none of them carries a stream, or none has a known price", None)
+def _describe_way_of_running(backend: Backend) -> tuple[str, str]:
+    """What drives a backend, and how it stores weights."""
+    if isinstance(backend, Hybrid):
+        parts = [_describe_way_of_running(part) for part in (backend.gpu, backend.lpu)]
+        return " + ".join(part[0] for part in parts), " + ".join(part[1] for part in parts)
+    if isinstance(backend, Gpu):
+        return backend.mode, backend.stored
+    return ("static schedule", backend.weights) if isinstance(backend, Lpu) else ("", "")

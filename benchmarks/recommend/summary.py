@@ -1,0 +1,221 @@
+"""A recommendation in sentences, and as tables."""
+
+from collections.abc import Iterator
+
+from ...backends.gpu.runtimes import RUNTIMES
+from ...backends.serving.cost import Price
+from ..report.tables.table import Table
+from ..report.terminal import show_table
+from ..results.wording import counted, figures, interval, join_words, neutralise, percent, stream_count
+from .demand import Demand
+from .records import Changes, Choice, Nearest, Recommendation, Refusal
+from .refuse import BUDGET, ERRORS, LATENCY
+
+CHANGES = "What would change it"
+_WAYS = ("servers", "runtime", "weights", "cut", "window>", "step>", "WER, 95 % interval>")
+_COSTS = ("backend", "latency 50/95/99 %, s>", "streams given>", "left>", "USD/h>", "USD/audio h>", "kJ/audio h>",
+          "times are")  # fmt: skip
+
+
+def print_recommendation(found: Recommendation) -> None:
+    """Print the choices, and the answer in sentences."""
+    for table in list_choices(found):
+        show_table(table.title, table.columns, table.rows)
+        print()
+    for heading, sentences in summarise(found).items():
+        print(heading)
+        for sentence in sentences:
+            print(neutralise(f"- {sentence}"))
+        print()
+
+
+def list_choices(found: Recommendation) -> tuple[Table, ...]:
+    """Return the choices as two tables, each of which fits a terminal; none where there is no choice."""
+    if not found.choices:
+        return ()
+    ways = [[_name(one), *cells_of_way(one)] for one in found.choices]
+    costs = [[one.backend, *cells_of_cost(one)] for one in found.choices]
+    return (Table("The best of each backend, best first", _WAYS, ways),
+            Table("What each keeps and costs", _COSTS, costs))  # fmt: skip
+
+
+def cells_of_way(choice: Choice) -> list[str]:
+    """Return how a choice is run and how audio is cut, as cells."""
+    wer = f"{percent(choice.wer)} {interval(choice.wer_ci95)}".rstrip()
+    return [choice.runtime or "-", choice.weights or "-", choice.strategy, f"{choice.window_s:g} s",
+            f"{choice.step_s:g} s", wer]  # fmt: skip
+
+
+def cells_of_cost(choice: Choice) -> list[str]:
+    """Return what a choice keeps and costs, as cells."""
+    latencies = (choice.latency_p50_s, choice.latency_p95_s, choice.latency_p99_s)
+    return [
+        " / ".join(f"{latency_s:.2f}" for latency_s in latencies),
+        f"{choice.streams_given:,} of {choice.streams_per_server:,}",
+        f"{choice.headroom:.0%}",
+        "-" if choice.usd_per_h is None else f"{choice.usd_per_h:,.2f}",
+        "-" if choice.usd_per_audio_h is None else f"{choice.usd_per_audio_h:.4f}",
+        "-" if choice.joules_per_audio_h is None else figures(choice.joules_per_audio_h / 1000),
+        choice.provenance,
+    ]
+
+
+def summarise(found: Recommendation) -> dict[str, list[str]]:
+    """Return the answer in sentences, by heading: the first choice, what would change it, what it rests on."""
+    answer = {"No answer": [*_refuse(found, found.refusal)]} if found.refusal else {"The answer": [*_answer(found)]}
+    changes = {CHANGES: [*describe_changes(found, found.changes)]} if found.changes else {}
+    return answer | changes | {"What it rests on": [*_describe_footing(found)]}
+
+
+def describe_demand(found: Recommendation) -> str:
+    """Return what was asked for, in words."""
+    asked = found.demand
+    budget = f", for at most {asked.budget_usd_per_h:,.2f} USD an hour" if asked.budget_usd_per_h else ""
+    within = f"at most {counted(100 * asked.wer_within, 'point')} above the best" if asked.wer_within else "as the best"
+    return (
+        f"{stream_count(asked.streams)} of {asked.model}, {_share(asked)} of words within {asked.latency_s:g} s and a "
+        f"word error rate {within} ({percent(found.best_wer)}){budget}"
+    )
+
+
+def _answer(found: Recommendation) -> Iterator[str]:
+    first, *others = found.choices
+    yield f"For {describe_demand(found)}: {describe_choice(found.demand, first)}."
+    if others:
+        yield f"Runner-up: {describe_choice(found.demand, others[0])}."
+    else:
+        yield "No other backend that was asked for, and whose cost is known, keeps the demand."
+    if found.settled:
+        yield (
+            "Settled: it stays the first when its times are as much longer and those of the others as much shorter as "
+            "their models may be off, and at both ends of every range of prices."
+        )
+    else:
+        turned = [f"with {turn.when}, {turn.backend or 'none'} is first" for turn in found.turns]
+        yield f"Not settled: {'; '.join(turned)}."
+
+
+def _refuse(found: Recommendation, refusal: Refusal) -> Iterator[str]:
+    fails = join_words([f"the {name}" for name in refusal.fails])
+    said = f"What fails is {fails}"
+    if refusal.together:
+        said = f"{fails[0].upper()}{fails[1:]} fail only together: each can be kept without the other"
+    yield f"For {describe_demand(found)}: no answer. {said}: {refusal.reason}."
+    for nearest in refusal.nearest:
+        yield f"Works with {describe_nearest(nearest)}."
+
+
+def describe_nearest(nearest: Nearest) -> str:
+    """Return what to type for a demand that works, and its first choice."""
+    asked = nearest.demand
+    budget = "no --budget" if asked.budget_usd_per_h is None else f"--budget {asked.budget_usd_per_h:.2f}"
+    typed = {
+        BUDGET: budget,
+        LATENCY: f"--latency {asked.latency_s:g}",
+        ERRORS: f"--wer-within {100 * asked.wer_within:.6g}",
+        "prices": f"--least {asked.measure}",
+        "power": f"--least {asked.measure}",
+        "backends": f"--backends {','.join(asked.backends)}",
+    }
+    return f"{join_words([typed[name] for name in nearest.changed])}: {describe_choice(asked, nearest.choice)}"
+
+
+def describe_changes(found: Recommendation, changes: Changes) -> Iterator[str]:
+    """Yield what would change the first choice, a sentence for each kind of change."""
+    first, asked = found.choices[0], found.demand
+    prices = []
+    for one in changes.prices:
+        now = "no price is known" if one.usd_per_h is None else f"now {one.usd_per_h:,.4g}"
+        prices.append(f"{one.device} {one.side} {one.limit_usd_per_h:,.3g} ({now}) makes {one.backend} first")
+    if prices:
+        yield f"Prices, USD for a card or chip and hour: {'; '.join(prices)}."
+    yield _say_streams(first, changes)
+    yield _say_sooner(asked, first, changes)
+    yield _say_looser(asked, first, changes)
+
+
+def _say_streams(first: Choice, changes: Changes) -> str:
+    streams = changes.streams
+    ends = [f"with {streams.least - 1:,} {streams.below} is" if streams.below else "",
+            f"with {streams.most + 1:,} {streams.above} is" if streams.above else ""]  # fmt: skip
+    beyond = f"; {', '.join(filter(None, ends))}" if any(ends) else ""
+    further = "" if streams.above else ", as far as was looked"
+    return f"Streams: {first.backend} is first from {streams.least:,} to {streams.most:,}{further}{beyond}."
+
+
+def _say_sooner(asked: Demand, first: Choice, changes: Changes) -> str:
+    kept = f"Latency: as it is, it keeps {changes.kept_s:.2f} s"
+    half = f"at {asked.latency_s / 2:g} s asked for"
+    choice = changes.sooner.choice
+    if choice is None:
+        return f"{kept}; {half}, nothing is found."
+    same = "it stays" if _is_same(choice, first) else f"{describe_choice(asked, choice, brief=True)} is first"
+    return f"{kept}; {half}, {same}."
+
+
+def _say_looser(asked: Demand, first: Choice, changes: Changes) -> str:
+    within = counted(100 * changes.looser.demand.wer_within, "point")
+    choice = changes.looser.choice
+    if choice is None:
+        less = "costs less" if asked.measure == "usd" else "takes less energy"
+        return f"Errors: nothing {less} up to {within} above the best."
+    less = _less(asked, first, choice)
+    return f"Errors: up to {within} above the best, {describe_choice(asked, choice, brief=True)} is first{less}."
+
+
+def _less(asked: Demand, first: Choice, other: Choice) -> str:
+    pairs = {"usd": (first.usd_per_h, other.usd_per_h), "joules": (first.joules_per_audio_h, other.joules_per_audio_h)}
+    before, after = pairs[asked.measure]
+    unit = "cost" if asked.measure == "usd" else "energy"
+    return f", {1 - after / before:.0%} less {unit}" if before and after is not None else ""
+
+
+def _is_same(one: Choice, other: Choice) -> bool:
+    return (one.backend, one.servers) == (other.backend, other.servers)
+
+
+def _describe_footing(found: Recommendation) -> Iterator[str]:
+    """What was measured, what is simulated, what was left out, what the runtimes are, and the prices."""
+    yield (
+        f"Word error rates are {found.model}'s on {found.data}, measured in just these windows and steps; times are "
+        f"{found.demand.model}'s, simulated, and every choice was confirmed by simulating its servers call by call."
+    )
+    choices = found.choices or tuple(one.choice for one in (found.refusal.nearest if found.refusal else ()))
+    runtimes = [RUNTIMES[name] for name in dict.fromkeys(one.runtime for one in choices) if name in RUNTIMES]
+    if runtimes:
+        yield f"Runtimes: {'; '.join(f'{one.name}, {one.about}' for one in runtimes)}."
+    prices = {part.device: part.price for one in choices for part in one.bill.parts if part.price is not None}
+    if prices:
+        said = ", ".join(f"{name} {_say(price)}" for name, price in prices.items())
+        yield f"Prices, USD for a card or chip and hour: {said}."
+    if found.unpriced:
+        known = f"--price {found.unpriced[0]}=USD names one"
+        yield f"Not ranked, since nobody named a price: {join_words(found.unpriced)}; {known}."
+    if found.unheard:
+        yield f"Not searched, since nobody has heard {found.data} so: {join_words(found.unheard)}."
+
+
+def _say(price: Price) -> str:
+    ranged = f" ({price.low:g} to {price.high:g})" if price.low < price.high else ""
+    return f"{price.usd_per_h:.4g}{ranged}"
+
+
+def describe_choice(asked: Demand, choice: Choice, *, brief: bool = False) -> str:
+    """Return a choice in words."""
+    step = "" if choice.strategy == "disjoint" else f", a call every {choice.step_s:g} s"
+    cost = "" if choice.usd_per_h is None else f"; {choice.usd_per_h:,.2f} USD an hour"
+    head = f"{_name(choice)}, {choice.strategy} windows of {choice.window_s:g} s{step}"
+    if brief:
+        return f"{head} (WER {percent(choice.wer)}{cost})"
+    return (
+        f"{head}; WER {percent(choice.wer)} {interval(choice.wer_ci95)}, {stream_count(choice.streams_given)} a server "
+        f"of at most {choice.streams_per_server:,}, words within {choice.latency_s:.2f} s ({_share(asked)}){cost}"
+    )
+
+
+def _name(choice: Choice) -> str:
+    return f"{choice.servers:,} x {choice.backend}"
+
+
+def _share(asked: Demand) -> str:
+    return f"{100 * asked.quantile:g} %"
