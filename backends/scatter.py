@@ -81,3 +81,24 @@ def quantile_s(seconds: NDArray[np.float64], chance: NDArray[np.float64], jitter
         )
         low, high = (middle, high) if (1 + below) / 2 < quantile else (low, middle)
     return math.exp(high)
+
+
+def quantile_of_spread(begin_s: NDArray[np.float64], width_s: NDArray[np.float64], quantile: float) -> float:
+    """Return a quantile of even spreads, each over [begin, begin + width] and as heavy as it is wide.
+
+    Its distribution function at x is the sum of clip(x - begin, 0, width) over that of all widths; inverted to 1e-9 of
+    its range.
+    """
+    begins, ends = np.sort(begin_s), np.sort(begin_s + width_s)
+    to_begin, to_end = (np.concatenate(([0.0], np.cumsum(edges))) for edges in (begins, ends))
+    whole = float(width_s.sum())
+
+    def below(x: float) -> float:
+        begun, ended = int(np.searchsorted(begins, x, "right")), int(np.searchsorted(ends, x, "right"))
+        return ((begun * x - to_begin[begun]) - (ended * x - to_end[ended])) / whole
+
+    low, high = float(begins[0]), float(ends[-1])
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if below(middle) < quantile else (low, middle)
+    return high

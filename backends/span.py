@@ -12,18 +12,16 @@ from .scatter import longest_of, quantile_s, spread_count, sum_of
 from .serving.arrivals import Traffic
 from .serving.capacity import search_largest, streams_verdict
 from .timing import Backend, CapacityError, Timing, add_part
+from .workload.cutting import cutting_of, mean_heard_s, own_step_s, pieces_of
 from .workload.drafting import apply_draft, plan_proposals
 from .workload.models import Dimensions
 from .workload.op import LONGEST_S
 from .workload.windows import (
-    ALIGNATT_MARGIN_S,
     GRID_PER_S,
     POLICIES,
-    STRATEGIES,
     TOKENS_PER_S,
     call_of,
     most_tokens,
-    new_audio_s,
     second_pass_chance,
     strategy_call,
 )
@@ -40,7 +38,7 @@ class Span:
     limited_by: what the next larger window fails on (or the smallest one, if there is no span): "compute", "memory",
         "launch", "link", "capacity", "latency budget", or "falls behind" (with own phases); "nothing" at 30 s.
     window_s: the span in seconds, or the smallest possible window if there is none.
-    step_s: seconds between two calls of a stream.
+    step_s: seconds between two calls of a stream, on average.
     streams: how many there are.
     timing: how long the calls of all streams with `window_s` take; None if the device cannot hold them. `seconds` is
         for a batch whose longest call is of median length, `p99_s` includes the scatter of lengths and service times.
@@ -87,15 +85,16 @@ def span(
     """Return the largest window in (0, 30] s, on a grid of 0.1 s, that `backend` sustains for `streams` streams.
 
     A window w with a step h is sustainable if it keeps up, T <= h, and, given a latency budget L, is on time:
-    w + T <= L for disjoint chunks (where h = w), 2 h + T <= L for sliding windows, whose words LocalAgreement-2 commits
-    at the second call that agrees, h + 0.5 s + T <= L for AlignAtt, which holds back what is nearer to the end, and
-    decodes only what is new: the text of the window before is fed. T is the 99th percentile of the time to serve one
-    call of every stream, second passes among it.
+    w + T <= L for chunks (where h = w, or 2/3 w where they overlap), 2 h + T <= L for sliding windows, whose words
+    LocalAgreement-2 commits at the second call that agrees, h + 0.5 s + T <= L for AlignAtt, which holds back what is
+    nearer to the end, and decodes only what is new: the text of the window before is fed. T is the 99th percentile of
+    the time to serve one call of every stream, second passes among it. Where calls follow from pauses (`vad`) streams
+    cannot be clocked together: the policy is "own phases", and 99 of 100 words keep L.
 
     dims: the model's dimensions, as a `Dimensions` or whisper's `ModelDimensions`.
-    strategy: "sliding", "alignatt" or "disjoint".
+    strategy: one of `cutting.STRATEGIES`.
     step_s: seconds between calls; required where windows slide, none of which is shorter than it, and left out for
-        "disjoint", where it is the window.
+        strategies that set their own.
     latency_s: budget in seconds from the end of a spoken word to its text; None for no budget.
     padding: "full" pads every call to 30 s as Whisper does, "fit" encodes only the audio's own frames.
     tokens_per_s: speech rate, which sets the number of decode steps.
@@ -112,6 +111,7 @@ def span(
     Raises `InputError` for values that make no sense.
     """
     drafting = draft and strategy == "sliding"
+    policy = policy if cutting_of(strategy).even else "own phases"
     planner = _Planner(backend, strategy, streams, step_s, latency_s, drafting, policy, scatter, continuing)
     template = Workload(Dimensions.of(dims), padding=padding, prompt_tokens=prompt_tokens, dtype=dtype)
     if not tokens_per_s >= 0:
@@ -136,16 +136,23 @@ class _Planner:
             raise unknown("policy", self.policy, POLICIES)
         if self.draft and self.policy == "own phases":
             raise InputError("drafts are planned for synchronised streams; leave out --draft or the policy own phases")
-        if self.strategy not in STRATEGIES:
-            raise unknown("strategy", self.strategy, STRATEGIES)
         if self.streams < 1:
             raise InputError(f"streams is {self.streams}; expected at least 1")
         if self.latency_s is not None and not self.latency_s > 0:
             raise InputError(f"latency is {self.latency_s} s; expected more than 0")
-        if self.strategy == "disjoint" and self.step_s is not None:
-            raise InputError("disjoint chunks have no step of their own (it is the window); leave the step out")
-        if self.strategy != "disjoint" and not (self.step_s is not None and 0 < self.step_s <= LONGEST_S):
+        if not self.slides and self.step_s is not None:
+            raise InputError(f"{self.strategy}: its step follows from the window; leave the step out")
+        if self.slides and not (self.step_s is not None and 0 < self.step_s <= LONGEST_S):
             raise InputError(f"step is {self.step_s} s; expected more than 0 and at most {LONGEST_S:g} s")
+
+    @property
+    def slides(self) -> bool:
+        """Whether the step is a setting."""
+        return cutting_of(self.strategy).stepping
+
+    def step_at(self, window_s: float) -> float:
+        """Return the seconds between two calls, on average."""
+        return own_step_s(self.strategy, window_s) or self.step_s or window_s
 
     def plan(self, template: Workload, tokens_per_s: float) -> Span:
         """Return the span of calls like `template`."""
@@ -161,14 +168,18 @@ class _Planner:
         limited_by = "nothing" if best == last else attempt(tick if best is None else tick + 1)[0]
         window_s, timing = tick / GRID_PER_S, attempt(tick)[1]
         span_s = None if best is None else window_s
-        return Span(span_s, limited_by, window_s, self.step_s or window_s, self.streams, timing, self.policy)
+        return Span(span_s, limited_by, window_s, self.step_at(window_s), self.streams, timing, self.policy)
 
     def search(self, attempt: Callable[[int], tuple[str, Timing | None]], first: int, last: int) -> int | None:
         """Return the largest tick of the grid in first..last for which `attempt` says "nothing"; None if none does."""
-        if self.strategy == "disjoint":
+        if not self.slides:
             # a longer chunk leaves more time for itself: sustainable windows may start anywhere
             last = min(last, math.floor(self.latency_s * GRID_PER_S)) if self.latency_s else last
-            return next((tick for tick in range(last, first - 1, -1) if attempt(tick)[0] == "nothing"), None)
+            ticks = range(last, first - 1, -1)
+            if cutting_of(self.strategy).even:
+                return next((tick for tick in ticks if attempt(tick)[0] == "nothing"), None)
+            # shorter pieces are more calls and sooner shown; each try is a simulation, so whole seconds come first
+            return _descend(lambda tick: attempt(tick)[0], ticks)
         # at a fixed step, a longer window only costs more
         return search_largest(lambda tick: attempt(tick)[0], first, last)[0]
 
@@ -178,19 +189,17 @@ class _Planner:
             timing = self.together(template, window_s, tokens_per_s)
         except CapacityError:
             return "capacity", None
-        step_s = self.step_s or window_s
-        if timing.p99_s > step_s:
+        if timing.p99_s > self.step_at(window_s):
             return timing.bound, timing
-        waits_s = {"disjoint": window_s, "sliding": 2 * step_s, "alignatt": step_s + ALIGNATT_MARGIN_S}
-        emitted_s = timing.p99_s + waits_s[self.strategy]
+        (piece,) = pieces_of(self.strategy, window_s, self.step_s)
+        emitted_s = timing.p99_s + piece.shown_s + piece.wait_s
         late = self.latency_s is not None and emitted_s > self.latency_s
         return ("latency budget" if late else "nothing"), timing
 
     def together(self, template: Workload, window_s: float, tokens_per_s: float) -> Timing:
         """Return the time for one call of every stream at once, in batches that last as long as their longest call."""
-        step_s = self.step_s or window_s
-        call = strategy_call(template, self.strategy, window_s, step_s, tokens_per_s)
-        mean = tokens_per_s * new_audio_s(self.strategy, window_s, step_s)
+        call = strategy_call(template, self.strategy, window_s, self.step_s, tokens_per_s)
+        mean = tokens_per_s * mean_heard_s(self.strategy, window_s, self.step_s)
         share = second_pass_chance(self.strategy, window_s) if self.continuing else 0.0
 
         def serve(tokens: int) -> Timing:
@@ -227,8 +236,23 @@ class _Planner:
 
     def own_phases(self, template: Workload, window_s: float, tokens_per_s: float) -> tuple[str, Timing | None]:
         """Return the same if each stream calls at its own time, by simulation."""
-        step_s = self.step_s or window_s
+        step_s = self.step_at(window_s)
         rest = {"tokens_per_s": tokens_per_s, "scatter": self.scatter, "continuing": self.continuing}
         load = Traffic(self.streams, window_s, step_s, self.strategy, **rest)
         found = streams_verdict(self.backend, load.call(template), load, self.latency_s)
         return found.cause, found.timing
+
+
+def _descend(attempt: Callable[[int], str], ticks: range) -> int | None:
+    """Return the first of falling ticks that `attempt` says "nothing" of, by whole seconds and then the tenths above.
+
+    None where none does. It ends where anything but the latency fails: what is shorter fails on it all the more.
+    """
+    for tick in ticks[::GRID_PER_S]:
+        cause = attempt(tick)
+        if cause == "nothing":
+            above = min(ticks.start, tick + GRID_PER_S - 1)
+            return search_largest(attempt, tick, above)[0]
+        if cause != "latency budget":
+            return None
+    return None

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, unknown
-from ..workload.op import LONGEST_S
-from ..workload.windows import ALIGNATT_MARGIN_S, TOKENS_PER_S, new_audio_s, second_pass_chance, strategy_call
+from ..errors import InputError
+from ..scatter import quantile_of_spread
+from ..workload.cutting import Cutting, Piece, check_steps, cutting_of, pieces_of
+from ..workload.windows import TOKENS_PER_S, second_pass_chance, strategy_call
 from ..workload.workload import Workload
 
 Array = NDArray[np.float64]
-# calls that must agree on a word before it is shown: two with LocalAgreement-2, or one
-AGREEING_CALLS = {"sliding": 2, "disjoint": 1, "alignatt": 1}
-# calls that may show a word: AlignAtt leaves to the next call what is near the end of the audio
-_CALLS_OF_A_WORD = AGREEING_CALLS | {"alignatt": 2}
 # Mean length of a talk spurt: 1.004 s in ITU-T P.59 (1993), table of artificial conversational speech. Recalled, not
 # read again, so an assumption; it only matters where silence is skipped.
 TALK_SPURT_S = 1.0
@@ -26,8 +23,9 @@ class Traffic:
     """Live streams of one kind.
 
     streams: how many there are.
-    window_s, step_s: every stream calls every `step_s` seconds on its last `window_s` seconds of audio.
-    strategy: "sliding", "alignatt", or "disjoint", whose window is its step.
+    window_s, step_s: every stream calls every `step_s` seconds, on at most its last `window_s` seconds of audio; for a
+        strategy that sets its own step, that one (`cutting.own_step_s`).
+    strategy: one of `cutting.STRATEGIES`.
     activity: part of the time in which somebody speaks.
     skip_silence: whether the calls of silent steps are left out.
     tokens_per_s: speech rate, which with the window sets the decode steps of a call.
@@ -50,65 +48,65 @@ class Traffic:
     synchronised: bool = False
 
     def __post_init__(self) -> None:
-        if self.strategy not in AGREEING_CALLS:
-            raise unknown("strategy", self.strategy, AGREEING_CALLS)
         if self.streams < 1:
             raise InputError(f"streams is {self.streams}; expected at least 1")
-        if not 0 < self.step_s <= self.window_s <= LONGEST_S:
-            given = f"window {self.window_s:g} s, step {self.step_s:g} s"
-            raise InputError(f"{given}; expected 0 < step <= window <= {LONGEST_S:g} s")
-        if self.strategy == "disjoint" and self.step_s != self.window_s:
-            raise InputError("disjoint chunks are as long as their step; give step and window the same length")
+        check_steps(self.strategy, self.window_s, self.step_s)
         if not 0 < self.activity <= 1:
             raise InputError(f"speech activity is {self.activity:g}; expected more than 0 and at most 1")
         if not self.tokens_per_s >= 0:
             raise InputError(f"tokens per second is {self.tokens_per_s}; expected 0 or more")
 
     @property
-    def least_latency_s(self) -> float:
-        """Seconds from the arrival of a word's first call to that of the call that shows it.
-
-        AlignAtt shows a word with the first call that has heard 0.5 s more.
-        """
-        return (AGREEING_CALLS[self.strategy] - 1) * self.step_s + self.held_back_s
+    def kind(self) -> Cutting:
+        """What its strategy is to a backend."""
+        return cutting_of(self.strategy)
 
     @property
-    def held_back_s(self) -> float:
-        """Seconds of audio at the end of a call whose words wait for the next one."""
-        return ALIGNATT_MARGIN_S if self.strategy == "alignatt" else 0.0
+    def pieces(self) -> tuple[Piece, ...]:
+        """The calls that each stream makes, all as likely."""
+        return pieces_of(self.strategy, self.window_s, self.step_s if self.kind.stepping else None)
+
+    def least_latency_s(self, quantile: float) -> float:
+        """Return a quantile of word latency in seconds on a server that takes no time."""
+        waits, shown = (np.array([getattr(one, name) for one in self.pieces]) for name in ("wait_s", "shown_s"))
+        return quantile_of_spread(waits, shown, quantile)
 
     @property
     def calls_per_step(self) -> float:
         """The part of the steps in which a call is made: 1, unless silent steps are skipped.
 
         A pause lasts through a step with chance exp(-step / mean pause); windows that slide call in the next one, too.
+        Calls that end at a pause are made where somebody speaks.
         """
+        if not self.kind.even:
+            return self.activity
         if self.activity == 1 or not self.skip_silence:
             return 1.0
         pause_s = TALK_SPURT_S * (1 - self.activity) / self.activity
-        return 1 - (1 - self.activity) * math.exp(-_CALLS_OF_A_WORD[self.strategy] * self.step_s / pause_s)
+        return 1 - (1 - self.activity) * math.exp(-self.kind.calls_of_a_word * self.step_s / pause_s)
 
     @property
     def mean_tokens(self) -> int:
         """Decode steps of a call on average, rounded up as by `workload.windows.strategy_call`, but without a limit."""
-        return math.ceil(round(self._tokens, 6))
+        return self._count_tokens(sum(one.heard_s for one in self.pieces) / len(self.pieces))
 
     def call(self, template: Workload) -> Workload:
         """Return one of its calls with the mean number of decode steps; template: gives the model and the padding."""
-        return strategy_call(template, self.strategy, self.window_s, self.step_s, self.tokens_per_s)
+        return strategy_call(template, self.strategy, self.window_s, self.pieces[0].gap_s, self.tokens_per_s)
 
-    @property
-    def second_pass(self) -> float:
-        """The part of the calls that take a second pass."""
-        return second_pass_chance(self.strategy, self.window_s) if self.continuing else 0.0
+    def _count_tokens(self, heard_s: float) -> int:
+        return math.ceil(round(self.tokens_per_s * heard_s, 6))
 
-    @property
-    def _tokens(self) -> float:
-        return self.tokens_per_s * new_audio_s(self.strategy, self.window_s, self.step_s)
-
-    def draw_tokens(self, calls: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the decode steps of so many calls; shape = (calls,)."""
-        return rng.poisson(self._tokens, calls) if self.scatter else np.full(calls, self.mean_tokens)
+    def draw(self, which: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the decode steps of calls and whether they take a second pass; which: the piece that each is."""
+        heard_s = [one.heard_s for one in self.pieces]
+        if self.scatter:
+            tokens = rng.poisson(self.tokens_per_s * np.array(heard_s)[which])
+        else:
+            tokens = np.array([self._count_tokens(one) for one in heard_s])[which]
+        chances = np.array([second_pass_chance(self.strategy, one) if self.continuing else 0.0 for one in heard_s])
+        again = rng.random(len(which)) < chances[which] if chances.any() else np.zeros(len(which), bool)
+        return tokens, again
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +117,7 @@ class Calls:
     tokens: decode steps. again: whether it takes a second pass. load: index of the `Traffic` it belongs to.
     counted: whether it counts; False while the queue fills from empty.
     shows: whether words wait for it.
+    shown_s, wait_s: of its `Piece`.
     duration_s: seconds in which calls arrive, over all replicas.
     """
 
@@ -129,6 +128,8 @@ class Calls:
     load: NDArray[np.int8]
     counted: NDArray[np.bool_]
     shows: NDArray[np.bool_]
+    shown_s: Array
+    wait_s: Array
     duration_s: float
 
     def __len__(self) -> int:
@@ -159,23 +160,27 @@ def calls_of(
     rng = np.random.default_rng(seed)
     longest_s = longest_step_s(loads)
     parts = [_of_load(load, index, duration_s, replicas, longest_s, rng) for index, load in enumerate(loads)]
-    arrival, due, counted, shows, which = (np.concatenate(column) for column in zip(*parts, strict=True))
+    arrival, due, counted, shows, piece, which = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(arrival, kind="stable")
-    which = which[order]
+    which, piece = which[order], piece[order]
     tokens, again = np.empty(len(order), np.int64), np.zeros(len(order), bool)
+    shown, wait = np.empty(len(order)), np.empty(len(order))
     for index, load in enumerate(loads):
         mine = np.flatnonzero(which == index)
-        tokens[mine] = load.draw_tokens(len(mine), rng)
-        if load.second_pass:
-            again[mine] = rng.random(len(mine)) < load.second_pass
+        tokens[mine], again[mine] = load.draw(piece[mine], rng)
+        shown[mine] = np.array([one.shown_s for one in load.pieces])[piece[mine]]
+        wait[mine] = np.array([one.wait_s for one in load.pieces])[piece[mine]]
     np.minimum(tokens, most_tokens, out=tokens)
-    return Calls(arrival[order], due[order], tokens, again, which, counted[order], shows[order], duration_s * replicas)
+    flags = counted[order], shows[order]
+    return Calls(arrival[order], due[order], tokens, again, which, *flags, shown, wait, duration_s * replicas)
 
 
 def _of_load(
     load: Traffic, index: int, duration_s: float, replicas: int, longest_s: float, rng: np.random.Generator
 ) -> tuple[NDArray, ...]:
-    """Return arrival_s, due_s, counted, shows and load of the calls of one load, not yet sorted."""
+    """Return arrival_s, due_s, counted, shows, piece and load of the calls of one load, not yet sorted."""
+    if not load.kind.even:
+        return _of_uneven(load, index, duration_s, replicas, longest_s, rng)
     steps = max(1, round(duration_s / load.step_s))
     phases = np.sort(rng.uniform(0, load.step_s, (replicas, load.streams)), axis=1) * (not load.synchronised)
     offsets = np.arange(replicas) * replica_period_s(duration_s, longest_s)
@@ -186,11 +191,11 @@ def _of_load(
         speech = _speech(load, steps, (replicas, load.streams), rng).transpose(1, 0, 2)
         before = np.zeros_like(speech)
         before[:, 1:] = speech[:, :-1]
-        if _CALLS_OF_A_WORD[load.strategy] == 1:
+        if load.kind.calls_of_a_word == 1:
             made, shows = speech, speech
         else:
             made = speech | before
-            shows = before if load.strategy == "sliding" else made
+            shows = before if load.kind.agreeing else made
         if not load.skip_silence:
             made = np.ones_like(speech)
     counted = np.broadcast_to((np.arange(steps) >= max(2, steps // 5))[None, :, None], arrival.shape)
@@ -199,7 +204,33 @@ def _of_load(
     flat = made.ravel()
     arrival = arrival.ravel()[flat]
     kept = (counted.ravel()[flat], shows.ravel()[flat])
-    return arrival, arrival + load.step_s, *kept, np.full(len(arrival), index, np.int8)
+    return arrival, arrival + load.step_s, *kept, np.zeros(len(arrival), np.int64), _marks(index, len(arrival))
+
+
+def _of_uneven(
+    load: Traffic, index: int, duration_s: float, replicas: int, longest_s: float, rng: np.random.Generator
+) -> tuple[NDArray, ...]:
+    """Return the same for streams whose calls follow from pauses, piece by piece in any order.
+
+    A call is late if it ends more than a window after it arrived: the next may well come at once.
+    """
+    gaps_s = np.array([one.gap_s for one in load.pieces]) / load.activity
+    # enough that even streams of short gaps have calls to the end
+    most = math.ceil(2 * duration_s / gaps_s.mean()) + 16
+    which = rng.integers(len(gaps_s), size=(replicas, most, load.streams))
+    after_s = gaps_s[which]
+    after_s[:, 0] *= rng.random((replicas, load.streams))
+    passed_s = np.cumsum(after_s, axis=1)
+    made = passed_s < duration_s
+    counted = passed_s >= min(max(duration_s / 5, 2 * longest_s), duration_s / 2)
+    offsets = np.arange(replicas) * replica_period_s(duration_s, longest_s)
+    arrival = (offsets[:, None, None] + passed_s)[made]
+    shows = np.ones(len(arrival), bool)
+    return arrival, arrival + load.window_s, counted[made], shows, which[made], _marks(index, len(arrival))
+
+
+def _marks(index: int, count: int) -> NDArray[np.int8]:
+    return np.full(count, index, np.int8)
 
 
 def _speech(load: Traffic, steps: int, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:

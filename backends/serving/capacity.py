@@ -197,7 +197,7 @@ def simulate_span(
     given, the window is sought, so `load.window_s` does not matter. The planner of the span asks the same with its
     policy "own phases"; for synchronised streams it has a formula, which this checks.
     """
-    if load.strategy == "disjoint":
+    if not load.kind.stepping:
         raise InputError("the simulated span is for windows that slide; type --strategy sliding or alignatt")
 
     def attempt(tick: int) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..scatter import quantile_of_spread
 from .arrivals import Calls, Traffic, calls_of
 from .continuous import Continuous, serve_continuously
 from .server import Server
@@ -54,15 +55,14 @@ class Outcome:
     def word_latency_s(self, quantile: float, load: int = 0) -> float:
         """Return a quantile of word latency in seconds, from the end of a spoken word until it is shown.
 
-        Words end evenly over a step; they wait for their call, for the one that agrees if the strategy needs it, and
-        for its text. The mixture of these even spreads, one for each call, is inverted exactly.
+        Words end evenly over the audio that a call shows; they wait for the call, for the one that agrees if the
+        strategy needs it, and for its text. The mixture of these even spreads, one for each call, is inverted exactly.
         """
-        kind = self.loads[load]
         mine = self._of(load) & self.calls.shows
         if not mine.any():
             raise InputError("no call shows words; simulate for longer")
-        response = np.sort((self.finish_s - self.calls.arrival_s)[mine])
-        return kind.least_latency_s + quantile_of_spread(response, kind.step_s, quantile)
+        begin_s = (self.finish_s - self.calls.arrival_s + self.calls.wait_s)[mine]
+        return quantile_of_spread(begin_s, self.calls.shown_s[mine], quantile)
 
     def queue(self, at_s: Array) -> NDArray[np.int64]:
         """Return how many calls have arrived and are not taken up yet, at each of these times; shape = (times,)."""
@@ -155,27 +155,6 @@ def verdict(outcome: Outcome, *latency_s: float | None, quantile: float = 0.99) 
             reason = f"{late:.1%} of calls end after the next is due ({LATE_ALLOWED:.0%} may); {where}"
             return Verdict(False, reason, "falls behind")
         if budget_s is not None and (found_s := outcome.word_latency_s(quantile, index)) > budget_s:
-            budget = f"budget {budget_s:g} s, of which the strategy takes {load.least_latency_s + load.step_s:g} s"
+            budget = f"budget {budget_s:g} s, of which the strategy takes {load.least_latency_s(1.0):.3g} s"
             return Verdict(False, f"{100 * quantile:g} % of words within {found_s:.3g} s; {budget}", "latency budget")
     return Verdict(True)
-
-
-def quantile_of_spread(response_s: Array, step_s: float, quantile: float) -> float:
-    """Return a quantile of response + an even spread over a step, for sorted responses that are equally likely.
-
-    The distribution function at x is the mean of clip((x - response) / step, 0, 1); inverted to 1e-9 of its range.
-    """
-    sums = np.concatenate(([0.0], np.cumsum(response_s)))
-    count = len(response_s)
-
-    def below(x: float) -> float:
-        whole = int(np.searchsorted(response_s, x - step_s, "right"))
-        begun = int(np.searchsorted(response_s, x, "right"))
-        partly = ((begun - whole) * x - (sums[begun] - sums[whole])) / step_s
-        return (whole + partly) / count
-
-    low, high = float(response_s[0]), float(response_s[-1]) + step_s
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if below(middle) < quantile else (low, middle)
-    return high

@@ -4,12 +4,10 @@ import math
 from bisect import bisect_right
 from dataclasses import replace
 
+from .cutting import cutting_of, mean_heard_s
 from .workload import Workload
 
 GRID_PER_S = 10  # windows are multiples of 0.1 s
-STRATEGIES = ("disjoint", "sliding", "alignatt")
-# AlignAtt holds back words whose attention is nearer to the end of the audio (SimulStreaming: 25 frames of 20 ms)
-ALIGNATT_MARGIN_S = 0.5
 # synchronised: the server clocks the windows of all streams, whose calls come due at once and run as one batch.
 # own phases: every client calls at its own time, and the server takes what waits.
 POLICIES = ("synchronised", "own phases")
@@ -22,29 +20,29 @@ TOKENS_PER_S = 3.3
 SECOND_PASS = {3.0: 0.0, 10.0: 0.03, 15.0: 0.17, 20.0: 0.35, 30.0: 1.0}
 
 
-def second_pass_chance(strategy: str, window_s: float) -> float:
-    """Return the part of the calls with this window that take a second pass; AlignAtt makes one pass by design."""
-    if strategy == "alignatt":
+def second_pass_chance(strategy: str, heard_s: float) -> float:
+    """Return the part of the calls that hear so much which take a second pass; 0 for strategies of one pass."""
+    if cutting_of(strategy).one_pass:
         return 0.0
     windows = tuple(SECOND_PASS)
-    right = bisect_right(windows, window_s)
+    right = bisect_right(windows, heard_s)
     if right in (0, len(windows)):
         return SECOND_PASS[windows[max(0, right - 1)]]
     low_s, high_s = windows[right - 1], windows[right]
     low, high = SECOND_PASS[low_s], SECOND_PASS[high_s]
-    return low + (window_s - low_s) / (high_s - low_s) * (high - low)
+    return low + (heard_s - low_s) / (high_s - low_s) * (high - low)
 
 
-def new_audio_s(strategy: str, window_s: float, step_s: float) -> float:
-    """Return the seconds of a window whose text is decoded in each call: all of it, or for AlignAtt the step."""
-    return min(window_s, step_s) if strategy == "alignatt" else window_s
-
-
-def strategy_call(template: Workload, strategy: str, window_s: float, step_s: float, tokens_per_s: float) -> Workload:
+def strategy_call(
+    template: Workload, strategy: str, window_s: float, step_s: float | None, tokens_per_s: float
+) -> Workload:
     """Return one call of a strategy, in one pass: what is new decoded at the speech rate, rounded up, the rest fed."""
-    new_s = new_audio_s(strategy, window_s, step_s)
-    fed = feed_text(template, tokens_per_s * (window_s - new_s)) if new_s < window_s else template
-    return call_of(fed, window_s, math.ceil(round(tokens_per_s * new_s, 6)))
+    heard_s, fed = mean_heard_s(strategy, window_s, step_s), cutting_of(strategy).fed_tokens
+    if strategy == "alignatt":
+        fed = tokens_per_s * (window_s - heard_s)
+    # the audio of a piece that ends at a pause is shorter than its window
+    audio_s = heard_s if strategy == "vad" else window_s
+    return call_of(feed_text(template, fed), audio_s, math.ceil(round(tokens_per_s * heard_s, 6)))
 
 
 def most_tokens(template: Workload) -> int:

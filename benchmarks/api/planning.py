@@ -8,6 +8,7 @@ from earspan.backends.registry import get_backend
 from earspan.backends.span import TOKENS_PER_S, Span
 from earspan.backends.span import span as plan_span
 from earspan.backends.timing import Backend, Timing
+from earspan.backends.workload.cutting import cutting_of
 from earspan.backends.workload.workload import Workload
 from earspan.speech.weights.dims import find_dims
 
@@ -29,20 +30,20 @@ def span(
     model: the Whisper that is timed, an official size or the path of a checkpoint.
     streams: live recordings on the backend.
     step_s: seconds between two calls of a stream where windows slide.
-    strategy: "sliding", "alignatt", or "disjoint", whose step is the window.
+    strategy: how audio is cut, as `earspan strategies --list` has them, but for "offline"; only "sliding" and
+        "alignatt" take the step, others set their own.
     latency_s: how late a word may be shown, in seconds; None for any time.
     padding: "full" for calls padded to 30 s, as Whisper pads them; "fit" for calls as long as their audio.
     decoding: as of an experiment; only "greedy" does without second passes of windows that break off. Returns a
         `Span`: `span_s` in seconds (None where no window is sustained), `limited_by`, `timing`. Raises `InputError` for
         what does not exist or makes no sense. The formulas are in docs/timing.md.
     """
-    own_step_s = None if strategy == "disjoint" else step_s
     return plan_span(
         _backend_of(backend),
         find_dims(model),
         strategy=strategy,
         streams=streams,
-        step_s=own_step_s,
+        step_s=step_s if cutting_of(strategy).stepping else None,
         latency_s=latency_s,
         padding=padding,
         continuing=decoding != "greedy",

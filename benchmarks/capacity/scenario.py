@@ -19,6 +19,7 @@ from ...backends.serving.fleet import Fleet, Option, Tier, cheapest_fleet
 from ...backends.serving.server import Server, server_of
 from ...backends.serving.simulate import QUANTILES, verdict
 from ...backends.timing import Backend, CapacityError
+from ...backends.workload.cutting import ALIGNATT_MARGIN_S, own_step_s
 from ...backends.workload.windows import call_of, feed_text, window_call
 from ...backends.workload.workload import Workload
 from ...speech.weights.dims import find_dims
@@ -130,15 +131,16 @@ class Scenario:
     def _call(self, slo: Slo) -> Workload:
         """The longest call that streams with this window make, whatever their step: times of others are on its line."""
         if slo.strategy != "alignatt":
-            return self._stream(slo, slo.window_s).call(self.template)
+            return self._stream(slo, own_step_s(slo.strategy, slo.window_s) or slo.window_s).call(self.template)
         rate, longest_s = self.load.tokens_per_s, min(LONGEST_STEP_S, slo.window_s)
         return call_of(feed_text(self.template, rate * slo.window_s), slo.window_s, math.ceil(rate * longest_s))
 
     def _steps_s(self, slo: Slo) -> list[float]:
         """The steps that streams may take, longest first."""
-        if slo.strategy == "disjoint":
-            return [slo.window_s]
-        left_s = slo.latency_s - self._stream(slo, min(1.0, slo.window_s)).held_back_s
+        own_s = own_step_s(slo.strategy, slo.window_s)
+        if own_s is not None:
+            return [own_s]
+        left_s = slo.latency_s - (ALIGNATT_MARGIN_S if slo.strategy == "alignatt" else 0.0)
         steps = {min(part * left_s, LONGEST_STEP_S, slo.window_s) for part in STEPS_OF_LATENCY[slo.strategy]}
         # where nothing is left, no step keeps the latency; the shortest shows what fails
         return sorted((step_s for step_s in steps if step_s > 0), reverse=True) or [min(0.1, slo.window_s)]
@@ -171,7 +173,7 @@ class Scenario:
         backend = next(one for one in self.backends if one.name == name)
         points = {tier: self.find_best(backend, slos[tier]) for tier in streams}
         loads = tuple(
-            self._stream(slos[tier], points[tier].step_s or slos[tier].window_s, count)
+            self._stream(slos[tier], points[tier].step_s or self._steps_s(slos[tier])[0], count)
             for tier, count in streams.items()
         )
         # the longest call decides how calls are timed; others have fewer decode steps

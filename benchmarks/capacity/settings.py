@@ -8,8 +8,9 @@ from ...backends.serving.arrivals import Traffic
 from ...backends.serving.cost import Price, read_price
 from ...backends.serving.fleet import demand_after
 from ...backends.serving.server import BATCHING, MAX_BATCH
+from ...backends.workload.cutting import STRATEGIES, cutting_of
 from ...backends.workload.op import LONGEST_S
-from ...backends.workload.windows import STRATEGIES, TOKENS_PER_S
+from ...backends.workload.windows import TOKENS_PER_S
 from ...backends.workload.workload import PADDINGS
 from ..experiment.experiment import Load
 from ..experiment.presets import LOADS
@@ -155,12 +156,12 @@ class CapacitySettings:
             for latency_s in self.latencies_s:
                 # a word waits for the end of its chunk, and then for its text
                 fitting = [window_s for window_s in self.windows_s if window_s < latency_s]
-                window_s = max(fitting, default=None) if strategy == "disjoint" else self.window_s
+                window_s = self.window_s if cutting_of(strategy).stepping else max(fitting, default=None)
                 found += [Slo(window_s, latency_s, strategy)] if window_s else []
         return tuple(found)
 
     @property
     def by_window(self) -> tuple[Slo, ...]:
         """The SLOs where the window varies."""
-        names = [name for name in self.strategies if name != "disjoint"]
+        names = [name for name in self.strategies if cutting_of(name).stepping]
         return tuple(Slo(window_s, self.latency_s, name) for name in names for window_s in self.windows_s)

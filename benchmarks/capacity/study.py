@@ -11,6 +11,7 @@ from ...backends.serving.capacity import simulate_span
 from ...backends.serving.cost import REFERENCES
 from ...backends.serving.fleet import Fleet, Tier, demand_after
 from ...backends.span import span
+from ...backends.workload.cutting import cutting_of
 from ..experiment import store
 from ..experiment.progress import Progress, Silence
 from ..experiment.records import describe_machine
@@ -118,7 +119,7 @@ def _find_spans(scenario: Scenario) -> tuple[SpanPair, ...]:
     """The spans as the planner has them, with all streams due at once, and as simulated, each at its own time."""
     found = []
     for load in scenario.settings.read_loads():
-        for strategy in [name for name in scenario.settings.strategies if name != "disjoint"]:
+        for strategy in [name for name in scenario.settings.strategies if cutting_of(name).stepping]:
             for backend in scenario.backends:
                 common = {"streams": load.streams, "step_s": load.step_s, "strategy": strategy}
                 stream = replace(scenario.load, window_s=max(load.step_s, 1.0), **common)

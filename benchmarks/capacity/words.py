@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from ...backends.serving.cost import RACK_W
+from ...backends.workload.cutting import cutting_of
 from ..results.wording import figures, join_words
 from .records import BatchCurve, BreakEven, CapacityStudy, Claim, Point
 from .settings import Slo
@@ -67,7 +68,7 @@ def _by_strategy(study: CapacityStudy) -> list[tuple[str, list[Point]]]:
             point
             for point in study.points
             if (point.slo.strategy, point.slo.latency_s) == (name, asked.latency_s)
-            and point.slo.window_s in (asked.window_s, *([point.slo.window_s] if name == "disjoint" else []))
+            and (point.slo.window_s == asked.window_s or not cutting_of(name).stepping)
             and point.streams
         ]
     return list(found.items())
@@ -93,8 +94,14 @@ def describe_winners(claims: Sequence[Claim]) -> str:
 
 
 def _cut(slo: Slo) -> str:
-    """How audio is cut: the windows of disjoint chunks follow from the latency."""
-    return "Disjoint chunks" if slo.strategy == "disjoint" else f"Windows of {slo.window_s:g} s, {slo.strategy}"
+    """How audio is cut: the windows of strategies that set their own step follow from the latency."""
+    if slo.strategy == "disjoint":
+        return "Disjoint chunks"
+    return (
+        f"Windows of {slo.window_s:g} s, {slo.strategy}"
+        if cutting_of(slo.strategy).stepping
+        else slo.strategy.capitalize()
+    )
 
 
 def describe_claim(claim: Claim) -> str:
@@ -158,6 +165,6 @@ def _describe_limits(study: CapacityStudy) -> list[str]:
         f"WER is {source.model}'s on {source.data}, measured in the windows and steps that stand beside it; time is "
         f"{timed_as}'s."
     )
-    if source.missing:
-        told.append(f"Nobody has heard {source.data} in {join_words(source.missing)} windows: there is no WER of them.")
+    if unheard := [name for name in source.missing if name in study.settings.strategies]:
+        told.append(f"Nobody has heard {source.data} in {join_words(unheard)} windows: there is no WER of them.")
     return told

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...backends.errors import InputError
 from ...backends.gpu.runtimes import NOTE
 from ...backends.measured.address import is_endpoint
-from ...speech.strategies import OVERLOADS, step_of, strategy_names
+from ...speech.strategies import OFFLINE, OVERLOADS, step_of, strategy_names
 from ..experiment import presets, store
 from ..experiment.experiment import Experiment, Load
 from ..experiment.records import Run, read_run
@@ -62,8 +62,11 @@ def run_bench(args: argparse.Namespace) -> int:
     """Spans of several backends, and the WER that follows. Exit code 1: some recordings failed."""
     loads = {"loads": tuple(args.loads)} if args.loads else {}
     step_s = Load.parse(args.loads[0]).step_s if args.loads else args.step
-    live = args.live_windows or [w for w in presets.BENCH.grid["sliding"] if w >= step_s]
-    windows = {"disjoint": args.windows, "sliding": live}
+    shortest_s = step_of(args.strategy, step_s) or 0.0
+    live = args.live_windows or [w for w in presets.BENCH.grid["sliding"] if w >= shortest_s]
+    windows = {"disjoint": args.windows}
+    if args.strategy not in (*windows, OFFLINE):
+        windows[args.strategy] = live  # so that spans of that strategy are rounded down to windows that were heard
     return _hear(args, experiment_of(args, presets.BENCH, windows_s=windows, **loads))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...backends.measured.address import KEYS
-from ...backends.serving.arrivals import AGREEING_CALLS
+from ...backends.workload.cutting import STRATEGIES
 from ..experiment import store
 from ..measure.measure import measure
 from ..measure.settings import SLO_ON, Measurement
@@ -45,7 +45,7 @@ def add_measure_arguments(parser: argparse.ArgumentParser) -> None:
         **seconds)  # fmt: skip
     add("--patience", dest="patience_s", default=30.0, help="that the server may take (default: 30)", **seconds)
     add_budget_arguments(parser)
-    add("--strategy", default="sliding", choices=sorted(AGREEING_CALLS),
+    add("--strategy", default="sliding", choices=STRATEGIES,
         help="openai: and of the simulation: how audio is cut (default: sliding)")  # fmt: skip
     add("--window", dest="window_s", default=10.0, help="of the strategy (default: 10)", **seconds)
     add("--step", dest="step_s", default=1.0, help="of sliding windows (default: 1)", **seconds)

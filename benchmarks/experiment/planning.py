@@ -12,10 +12,11 @@ from ...backends.footing import list_footings
 from ...backends.schedules import brief_schedule
 from ...backends.span import Span, span
 from ...backends.timing import Backend, CapacityError
+from ...backends.workload.cutting import STRATEGIES
 from ...backends.workload.models import Dimensions
 from ...backends.workload.windows import TOKENS_PER_S, window_call
 from ...backends.workload.workload import Workload
-from ...speech.strategies import step_of
+from ...speech.strategies import OFFLINE, step_of
 from .experiment import Experiment, Load
 from .records import Plan
 
@@ -29,7 +30,8 @@ def plan_backends(
     """
     loads = [Load.parse(load) for load in experiment.loads]
     if step_of(experiment.strategy, loads[0].step_s) is None:
-        loads = loads[:1]  # the step of disjoint chunks is the window, whatever the load says
+        # such a strategy sets its own step, whatever the load says
+        loads = list({load.streams: load for load in reversed(loads)}.values())[::-1]
     plans = []
     for load in loads:
         for backend in backends:
@@ -41,21 +43,24 @@ def plan_backends(
 def plan_span(experiment: Experiment, backend: Backend, dims: Dimensions, load: Load) -> Span:
     """Return the span for the experiment's strategy.
 
-    Strategies without a step are planned as disjoint chunks are, those of others as sliding windows.
+    `offline`, which hears all at once, is planned as disjoint chunks are, strategies of others as sliding windows.
     """
     step_s = step_of(experiment.strategy, load.step_s)
     return span(
         backend,
         dims,
-        strategy="disjoint" if step_s is None else "alignatt" if experiment.strategy == "alignatt" else "sliding",
+        strategy=_plan_as(experiment.strategy),
         streams=load.streams,
         step_s=step_s,
         latency_s=experiment.latency_s,
         padding=experiment.padding,
         draft=experiment.draft,
-        # a greedy call is one pass, and `sequential` goes on in its next call
-        continuing=experiment.decoding != "greedy" and experiment.strategy != "sequential",
+        continuing=experiment.decoding != "greedy",
     )
+
+
+def _plan_as(strategy: str) -> str:
+    return strategy if strategy in STRATEGIES else "disjoint" if strategy == OFFLINE else "sliding"
 
 
 def _plan(experiment: Experiment, backend: Backend, model: str, dims: Dimensions, load: Load) -> Plan:

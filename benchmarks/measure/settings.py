@@ -7,6 +7,7 @@ from ...backends.errors import InputError, unknown
 from ...backends.measured.records import EndpointOptions
 from ...backends.measured.streams.target import Target
 from ...backends.serving.arrivals import Traffic
+from ...backends.workload.cutting import own_step_s
 from ...speech.strategies import check_asks_for_text
 
 SLO_ON = ("word", "steady", "ttfs")
@@ -99,7 +100,7 @@ class Measurement:
     @property
     def traffic(self) -> Traffic:
         """What one stream asks of a server that hears windows."""
-        step_s = self.window_s if self.strategy == "disjoint" else self.step_s
+        step_s = own_step_s(self.strategy, self.window_s) or self.step_s
         return Traffic(1, self.window_s, step_s, self.strategy)
 
     @property

@@ -160,8 +160,7 @@ class Search:
 
     def soonest_s(self, heard: Heard) -> float:
         """Return the latency of words, at the quantile asked for, on a server that takes no time."""
-        # a word that ends just after its last call has begun waits for a step, and for calls to agree
-        return heard.stream.least_latency_s + self.demand.quantile * heard.step_s
+        return heard.stream.least_latency_s(self.demand.quantile)
 
     def bound_calls_per_s(self, backend: Backend, call: Workload) -> float:
         """Return more such calls a second than the backend can serve, in any batch; 0 if it cannot hold one."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ...backends.gpu.runtimes import RUNTIMES
 from ...backends.serving.cost import Price
+from ...backends.workload.cutting import cutting_of
 from ..report.tables.table import Table
 from ..report.terminal import show_table
 from ..results.wording import counted, figures, interval, join_words, neutralise, percent, stream_count
@@ -43,7 +44,7 @@ def cells_of_way(choice: Choice) -> list[str]:
     """Return how a choice is run and how audio is cut, as cells."""
     wer = f"{percent(choice.wer)} {interval(choice.wer_ci95)}".rstrip()
     return [choice.runtime or "-", choice.weights or "-", choice.strategy, f"{choice.window_s:g} s",
-            f"{choice.step_s:g} s", wer]  # fmt: skip
+            f"{choice.step_s:.3g} s", wer]  # fmt: skip
 
 
 def cells_of_cost(choice: Choice) -> list[str]:
@@ -202,7 +203,7 @@ def _say(price: Price) -> str:
 
 def describe_choice(asked: Demand, choice: Choice, *, brief: bool = False) -> str:
     """Return a choice in words."""
-    step = "" if choice.strategy == "disjoint" else f", a call every {choice.step_s:g} s"
+    step = f", a call every {choice.step_s:g} s" if cutting_of(choice.strategy).stepping else ""
     cost = "" if choice.usd_per_h is None else f"; {choice.usd_per_h:,.2f} USD an hour"
     head = f"{_name(choice)}, {choice.strategy} windows of {choice.window_s:g} s{step}"
     if brief:

@@ -12,7 +12,7 @@ from ...backends.serving.capacity import trial
 from ...backends.serving.simulate import verdict
 from ...backends.span import span
 from ...backends.timing import Backend
-from ...backends.workload.windows import STRATEGIES
+from ...backends.workload.cutting import STRATEGIES, cutting_of
 from ...backends.workload.workload import Workload
 from ...speech.metrics.significance import Difference
 from ...speech.weights.dims import find_dims
@@ -105,7 +105,7 @@ def _climb(search: Search, backend: Backend, strategy: str) -> Rung:
                 template.dims,
                 strategy=strategy,
                 streams=demand.streams,
-                step_s=None if strategy == "disjoint" else heard.step_s,
+                step_s=heard.step_s if cutting_of(strategy).stepping else None,
                 padding=demand.padding,
             )
             return Rung(backend.name, strategy, heard, planned.span_s, outcome.word_latency_s(0.95))

@@ -22,7 +22,7 @@ def _say_errors(rung: Rung) -> str:
 
 
 def _say_way(rung: Rung) -> str:
-    return f"{rung.heard.window_s:g} s, {rung.heard.step_s:g} s" if rung.heard else "none"
+    return f"{rung.heard.window_s:g} s, {rung.heard.step_s:.3g} s" if rung.heard else "none"
 
 
 _CELLS = {

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from ...backends.errors import InputError
 from ...backends.serving.arrivals import Traffic
-from ...backends.workload.windows import STRATEGIES
+from ...backends.workload.cutting import STRATEGIES, own_step_s
 from ...datasets.objects import is_url
 from ...speech.metrics.significance import Difference, paired_bootstrap
 from ..experiment.shared import Place
 from .curves import CurvePoint, CurveSeries, read_curve
-from .records import read_results
+from .records import Curve, read_results
 from .wording import join_words
 
 REFERENCE_CURVE = Path(__file__).with_name("reference_curve.json")
@@ -20,7 +20,7 @@ REFERENCE_CURVE = Path(__file__).with_name("reference_curve.json")
 class Heard:
     """One way of cutting audio, and what it did to the text.
 
-    strategy, window_s, step_s: how audio was cut; the step of disjoint chunks is the window.
+    strategy, window_s, step_s: how audio was cut; the step of a strategy that sets its own is that one, on average.
     wer, wer_ci95: as fractions.
     """
 
@@ -99,7 +99,7 @@ def read_accuracy(origin: str | None) -> Accuracy:
         return _checked(Accuracy(series[0].model, series[0].dataset, ways), str(origin))
     results = read_results(Path(origin))
     ways = [
-        Heard(curve.strategy, row.window_s, curve.step_s or row.window_s, row.wer, row.wer_ci95)
+        Heard(curve.strategy, row.window_s, _step_s(curve, row.window_s), row.wer, row.wer_ci95)
         for curve in results.curves
         for row in curve.points
         if curve.strategy in STRATEGIES and row.window_s is not None and row.wer is not None
@@ -123,16 +123,26 @@ def _curve_of(origin: str | None) -> list[CurveSeries]:
         if not planned:
             raise InputError(f"{named}: neither a run nor a dataset of the reference curve, {join_words(names)}")
     first = next((one for one in planned if one.strategy == "sliding"), planned[0] if planned else None)
-    return [one for one in planned if first and (one.model, one.dataset) == (first.model, first.dataset)]
+    # rates of one table are of the same recordings
+    return [one for one in planned if first and _part(one) == _part(first)]
+
+
+def _part(series: CurveSeries) -> tuple[object, ...]:
+    return series.model, series.dataset, series.recordings
+
+
+def _step_s(curve: CurveSeries | Curve, window_s: float) -> float:
+    """The seconds between two calls: those of the curve, or where the strategy sets its own, those of that window."""
+    return own_step_s(curve.strategy, window_s) or curve.step_s or window_s
 
 
 def _way(series: CurveSeries, point: CurvePoint) -> Heard:
-    step_s = series.step_s or point.window_s
+    step_s = _step_s(series, point.window_s)
     return Heard(series.strategy, point.window_s, step_s, point.total.rate or 0.0, series.interval(point))
 
 
 def _is(way: Heard, series: CurveSeries, point: CurvePoint) -> bool:
-    step_s = series.step_s or point.window_s
+    step_s = _step_s(series, point.window_s)
     return (way.strategy, way.window_s, way.step_s) == (series.strategy, point.window_s, step_s)
 
 

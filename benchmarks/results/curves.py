@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from ...backends.errors import InputError
+from ...backends.workload.cutting import CUTTINGS
 from ...speech.metrics.significance import Difference, paired_bootstrap
 from ...speech.metrics.wer import ErrorRate, wer_interval
 from ..experiment import store
@@ -12,6 +16,7 @@ from ..experiment.records import Run
 from .latency import Aligned, align_tracks, find_boundary_errors
 from .units import pool
 
+_TENTHS = 10
 _SAME_S = 0.01  # two times as near as this are one
 
 
@@ -25,6 +30,8 @@ class CurvePoint:
     whole_calls, second_passes: calls that hear a whole window, not the first seconds of a recording or its end, and how
         many of them took a second pass of the encoder; None where it was not counted.
     cut_words, whole_words: errors of the words that a cut goes through, and of the others; None without word times.
+    pieces: where calls follow from pauses, what they are like: the means of each tenth by rising gap, which are
+        seconds from the call before, of audio heard, and from the end of that audio to the call's arrival.
     """
 
     window_s: float
@@ -36,6 +43,7 @@ class CurvePoint:
     second_passes: int | None = None
     cut_words: ErrorRate | None = None
     whole_words: ErrorRate | None = None
+    pieces: tuple[tuple[float, float, float], ...] | None = None
 
     @property
     def total(self) -> ErrorRate:
@@ -163,7 +171,26 @@ def _point(window_s: float, items: Sequence[Aligned]) -> CurvePoint:
         second_passes=sum(call.encoder_passes > 1 for call in whole),
         cut_words=places[0] if places else None,
         whole_words=pool(places[1:]) if places else None,
+        pieces=_tenths(items),
     )
+
+
+def _tenths(items: Sequence[Aligned]) -> tuple[tuple[float, float, float], ...] | None:
+    """What calls are like where they follow from pauses; None where they do not, or were too few to say."""
+    strategy = items[0].track.strategy
+    if strategy not in CUTTINGS or CUTTINGS[strategy].even:
+        return None
+    rows = sorted(
+        (call.arrival_at_s - before.arrival_at_s, call.end_s - call.start_s, call.arrival_at_s - call.end_s)
+        for item in items
+        for before, call in pairwise(item.track.calls)
+        # the end of a recording cuts its last call short
+        if call.end_s < item.reference.duration_s - _SAME_S
+    )
+    if len(rows) < _TENTHS:
+        return None
+    tenths = np.array_split(np.array(rows), _TENTHS)
+    return tuple(tuple(round(float(value), 3) for value in tenth.mean(axis=0)) for tenth in tenths)  # pyright: ignore[reportReturnType]
 
 
 def merge_series(known: Sequence[CurveSeries], new: CurveSeries) -> tuple[CurveSeries, ...]:

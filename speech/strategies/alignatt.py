@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...backends.workload.cutting import ALIGNATT_MARGIN_S
 from ...backends.workload.op import SAMPLE_RATE
-from ...backends.workload.windows import ALIGNATT_MARGIN_S
 from .base import Call, Heard, Strategy, check_step
 from .steps import Steps
 

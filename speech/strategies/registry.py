@@ -3,6 +3,7 @@
 from typing import cast
 
 from ...backends.errors import InputError
+from ...backends.workload.cutting import CUTTINGS
 from ...datasets.offered import list_offered, load_own
 from .alignatt import AlignAtt
 from .base import Strategy
@@ -26,7 +27,7 @@ _STRATEGIES: dict[str, type[Strategy]] = {
     OFFLINE: Offline,
 }
 # Those that hear their window again at every step; for our others a step is no setting.
-STEPPING = ("sliding", "alignatt")
+STEPPING = tuple(name for name, kind in CUTTINGS.items() if kind.stepping)
 # Those that ask for more than text: what the decoder attends to, or where Whisper itself would go on.
 LOOKING_INSIDE = ("alignatt", "sequential")
 

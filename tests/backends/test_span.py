@@ -6,9 +6,10 @@ import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.arrivals import Traffic
-from earspan.backends.serving.capacity import simulate_span
+from earspan.backends.serving.capacity import simulate_span, streams_verdict
 from earspan.backends.span import POLICIES, span
 from earspan.backends.timing import CapacityError, Timing
+from earspan.backends.workload.cutting import own_step_s
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.windows import SECOND_PASS
 from earspan.backends.workload.workload import Workload
@@ -262,3 +263,44 @@ def test_a_whole_window_takes_two_passes_and_both_are_timed():
     for strategy in ("alignatt", "sliding"):
         rest = {"strategy": strategy, "streams": 1, "step_s": 0.31}
         assert (span(Planted(0.3, 0), LARGE, **rest).span_s == 30) == (strategy == "alignatt")
+
+
+def test_overlapping_chunks_by_hand():
+    # 5 s a call: two thirds of the window are to be at least as much; a word waits for two thirds, and for a third, a
+    # quarter of that and 0.8 s
+    answer = span(Planted(5, 0), LARGE, strategy="overlap", latency_s=14.55 + 1e-9, scatter=False, continuing=False)
+    assert (answer.span_s, answer.limited_by) == (8.0, "latency budget")
+    assert answer.step_s == pytest.approx(8 * 2 / 3)
+    assert span(Planted(5, 0), LARGE, strategy="overlap", latency_s=13.9, continuing=False).span_s is None
+
+
+def test_prompted_chunks_are_fed_text():
+    @dataclass(frozen=True)
+    class Fed(Planted):
+        def serve(self, call, streams):
+            seconds = 0.1 * (call.prompt_tokens - Workload(LARGE).prompt_tokens)
+            return Timing(seconds, seconds, {}, 0.0, "memory", "estimate", 0.0)
+
+    # 43 tokens: 4.3 s, within a window and the 10 s of the budget
+    answer = span(Fed(0, 0), LARGE, strategy="prompted", latency_s=10, scatter=False, continuing=False)
+    assert answer.span_s == pytest.approx(5.7)
+
+
+def test_calls_that_follow_pauses_are_simulated():
+    strategy = "vad"
+    backend = Planted(0.4, 0.001)
+    answer = span(backend, LARGE, strategy=strategy, latency_s=6.0)
+    assert answer.policy == "own phases"
+
+    def holds(tick):
+        load = Traffic(1, tick / 10, own_step_s(strategy, tick / 10) or 0, strategy)
+        return streams_verdict(backend, load.call(Workload(LARGE)), load, 6.0).cause == "nothing"
+
+    assert answer.span_s is not None
+    tick = round(10 * answer.span_s)
+    assert holds(tick)
+    assert not any(holds(above) for above in range(tick + 1, 61, 3))
+    # nobody keeps up where calls last longer than the time between them, whatever the window
+    assert span(Planted(40, 0), LARGE, strategy=strategy).span_s is None
+    with pytest.raises(InputError, match="leave the step out"):
+        span(backend, LARGE, strategy=strategy, step_s=1.0)

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
+from earspan.backends.scatter import quantile_of_spread
 from earspan.backends.serving.arrivals import TALK_SPURT_S, Traffic, calls_of
 from earspan.backends.serving.continuous import Continuous, serve_continuously
 from earspan.backends.serving.server import Server, server_of
-from earspan.backends.serving.simulate import LATE_ALLOWED, quantile_of_spread, simulate, verdict
+from earspan.backends.serving.simulate import LATE_ALLOWED, simulate, verdict
 from earspan.backends.serving.station import Line, Station, serve
+from earspan.backends.workload.cutting import own_step_s, pieces_of
 from earspan.backends.workload.models import DIMENSIONS
 from earspan.backends.workload.windows import SECOND_PASS
 from earspan.backends.workload.workload import Workload
@@ -67,7 +69,7 @@ def test_silent_steps_are_left_out(strategy):
 def test_quantile_of_spread_is_that_of_many_words(responses, step_s, quantile):
     response = np.sort(np.array(responses))
     words = (response[:, None] + step_s * (np.arange(2000) + 0.5) / 2000).ravel()
-    found = quantile_of_spread(response, step_s, quantile)
+    found = quantile_of_spread(response, np.full(len(response), step_s), quantile)
     assert (words <= found + 1e-9).mean() == pytest.approx(quantile, abs=0.002)
 
 
@@ -150,7 +152,7 @@ def test_equal_seeds_give_equal_runs():
     [
         ({"streams": 0}, "at least 1"),
         ({"step_s": 11}, "step <= window"),
-        ({"strategy": "disjoint"}, "same length"),
+        ({"strategy": "disjoint"}, "calls every 10 s, whatever the step"),
         ({"activity": 0}, "activity"),
         ({"strategy": "slidng"}, "did you mean 'sliding'"),
     ],
@@ -196,3 +198,37 @@ def test_as_many_calls_take_a_second_pass_as_were_measured(window_s):
     calls = calls_of((Traffic(200, window_s, 1),), 100)
     assert calls.again.mean() == pytest.approx(share, abs=0.01)
     assert not calls_of((Traffic(200, window_s, 1, continuing=False),), 10).again.any()
+
+
+def test_streams_cut_at_pauses_call_as_often_as_their_pieces_say():
+    load = Traffic(200, 10, own_step_s("vad", 10) or 0, "vad", continuing=False)
+    calls = calls_of((load,), 200, replicas=2, seed=1)
+    pieces = pieces_of("vad", 10)
+    assert len(calls) / (2 * 200 * 200) == pytest.approx(1 / np.mean([one.gap_s for one in pieces]), rel=0.02)
+    assert (np.diff(calls.arrival_s[: len(calls) // 2]) >= 0).all()
+    assert calls.tokens.mean() == pytest.approx(3.3 * np.mean([one.heard_s for one in pieces]), rel=0.02)
+    # half of the time nobody speaks: half as many calls, as long as before
+    quiet = calls_of((replace(load, activity=0.5),), 200, replicas=2, seed=1)
+    assert len(quiet) / len(calls) == pytest.approx(0.5, rel=0.03)
+    assert load.calls_per_step == 2 * replace(load, activity=0.5).calls_per_step
+
+
+def test_words_of_uneven_calls_wait_as_words_drawn_one_by_one():
+    strategy = "vad"
+    pieces, rng = pieces_of(strategy, 10), np.random.default_rng(5)
+    load = Traffic(50, 10, own_step_s(strategy, 10) or 0, strategy, continuing=False)
+    found = simulate(Server("many", (Station("many", (Line(0.5, 0),), (Line(1e-6, 0),)),)), (load,), 400)
+    # a word is more likely in a call that shows more of them
+    shown = np.array([one.shown_s for one in pieces])
+    drawn = rng.choice(len(pieces), 200_000, p=shown / shown.sum())
+    late_s = np.array([one.wait_s for one in pieces])[drawn] + shown[drawn] * rng.random(len(drawn)) + 0.5
+    for quantile in (0.5, 0.95):
+        assert found.word_latency_s(quantile) == pytest.approx(np.quantile(late_s, quantile), rel=0.03)
+        assert load.least_latency_s(quantile) + 0.5 == pytest.approx(np.quantile(late_s, quantile), rel=0.03)
+
+
+def test_overlapping_chunks_show_what_they_share_with_the_next():
+    outcome = simulate(fixed(0.25), (once(1, 6, 4, "overlap"),), 2000)
+    # a third of the window, a quarter of it and two words wait for the next call; words end evenly over the 4 s before
+    assert outcome.word_latency_s(0.5) == pytest.approx(2.5 + 0.8 + 2 + 0.25)
+    assert outcome.word_latency_s(0.99) == pytest.approx(2.5 + 0.8 + 4 * 0.99 + 0.25)
