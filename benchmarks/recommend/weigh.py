@@ -26,7 +26,7 @@ class Rung:
     """What one server of a backend does with a strategy.
 
     heard: the way of cutting with the fewest errors that it carries, None if it carries none.
-    span_s: the longest window that the planner says it keeps up with at that step, however late its words.
+    span_s: the longest window that the planner says it keeps up with at that step, words in time.
     latency_p95_s: of words, simulated.
     """
 
@@ -51,8 +51,8 @@ class Weighing:
     """Strategy against hardware.
 
     model, data: who heard what the error rates are of. rungs: by strategy, then by backend as they were asked for.
-    by_strategy: on each backend, from the worst strategy to the best. by_hardware: with each strategy, from the first
-    backend that carries the streams to the last.
+    by_strategy: on each backend, from disjoint chunks, or the worst strategy where it carries none of them, to the best.
+    by_hardware: with each strategy, from the first backend that carries the streams to the last.
     """
 
     demand: Demand
@@ -106,6 +106,7 @@ def _climb(search: Search, backend: Backend, strategy: str) -> Rung:
                 strategy=strategy,
                 streams=demand.streams,
                 step_s=heard.step_s if cutting_of(strategy).stepping else None,
+                latency_s=demand.latency_s,
                 padding=demand.padding,
             )
             return Rung(backend.name, strategy, heard, planned.span_s, outcome.word_latency_s(0.95))
@@ -121,11 +122,14 @@ def _by_errors(search: Search, strategy: str) -> Iterator[Heard]:
 
 
 def _gain(demand: Demand, rungs: list[Rung], *, by_errors: bool) -> Gain | None:
-    """What changes from the first rung to the last, or from the most errors to the fewest; None for fewer than two."""
+    """What changes from the first rung to the last, or from disjoint chunks to the fewest errors; None if nothing can."""
     carried = [(rung.heard, rung) for rung in rungs if rung.heard is not None]
     if len(carried) < 2:
         return None
     if by_errors:
-        carried.sort(key=lambda pair: -pair[0].wer)
+        carried.sort(key=lambda pair: (pair[0].strategy != "disjoint", -pair[0].wer))
+        carried.append(min(carried, key=lambda pair: pair[0].wer))
+        if carried[0] is carried[-1]:
+            return None
     (worse, before), (better, after) = carried[0], carried[-1]
     return Gain(before, after, pair_ways(demand.run, worse, better))

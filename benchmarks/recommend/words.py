@@ -28,7 +28,7 @@ def _say_way(rung: Rung) -> str:
 _CELLS = {
     "Word error rate, measured": _say_errors,
     "In windows of, with a call every": _say_way,
-    "Span, planned (however late words are)": lambda rung: "none" if rung.span_s is None else f"{rung.span_s:g} s",
+    "Span, planned, with words in time": lambda rung: "none" if rung.span_s is None else f"{rung.span_s:g} s",
     "95 of 100 words within, simulated": lambda rung: seconds(rung.latency_p95_s),
 }
 

@@ -83,6 +83,22 @@ def pair_ways(origin: str | None, before: Heard, after: Heard) -> Difference | N
     return paired_bootstrap(one.by_unit(first), other.by_unit(second)) if one.recordings == other.recordings else None
 
 
+def find_step_effects(strategy: str, before_s: float, after_s: float) -> tuple[str, list[tuple[float, Difference]]]:
+    """Return what another step does to error rates on the reference curve: on which data, and by window how much.
+
+    before_s, after_s: seconds between two calls. Rates of one window are paired by speaker, the earlier subtracted; there
+    are none where one of the steps was not heard.
+    """
+    own = [one for one in _curve_of(None) if one.strategy == strategy]
+    before, after = (next((one for one in own if one.step_s == step_s), None) for step_s in (before_s, after_s))
+    if before is None or after is None:
+        return "", []
+    later = {point.window_s: point for point in after.points}
+    pairs = [(point, later[point.window_s]) for point in before.points if point.window_s in later]
+    found = [(a.window_s, paired_bootstrap(before.by_unit(a), after.by_unit(b))) for a, b in pairs]
+    return before.dataset, [(window_s, effect) for window_s, effect in found if effect is not None]
+
+
 def read_accuracy(origin: str | None) -> Accuracy:
     """Return what was measured: by the reference curve, on one of its datasets, or by a run of one's own.
 

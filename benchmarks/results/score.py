@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 from ...backends.errors import InputError
 from ...speech.metrics.normalise import get_normaliser, normaliser_version
+from ...speech.metrics.significance import Difference
 from ...speech.metrics.wer import ErrorRate, wer_interval
 from ...speech.strategies import OFFLINE
 from ..experiment.experiment import Experiment
 from ..experiment.records import Imported, Plan, Run
 from ..experiment.store import SCHEMA
+from .accuracy import find_step_effects
 from .compare import check_same_data
 from .comparison import Groups, compare_strategies, find_gains
 from .endpoints import sum_up
@@ -18,6 +20,7 @@ from .latency import Aligned, align_tracks, find_boundary_errors, find_policy, m
 from .records import Curve, Results, Row
 from .summary import summarise
 from .units import pair_units, pool, units_of
+from .wording import join_words, points
 
 # Below, a result says itself that it is weak. The words: at 5 % WER, 1,000 words are 50 errors, which alone vary by
 # 14 %. The units: published test sets have 40 speakers (LibriSpeech) and 11 (TED-LIUM).
@@ -190,14 +193,25 @@ def _joined_row(plan: Plan, curves: Sequence[Curve]) -> Row:
 
 
 def _warn_of_steps(rows: Sequence[Row], curves: Sequence[Curve]) -> list[str]:
-    """Where rows are joined to a curve that was heard at another step, which matters where windows are short."""
-    steps_s = {curve.strategy: curve.step_s for curve in curves}
-    other = [r.load for r in rows if r.joined and r.wer is not None and steps_s.get(r.strategy) != r.step_s]
-    if not other:
-        return []
-    loads = ", ".join(dict.fromkeys(other))
-    heard = " and ".join(f"{step_s:g} s" for step_s in dict.fromkeys(steps_s.values()) if step_s)
-    return [f"error rates of the loads {loads} were heard at a step of {heard}: a longer step makes more errors"]
+    """Where rows are joined to a curve that was heard at another step, and what that does to errors elsewhere."""
+    steps_s = {curve.strategy: curve.step_s for curve in curves if curve.step_s}
+    loads: dict[tuple[str, float, float], list[str]] = {}
+    for row in rows:
+        heard_s = steps_s.get(row.strategy)
+        if row.joined and row.wer is not None and heard_s and row.step_s and row.step_s != heard_s:
+            loads.setdefault((row.strategy, heard_s, row.step_s), []).append(row.load)
+    return [
+        f"error rates under {join_words(list(dict.fromkeys(own)))} were heard at a step of {heard_s:g} s; "
+        f"{_say_step(*find_step_effects(strategy, heard_s, step_s))}"
+        for (strategy, heard_s, step_s), own in loads.items()
+    ]
+
+
+def _say_step(data: str, effects: Sequence[tuple[float, Difference]]) -> str:
+    if not effects:
+        return "what their own step does to them was not measured"
+    found = ", ".join(f"{points(effect)} in windows of {window_s:g} s" for window_s, effect in effects)
+    return f"their own step changes them on {data} by {found}"
 
 
 def _warn_of_import(imported: Imported | None) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 from earspan.backends.errors import InputError
 from earspan.backends.workload.windows import SECOND_PASS
-from earspan.benchmarks.results.accuracy import REFERENCE_CURVE, Accuracy, Heard, read_accuracy
+from earspan.benchmarks.results.accuracy import REFERENCE_CURVE, Accuracy, Heard, find_step_effects, read_accuracy
 from earspan.benchmarks.results.curves import read_curve
 
 
@@ -41,3 +41,20 @@ def test_second_passes_are_planned_as_they_were_heard():
     }
     assert set(SECOND_PASS) <= set(measured)
     assert pytest.approx({window_s: measured[window_s] for window_s in SECOND_PASS}, abs=0.011) == SECOND_PASS
+
+
+def test_another_step_does_to_errors_what_the_reference_curve_says():
+    data, effects = find_step_effects("sliding", 1.0, 0.25)
+    assert data == "talks-clean"
+    counts = {
+        (series.step_s, point.window_s): point.total
+        for series in read_curve(REFERENCE_CURVE)
+        if (series.model, series.dataset, series.strategy, series.head_s) == ("tiny.en", data, "sliding", 40.0)
+        for point in series.points
+    }
+    assert [window_s for window_s, _ in effects] == [3.0, 10.0]
+    for window_s, effect in effects:
+        before, after = (counts[step_s, window_s] for step_s in (1.0, 0.25))
+        assert effect.difference == pytest.approx((after.errors - before.errors) / before.ref_words)
+    assert find_step_effects("sliding", 1.0, 0.3) == ("", [])
+    assert find_step_effects("disjoint", 1.0, 0.5) == ("", [])
