@@ -51,7 +51,7 @@ class Weighing:
     """Strategy against hardware.
 
     model, data: who heard what the error rates are of. rungs: by strategy, then by backend as they were asked for.
-    by_strategy: on each backend, from disjoint chunks, or the worst strategy where it carries none of them, to the best.
+    by_strategy: on each backend, from disjoint chunks, or the worst strategy where they are not carried, to the best.
     by_hardware: with each strategy, from the first backend that carries the streams to the last.
     """
 
@@ -122,7 +122,7 @@ def _by_errors(search: Search, strategy: str) -> Iterator[Heard]:
 
 
 def _gain(demand: Demand, rungs: list[Rung], *, by_errors: bool) -> Gain | None:
-    """What changes from the first rung to the last, or from disjoint chunks to the fewest errors; None if nothing can."""
+    """What changes from the first rung to the last, or from disjoint chunks to the fewest errors; None if nothing."""
     carried = [(rung.heard, rung) for rung in rungs if rung.heard is not None]
     if len(carried) < 2:
         return None

@@ -86,8 +86,8 @@ def pair_ways(origin: str | None, before: Heard, after: Heard) -> Difference | N
 def find_step_effects(strategy: str, before_s: float, after_s: float) -> tuple[str, list[tuple[float, Difference]]]:
     """Return what another step does to error rates on the reference curve: on which data, and by window how much.
 
-    before_s, after_s: seconds between two calls. Rates of one window are paired by speaker, the earlier subtracted; there
-    are none where one of the steps was not heard.
+    before_s, after_s: seconds between two calls. Rates of one window are paired by speaker, the earlier subtracted;
+    there are none where one of the steps was not heard.
     """
     own = [one for one in _curve_of(None) if one.strategy == strategy]
     before, after = (next((one for one in own if one.step_s == step_s), None) for step_s in (before_s, after_s))
