@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
+from typing import Literal
 
 from ...backends.errors import InputError
 from ...backends.serving.cost import Bill, Reference
@@ -195,17 +193,13 @@ class CapacityStudy:
         return sorted(own, key=lambda point: point.slo.window_s)
 
 
-class _Kind(msgspec.Struct):
-    benchmark: Any = None
-
-
 def is_study(folder: Path) -> bool:
     """Return whether the results in `folder` are those of a capacity study, not of a run."""
     path = folder / _FILE
     if not path.exists():
         return False
     try:
-        return store.decode(store.read_text(path), _Kind, str(path)).benchmark == "capacity"
+        return store.read_kind(path) == "capacity"
     except InputError:
         return not (folder / "run.json").exists()  # a run is scored again, whatever its results look like
 

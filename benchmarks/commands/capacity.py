@@ -4,6 +4,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from ...backends.errors import InputError
 from ...backends.registry import get_backend
 from ...backends.serving.cost import read_price
 from ...backends.serving.server import BATCHING
@@ -139,20 +140,29 @@ def add_recommend_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead: what each strategy and each backend, slow to fast, make of so many streams on one server",
     )
     add("--seed", type=seed, default=default.seed, help="of phases and jitter (default: 0)")
+    add("--out", type=Path, metavar="FOLDER", help="write results.json and report.html there (default: nowhere)")
     add("--json", action="store_true", help="print JSON instead of a table")
 
 
 def run_recommend(args: argparse.Namespace) -> int:
     """Say which hardware a demand takes. Exit code 1: nothing keeps it, and what is nearest is told."""
     given = {one.name: getattr(args, one.name) for one in fields(Demand)}
-    given |= {"wer_within": args.wer_within / 100, "backends": tuple(args.backends), "prices": tuple(args.prices)}
+    given |= {
+        "wer_within": round(args.wer_within / 100, 12),
+        "backends": tuple(args.backends),
+        "prices": tuple(args.prices),
+    }
     if args.weigh:
+        if args.out:
+            raise InputError("--out is for the recommendation; --weigh prints a table, or JSON with --json")
         weighed = weigh_strategies(Demand(**given))
         print(store.encode(weighed, indent=1)) if args.json else print_weighing(weighed)
         return 0
-    found = recommend(Demand(**given))
+    found = recommend(Demand(**given), out=args.out)
     if args.json:
         print(store.encode(found, indent=1))
     else:
         print_recommendation(found)
+        if args.out:
+            print(args.out / "report.html")
     return 0 if found.choices else 1

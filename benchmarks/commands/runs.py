@@ -107,10 +107,14 @@ def run_report(args: argparse.Namespace) -> int:
     """Write the page of a stored run again, and print its path."""
     from ..capacity.page import write_capacity_page
     from ..capacity.records import is_study, read_study
+    from ..recommend.page import write_recommendation_page
+    from ..recommend.records import is_recommendation, read_recommendation
 
     place = Place(args.folder)
     folder = place.fetched()
-    if is_study(folder):
+    if is_recommendation(folder):
+        print(write_recommendation_page(folder, read_recommendation(folder)))
+    elif is_study(folder):
         print(write_capacity_page(folder, read_study(folder)))
     else:
         run = read_run(folder)

@@ -95,6 +95,15 @@ def read_record(path: Path, kind: type[T]) -> T:
 
 class _Schema(msgspec.Struct):
     schema: Any = None
+    benchmark: Any = None
+
+
+def read_kind(path: Path) -> Any:
+    """Return what the results in a file say that they are of: "capacity", ...; None where they do not say it.
+
+    Raises `InputError` for what is no JSON.
+    """
+    return decode(read_text(path), _Schema, str(path)).benchmark
 
 
 def write_whole(path: Path, text: str) -> None:

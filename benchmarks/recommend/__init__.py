@@ -8,6 +8,7 @@ settle.py   whether the first choice stays the first with the models off, and ov
 change.py   what would change it: prices, streams, latency, errors
 refuse.py   why there is no answer, and the nearest demand that has one
 summary.py  the answer in sentences and tables
+page.py     the page of it
 weigh.py    strategy against hardware, for the same streams and latency
 words.py    that in sentences and tables
 """

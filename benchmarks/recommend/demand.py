@@ -1,7 +1,9 @@
 """What is asked of a recommendation: how many streams, how late, how wrong, on what, and for how much."""
 
 import math
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 from ...backends.errors import InputError, unknown
 from ...backends.serving.cost import Price, read_price
@@ -9,6 +11,13 @@ from ...backends.serving.simulate import QUANTILES
 from ...backends.workload.workload import PADDINGS
 
 MEASURES = ("usd", "joules")
+_FLAGS = {
+    "latency_s": "--latency",
+    "prices": "--price",
+    "budget_usd_per_h": "--budget",
+    "measure": "--least",
+    "run": "--from",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,3 +78,24 @@ class Demand:
     def read_prices(self) -> dict[str, Price]:
         """Return the prices by device. Raises `InputError` for what cannot be read."""
         return dict(map(read_price, self.prices))
+
+
+def type_command(demand: Demand) -> str:
+    """Return the command that asks for it, without what is not said because it is so by itself."""
+    preset = Demand()
+    said = [one.name for one in fields(Demand) if getattr(demand, one.name) != getattr(preset, one.name)]
+    return shlex.join(["earspan", "recommend", *type_options(demand, dict.fromkeys(["streams", *said]))])
+
+
+def type_options(demand: Demand, names: Iterable[str]) -> list[str]:
+    """Return what to type for these fields of a demand, without those that are None."""
+    typed = list[str]()
+    for name in names:
+        value = getattr(demand, name)
+        if isinstance(value, float):
+            value = f"{100 * value if name == 'wer_within' else value:.10g}"
+        elif isinstance(value, tuple):
+            value = ",".join(value)
+        if value is not None:
+            typed += [_FLAGS.get(name, f"--{name.replace('_', '-')}"), str(value)]
+    return typed

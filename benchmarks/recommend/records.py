@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ...backends.errors import InputError
 from ...backends.serving.cost import Bill
 from ..experiment import store
 from .demand import Demand
@@ -178,6 +179,15 @@ class Recommendation:
     changes: Changes | None
     unpriced: tuple[str, ...]
     refusal: Refusal | None
+
+
+def is_recommendation(folder: Path) -> bool:
+    """Return whether the results in `folder` are a recommendation, not those of a run."""
+    path = folder / _FILE
+    try:
+        return path.exists() and store.read_kind(path) == "recommend"
+    except InputError:
+        return False
 
 
 def read_recommendation(folder: Path) -> Recommendation:

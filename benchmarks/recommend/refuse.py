@@ -32,6 +32,8 @@ def refuse(search: Search) -> Refusal:
             fails = tuple(name for name in parts if any(name in given for given, _ in found))
             together = size == 1 and len(found) > 1
             reasons = [_say(search, name, nearest) for given, nearest in found for name in given]
+            if size > 1 and len(found) > 1:
+                reasons = ["two of them have to give way"]
             reason = "; ".join(dict.fromkeys(reasons))
             return Refusal(fails, together, reason, tuple(nearest for _, nearest in found))
     return _refuse_backends(search)

@@ -1,6 +1,6 @@
 """A recommendation in sentences, and as tables."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ...backends.gpu.runtimes import RUNTIMES
 from ...backends.serving.cost import Price
@@ -8,14 +8,42 @@ from ...backends.workload.cutting import cutting_of
 from ..report.tables.table import Table
 from ..report.terminal import show_table
 from ..results.wording import counted, figures, interval, join_words, neutralise, percent, stream_count
-from .demand import Demand
+from .demand import Demand, type_options
 from .records import Changes, Choice, Nearest, Recommendation, Refusal
-from .refuse import BUDGET, ERRORS, LATENCY
+from .refuse import BACKENDS, BUDGET, ERRORS, LATENCY, POWER, PRICES
 
-CHANGES = "What would change it"
-_WAYS = ("servers", "runtime", "weights", "cut", "window>", "step>", "WER, 95 % interval>")
+CHANGES, RESTS = "What would change it", "What it rests on"
+_FIELDS = {BUDGET: "budget_usd_per_h", LATENCY: "latency_s", ERRORS: "wer_within", PRICES: "measure", POWER: "measure",
+           BACKENDS: "backends"}  # fmt: skip
+# A choice as cells of a table.
+CELLS: dict[str, Callable[[Choice], str]] = {
+    "choice": lambda one: name_choice(one),
+    "backend": lambda one: one.backend,
+    "servers>": lambda one: f"{one.servers:,}",
+    "units of each>": lambda one: f"{one.units:,}",
+    "runtime": lambda one: one.runtime or "-",
+    "weights": lambda one: one.weights or "-",
+    "cut": lambda one: one.strategy,
+    "window>": lambda one: f"{one.window_s:g} s",
+    "step>": lambda one: f"{one.step_s:.3g} s",
+    "WER, 95 % interval>": lambda one: f"{percent(one.wer)} {interval(one.wer_ci95)}".rstrip(),
+    "latency 50/95/99 %, s>": lambda one: " / ".join(
+        f"{late_s:.2f}" for late_s in (one.latency_p50_s, one.latency_p95_s, one.latency_p99_s)
+    ),
+    "streams given>": lambda one: f"{one.streams_given:,} of {one.streams_per_server:,}",
+    "left>": lambda one: f"{one.headroom:.0%}",
+    "USD/h>": lambda one: _show(one.usd_per_h, ",.2f"),
+    "USD/audio h>": lambda one: _show(one.usd_per_audio_h, ".4f"),
+    "kJ/audio h>": lambda one: "-" if one.joules_per_audio_h is None else figures(one.joules_per_audio_h / 1000),
+    "times are": lambda one: one.provenance,
+}
+_WAYS = ("choice", "runtime", "weights", "cut", "window>", "step>", "WER, 95 % interval>")
 _COSTS = ("backend", "latency 50/95/99 %, s>", "streams given>", "left>", "USD/h>", "USD/audio h>", "kJ/audio h>",
           "times are")  # fmt: skip
+
+
+def _show(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def print_recommendation(found: Recommendation) -> None:
@@ -34,38 +62,22 @@ def list_choices(found: Recommendation) -> tuple[Table, ...]:
     """Return the choices as two tables, each of which fits a terminal; none where there is no choice."""
     if not found.choices:
         return ()
-    ways = [[_name(one), *cells_of_way(one)] for one in found.choices]
-    costs = [[one.backend, *cells_of_cost(one)] for one in found.choices]
-    return (Table("The best of each backend, best first", _WAYS, ways),
-            Table("What each keeps and costs", _COSTS, costs))  # fmt: skip
+    return (
+        Table("The best of each backend, best first", _WAYS, fill_rows(found.choices, _WAYS)),
+        Table("What each keeps and costs", _COSTS, fill_rows(found.choices, _COSTS)),
+    )
 
 
-def cells_of_way(choice: Choice) -> list[str]:
-    """Return how a choice is run and how audio is cut, as cells."""
-    wer = f"{percent(choice.wer)} {interval(choice.wer_ci95)}".rstrip()
-    return [choice.runtime or "-", choice.weights or "-", choice.strategy, f"{choice.window_s:g} s",
-            f"{choice.step_s:.3g} s", wer]  # fmt: skip
-
-
-def cells_of_cost(choice: Choice) -> list[str]:
-    """Return what a choice keeps and costs, as cells."""
-    latencies = (choice.latency_p50_s, choice.latency_p95_s, choice.latency_p99_s)
-    return [
-        " / ".join(f"{latency_s:.2f}" for latency_s in latencies),
-        f"{choice.streams_given:,} of {choice.streams_per_server:,}",
-        f"{choice.headroom:.0%}",
-        "-" if choice.usd_per_h is None else f"{choice.usd_per_h:,.2f}",
-        "-" if choice.usd_per_audio_h is None else f"{choice.usd_per_audio_h:.4f}",
-        "-" if choice.joules_per_audio_h is None else figures(choice.joules_per_audio_h / 1000),
-        choice.provenance,
-    ]
+def fill_rows(choices: Iterable[Choice], columns: Sequence[str]) -> list[list[str]]:
+    """Return choices as rows of these columns."""
+    return [[CELLS[column](choice) for column in columns] for choice in choices]
 
 
 def summarise(found: Recommendation) -> dict[str, list[str]]:
     """Return the answer in sentences, by heading: the first choice, what would change it, what it rests on."""
     answer = {"No answer": [*_refuse(found, found.refusal)]} if found.refusal else {"The answer": [*_answer(found)]}
     changes = {CHANGES: [*describe_changes(found, found.changes)]} if found.changes else {}
-    return answer | changes | {"What it rests on": [*_describe_footing(found)]}
+    return answer | changes | {RESTS: [*_describe_footing(found)]}
 
 
 def describe_demand(found: Recommendation) -> str:
@@ -87,9 +99,10 @@ def _answer(found: Recommendation) -> Iterator[str]:
     else:
         yield "No other backend that was asked for, and whose cost is known, keeps the demand."
     if found.settled:
+        prices = ", and at both ends of every range of prices" if found.demand.measure == "usd" else ""
         yield (
             "Settled: it stays the first when its times are as much longer and those of the others as much shorter as "
-            "their models may be off, and at both ends of every range of prices."
+            f"their models may be off{prices}."
         )
     else:
         turned = [f"with {turn.when}, {turn.backend or 'none'} is first" for turn in found.turns]
@@ -108,17 +121,11 @@ def _refuse(found: Recommendation, refusal: Refusal) -> Iterator[str]:
 
 def describe_nearest(nearest: Nearest) -> str:
     """Return what to type for a demand that works, and its first choice."""
-    asked = nearest.demand
-    budget = "no --budget" if asked.budget_usd_per_h is None else f"--budget {asked.budget_usd_per_h:.2f}"
-    typed = {
-        BUDGET: budget,
-        LATENCY: f"--latency {asked.latency_s:g}",
-        ERRORS: f"--wer-within {100 * asked.wer_within:.6g}",
-        "prices": f"--least {asked.measure}",
-        "power": f"--least {asked.measure}",
-        "backends": f"--backends {','.join(asked.backends)}",
-    }
-    return f"{join_words([typed[name] for name in nearest.changed])}: {describe_choice(asked, nearest.choice)}"
+    asked, fields = nearest.demand, [_FIELDS[name] for name in nearest.changed]
+    typed = " ".join(type_options(asked, fields))
+    if "budget_usd_per_h" in fields and asked.budget_usd_per_h is None:
+        typed = f"{typed} and without --budget".removeprefix(" and ")
+    return f"{typed}: {describe_choice(asked, nearest.choice)}"
 
 
 def describe_changes(found: Recommendation, changes: Changes) -> Iterator[str]:
@@ -201,11 +208,16 @@ def _say(price: Price) -> str:
     return f"{price.usd_per_h:.4g}{ranged}"
 
 
+def describe_cut(choice: Choice) -> str:
+    """Return how audio is cut, in words."""
+    step = f", a call every {choice.step_s:g} s" if cutting_of(choice.strategy).stepping else ""
+    return f"{choice.strategy} windows of {choice.window_s:g} s{step}"
+
+
 def describe_choice(asked: Demand, choice: Choice, *, brief: bool = False) -> str:
     """Return a choice in words."""
-    step = f", a call every {choice.step_s:g} s" if cutting_of(choice.strategy).stepping else ""
     cost = "" if choice.usd_per_h is None else f"; {choice.usd_per_h:,.2f} USD an hour"
-    head = f"{_name(choice)}, {choice.strategy} windows of {choice.window_s:g} s{step}"
+    head = f"{name_choice(choice)}, {describe_cut(choice)}"
     if brief:
         return f"{head} (WER {percent(choice.wer)}{cost})"
     return (
@@ -214,7 +226,8 @@ def describe_choice(asked: Demand, choice: Choice, *, brief: bool = False) -> st
     )
 
 
-def _name(choice: Choice) -> str:
+def name_choice(choice: Choice) -> str:
+    """Return how many servers of which backend."""
     return f"{choice.servers:,} x {choice.backend}"
 
 

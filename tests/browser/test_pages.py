@@ -15,6 +15,8 @@ from earspan.benchmarks.capacity.page import render_capacity
 from earspan.benchmarks.capacity.records import CapacityStudy, read_study
 from earspan.benchmarks.commands import cli
 from earspan.benchmarks.measure.page import render_measured
+from earspan.benchmarks.recommend.answer import recommend
+from earspan.benchmarks.recommend.page import render_recommendation
 from earspan.benchmarks.report.explorer import draw_explorer
 from earspan.benchmarks.report.page import el, render_page
 from earspan.benchmarks.report.render import render
@@ -27,7 +29,9 @@ from ..benchmarks.report import planted
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: set CHROMIUM to its path")
-NAMES = pytest.mark.parametrize("name", ["spans", "comparison", "evaluation", "capacity", "explorer", "measured"])
+NAMES = pytest.mark.parametrize(
+    "name", ["spans", "comparison", "evaluation", "capacity", "explorer", "measured", "recommend"]
+)
 EXPLORED = (
     {"backend": "a", "latency_p99_s": 0.5, "usd_per_audio_h": 0.4, "wer": 0.05, "streams": 4, "window_s": 5.0},
     {"backend": "a", "latency_p99_s": 2.0, "usd_per_audio_h": 0.2, "wer": 0.04, "streams": 8, "window_s": 10.0},
@@ -55,6 +59,7 @@ def pages(study: CapacityStudy) -> dict[str, str]:
         "evaluation": render(found, run),
         "capacity": render_capacity(study),
         "measured": render_measured(measured()),
+        "recommend": render_recommendation(recommend(streams=40, backends=("l4", "h100"))),
         "explorer": render_page("Explorer", [el("h1", "Explorer"), draw_explorer(EXPLORED, equal={"window_s": None})]),
     }
 
@@ -267,6 +272,8 @@ def test_hostile_text_is_shown_as_text_and_the_page_works(study: CapacityStudy, 
     show(render(planted.poison(planted.comparison()), None))
     show(render(planted.poison(planted.evaluation()[0]), None))
     show(render_capacity(planted.poison(study)))
+    found = recommend(streams=4, backends=("l4", "h100"))  # what was asked is checked, and holds nothing hostile
+    show(render_recommendation(replace(found, data=planted.poison(found.data), choices=planted.poison(found.choices))))
 
 
 def many() -> Results:
