@@ -1,5 +1,6 @@
 """The page of a capacity study: any two measures against each other, what is sure of that, fleets, and assumptions."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -7,12 +8,32 @@ from pathlib import Path
 import altair as alt
 
 from ..experiment.store import write_whole
-from ..report.charts.marks import Chart, Series, chart_values, dim_others, layer, list_series, tell
+from ..report.charts.marks import (
+    Chart,
+    Series,
+    chart_values,
+    dim_others,
+    layer,
+    list_series,
+    name_ends,
+    spread,
+    tell,
+)
 from ..report.explorer import draw_explorer
 from ..report.page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
 from ..report.tables.figures import write_csv
 from .records import BatchCurve, BatchRow, CapacityStudy
-from .tables import CELLS, list_claims, list_demand, list_fleets, list_points, list_spans
+from .tables import (
+    CELLS,
+    list_capacities,
+    list_claims,
+    list_costs,
+    list_demand,
+    list_fleets,
+    list_points,
+    list_spans,
+    list_windows,
+)
 
 _PLAIN = alt.Axis(grid=False, format="~g", labelOverlap=True)
 
@@ -38,18 +59,21 @@ def render_capacity(study: CapacityStudy) -> str:
             [draw_density(study, backends, name) for name in study.settings.strategies if name != "disjoint"],
             series=[backends],
         ),
+        show_section(list_capacities(study)),
+        show_section(list_costs(study)),
         replace(_explore(study), folded=True),
         show_section(list_spans(study)),
         show_section(list_fleets(study)),
         el("div", el("b", "No larger fleet. " if study.fleets else "No fleet. "), study.no_fleet, class_="notice")
         if study.no_fleet
         else None,
+        el("section", el("h2", "More"), *(
+            fold(table.title, el("p", table.about, class_="about"), show_table(table))
+            for table in (list_windows(study), list_claims(study), replace(points, about=every), list_demand(study))
+        )),
         replace(_show_batches(study, backends), folded=True),
-        show_section(list_claims(study)),
-        el("section", el("h2", points.title), el("p", every, class_="about"), show_table(points)),
-        show_section(list_demand(study)),
         _show_origin(study),
-    ]
+    ]  # fmt: skip
     return render_page(f"Earspan: capacity of {study.settings.timed_as}", parts)
 
 
@@ -113,8 +137,9 @@ def draw_density(study: CapacityStudy, backends: Series, strategy: str) -> Chart
     stops = [stop * 10**power for power in range(-1, 6) for stop in (1, 2, 5)]
     across = alt.Scale(type="log", domain=[latencies[0] * 0.95, latencies[-1] * 1.05], nice=False)
     up = alt.Scale(type="log", domain=[min(densities) * 0.9, max(densities) * 1.1], nice=False)
+    x = alt.X("latency:Q", title="99 of 100 words within, s", scale=across, axis=_stop_at(latencies))
     base = chart_values(values).encode(
-        x=alt.X("latency:Q", title="99 of 100 words within, s", scale=across, axis=_stop_at(latencies)),
+        x=x,
         y=alt.Y("density:Q", title="streams per kW", scale=up, axis=_stop_at(stops)),
         color=backends.colour,
         opacity=dim_others("backend"),
@@ -122,7 +147,11 @@ def draw_density(study: CapacityStudy, backends: Series, strategy: str) -> Chart
     names = {"backend": "Backend", "latency": "Latency, s", "density": "Streams per kW", "streams": "Streams a server",
              "rack": "Streams a rack"}  # fmt: skip
     dots = base.mark_point().encode(shape=backends.shape, tooltip=tell(names=names))
-    return layer(base.mark_line(), dots, title=strategy)
+    ends = list({value["backend"]: value for value in values}.values())
+    height, low = math.log(max(densities) / min(densities)) or 1.0, min(densities)
+    heights = spread([math.log(value["density"] / low) for value in ends], height / 18, height)
+    named = [{**value, "height": low * math.exp(at)} for value, at in zip(ends, heights, strict=True)]
+    return layer(base.mark_line(), dots, *name_ends(named, x, "height", backends), title=strategy)
 
 
 def draw_batches(

@@ -67,13 +67,13 @@ class CapacitySettings:
     """
 
     timed_as: str = "large-v3"
-    backends: tuple[str, ...] = ("l4", "a100", "h100", "h200", "groq-v1x16", "groq-v1x64", "h100+groq-v1x16")
+    backends: tuple[str, ...] = ("l4", "h100", "b200", "groq-v1x16", "h100+groq-v1x16")
     prices: tuple[str, ...] = ()
     wer_run: str | None = None
     window_s: float = 10.0
     latency_s: float = 2.0
     windows_s: tuple[float, ...] = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0)
-    latencies_s: tuple[float, ...] = (0.15, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
+    latencies_s: tuple[float, ...] = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
     strategies: tuple[str, ...] = ("sliding", "alignatt", "disjoint")
     loads: tuple[str, ...] = LOADS
     tiers: tuple[str, ...] = ("free=0.9:4", "premium=0.1:0.5")

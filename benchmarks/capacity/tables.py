@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterable, Sequence
 from ...backends.gpu.runtimes import NOTE
 from ..report.tables.table import Table
 from ..report.terminal import show_table
-from ..results.wording import figures, neutralise, percent
+from ..results.wording import figures, name_load_briefly, neutralise, percent
 from .other_users import OtherUse, Voices
 from .records import CapacityStudy, Point
-from .words import UNITS, describe_verdict
+from .settings import Slo
+from .words import UNITS, describe_verdict, summarise_briefly
 
 # A point as cells of a table.
 CELLS: dict[str, Callable[[Point], str]] = {
     "backend": lambda point: point.backend,
-    "cut": lambda point: point.slo.strategy,
+    "strategy": lambda point: point.slo.strategy,
     "window>": lambda point: f"{point.slo.window_s:g} s",
     "latency>": lambda point: f"{point.slo.latency_s:g} s",
     "streams>": lambda point: f"{point.streams:,}",
@@ -32,26 +33,71 @@ CELLS: dict[str, Callable[[Point], str]] = {
     "limited by": lambda point: point.limited_by,
     "times are": lambda point: point.provenance,
 }
-_BRIEF = ("backend", "streams>", "per kW>", "per rack>", "step>", "batch>", "p50>", "p99>", "USD/audio h>",
-          "kJ/audio h>", "WER>", "heard with", "limited by")  # fmt: skip
 
 
 def print_study(study: CapacityStudy) -> None:
-    """Print the tables of a study, then its sentences."""
-    settings = study.settings
-    by_latency = f"By latency of 99 of 100 words; windows that slide have {settings.window_s:g} s"
-    by_window = f"By window, latency {settings.latency_s:g} s"
-    tables = [
-        list_points(by_latency, study.by_latency, ("cut", "latency>", "window>", *_BRIEF)),
-        list_points(by_window, study.by_window, ("cut", "window>", *_BRIEF)),
-        list_spans(study),
-        list_fleets(study),
-    ]
+    """Print the answer at a glance in 120 columns, and what follows; the page and the JSON hold every point."""
+    tables = [list_windows(study), list_spans(study), list_fleets(study), list_costs(study), list_capacities(study)]
     for table in filter(None, tables):
         show_table(table.title, table.columns, table.rows)
         print()
-    for sentence in (*study.summary, f"{NOTE}."):
+    for sentence in (*summarise_briefly(study), f"{NOTE}."):
         print(neutralise(f"- {sentence}"))
+
+
+def list_capacities(study: CapacityStudy) -> Table:
+    """Return how many streams each backend carries, by strategy and latency."""
+
+    def describe(point: Point) -> str:
+        dense = f"{point.streams_per_kw:,.0f}/{point.streams_per_rack:,d}" if point.streams_per_kw else "-"
+        return f"{point.streams:,}/{dense}"
+
+    title = "Streams of a server / for each kW / in a rack, by the latency that 99 of 100 words keep"
+    about = (
+        "A rack feeds its devices with a power that is assumed; none: the backend keeps that latency with no stream."
+    )
+    return _spread_out(study, title, about, study.by_latency, lambda slo: f"{slo.latency_s:g} s", "within>", describe)
+
+
+def list_costs(study: CapacityStudy) -> Table:
+    """Return what an hour of audio costs on each backend, by strategy and latency."""
+
+    def describe(point: Point) -> str:
+        usd, joules = point.usd_per_audio_h, point.joules_per_audio_h
+        return f"{_show(usd, '.3g')}/{_show(joules and joules / 1e3, ',.3g')}"
+
+    title = "An hour of audio, USD / kJ, by the latency that 99 of 100 words keep"
+    about = (
+        "At the most streams. A dash: no price or power is known. Energy is of devices at design power all the time."
+    )
+    return _spread_out(study, title, about, study.by_latency, lambda slo: f"{slo.latency_s:g} s", "within>", describe)
+
+
+def list_windows(study: CapacityStudy) -> Table:
+    """Return how many streams each backend carries, by strategy and window, with the word error rate."""
+
+    def describe(point: Point) -> str:
+        return f"{point.streams:,}/{percent(point.heard and point.heard.wer).removesuffix(' %')}"
+
+    title = f"Streams of a server / WER in %, by window; 99 of 100 words within {study.settings.latency_s:g} s"
+    about = "The rate is that of the nearest window and step that were heard: see every point."
+    return _spread_out(study, title, about, study.by_window, lambda slo: "", "", describe)
+
+
+def _spread_out(
+    study: CapacityStudy, title: str, about: str, points: Sequence[Point], name: Callable[[Slo], str], heading: str,
+    describe: Callable[[Point], str],
+) -> Table:  # fmt: skip
+    """Points as a table of SLOs by backends. heading, name: of a column that says what of the SLO; "" for none."""
+    found = {(point.slo, point.backend): point for point in points}
+    backends, order = list(dict.fromkeys(point.backend for point in points)), study.settings.strategies
+    slos = sorted(dict.fromkeys(point.slo for point in points), key=lambda slo: order.index(slo.strategy))
+    rows = []
+    for slo in slos:
+        cells = [describe(found[slo, one]) if found[slo, one].streams else "none" for one in backends]
+        rows.append([f"{slo.strategy} {slo.window_s:g} s", *([name(slo)] if heading else []), *cells])
+    columns = ["Windows", *([heading] if heading else []), *(f"{one}>" for one in backends)]
+    return Table(title, columns, rows, about)
 
 
 def list_points(title: str, points: Iterable[Point], columns: Sequence[str], csv: str = "") -> Table:
@@ -74,8 +120,13 @@ def list_claims(study: CapacityStudy) -> Table:
         )
         for claim in study.claims
     ]
-    columns = ("latency>", "window>", "cut", "least", "by", "best of each kind", "with the models off")
-    return Table("Interval of truth", columns, rows, f"Every conclusion again, with: {'; '.join(study.variations)}.")
+    columns = ("latency>", "window>", "strategy", "least", "by", "best of each kind", "with the models off")
+    return Table(
+        "Every conclusion, and what overturns it",
+        columns,
+        rows,
+        f"Every conclusion again, with: {'; '.join(study.variations)}.",
+    )
 
 
 def list_spans(study: CapacityStudy) -> Table:
@@ -84,14 +135,14 @@ def list_spans(study: CapacityStudy) -> Table:
     rows = []
     for load, strategy in dict.fromkeys((one.load, one.strategy) for one in study.spans):
         pairs = {one.backend: one for one in study.spans if (one.load, one.strategy) == (load, strategy)}
-        spans = [f"{_span(pairs[name].planned_s)} / {_span(pairs[name].simulated_s)}" for name in backends]
-        rows.append([load.replace("x", " x ") + " s", strategy, *spans])
+        spans = [" / ".join(dict.fromkeys(map(_span, (pairs[n].planned_s, pairs[n].simulated_s)))) for n in backends]
+        rows.append([name_load_briefly(load), strategy, *spans])
     about = (
-        "In seconds: where the windows of all streams are clocked together (the planner), and where each stream calls "
-        "at its own time (simulated)."
+        "Where the windows of all streams are clocked together (the planner, as in earspan bench), and where each "
+        "stream calls at its own time (simulated); once where both are the same."
     )
-    columns = ["streams x step", "cut", *(f"{name}>" for name in backends)]
-    return Table("Span by load, together / at their own times", columns, rows, about)
+    columns = ["Load", "Windows", *(f"{name}>" for name in backends)]
+    return Table("Span by load (streams x step), s, clocked together / at their own times", columns, rows, about)
 
 
 def _span(seconds: float | None) -> str:

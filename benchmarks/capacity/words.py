@@ -22,15 +22,28 @@ def write_summary(study: CapacityStudy) -> tuple[str, ...]:
     figures do not cover.
     """
     own = sorted(study.claims, key=lambda claim: (list(VERBS).index(claim.measure), claim.slo.latency_s))
+    return (*_describe_best(study), *map(describe_claim, own), *_describe_rest(study))
+
+
+def summarise_briefly(study: CapacityStudy) -> tuple[str, ...]:
+    """Return the same without each conclusion by itself: the winners by latency say which are not settled."""
+    return (*_describe_best(study), *_describe_rest(study))
+
+
+def _describe_best(study: CapacityStudy) -> list[str]:
     said = [_describe_cheapest(study), _describe_densest(study)]
     for strategy in study.settings.strategies:
-        mine = [claim for claim in own if claim.slo.strategy == strategy]
+        mine = [claim for claim in study.claims if claim.slo.strategy == strategy]
         said += [describe_winners(part) for m in VERBS if (part := [claim for claim in mine if claim.measure == m])]
-    said += [*map(describe_claim, own), *map(_describe_break_even, study.break_even)]
+    return said
+
+
+def _describe_rest(study: CapacityStudy) -> list[str]:
+    said = [*map(_describe_break_even, study.break_even)]
     if study.batches:
         parts = "; ".join(map(_describe_batch, study.batches))
         said.append(f"Least batch with 90 % of the most calls per second: {parts}.")
-    return (*said, *_describe_fleets(study), *_describe_limits(study))
+    return [*said, *_describe_fleets(study), *_describe_limits(study)]
 
 
 def _describe_cheapest(study: CapacityStudy) -> str:
@@ -39,7 +52,7 @@ def _describe_cheapest(study: CapacityStudy) -> str:
     for strategy, points in _by_strategy(study):
         best = min(points, key=lambda point: point.usd_per_audio_h or math.inf, default=None)
         if best is None or best.usd_per_audio_h is None:
-            parts.append(f"{strategy} none with a known price")
+            parts.append(f"{strategy} none with a known price" if points else _describe_none(study, strategy))
         else:
             usd = f"{figures(best.usd_per_audio_h)} USD on {best.backend}"
             parts.append(f"{strategy} {usd}, {best.streams:,} streams a server")
@@ -52,12 +65,18 @@ def _describe_densest(study: CapacityStudy) -> str:
     for strategy, points in _by_strategy(study):
         best = max(points, key=lambda point: point.streams_per_kw or 0.0, default=None)
         if best is None or not best.streams_per_kw:
-            parts.append(f"{strategy} none")
+            parts.append(_describe_none(study, strategy))
         else:
             rack = f", {best.streams_per_rack:,} in a rack" if best.streams_per_rack else ""
             parts.append(f"{strategy} {best.streams_per_kw:,.0f} on {best.backend}{rack}")
     rack = f"a rack feeds devices with {RACK_W / 1e3:g} kW, an assumption"
     return f"Streams for each kilowatt of the devices' design power, at most: {'; '.join(parts)} ({rack})."
+
+
+def _describe_none(study: CapacityStudy, strategy: str) -> str:
+    if strategy != "disjoint" or any(window_s < study.settings.latency_s for window_s in study.settings.windows_s):
+        return f"{strategy} none"
+    return f"disjoint none, since a word waits for the end of its chunk, {min(study.settings.windows_s):g} s or more"
 
 
 def _by_strategy(study: CapacityStudy) -> list[tuple[str, list[Point]]]:

@@ -16,6 +16,7 @@ from ...datasets.selection import STREAM_KEYS
 from .store import convert
 
 DEFAULT_MODEL, STOOD_IN_FOR = "tiny.en", "large-v3"  # what is heard, and what is timed unless told otherwise
+MOST_STREAMS = 100_000  # on one backend; the fastest known carries some thousands, and planning takes time by streams
 SHORTEST_S = 0.02  # of a step or a window: one frame of the encoder; shorter ones are calls without end
 WORD_TIMES = ("model", "none")
 PLAYS = ("span", "grid")
@@ -43,8 +44,8 @@ class Load:
             found = cls(float(step_s), int(streams))
         except ValueError:
             raise InputError(f"load {text!r}: expected STREAMSxSTEP, for example 16x0.25") from None
-        if not (found.streams >= 1 and 0 < found.step_s < math.inf):
-            raise InputError(f"load {text!r}: expected 1 stream or more, and a step of more than 0 s")
+        if not (1 <= found.streams <= MOST_STREAMS and 0 < found.step_s < math.inf):
+            raise InputError(f"load {text!r}: expected 1 to {MOST_STREAMS:,} streams, and a step of more than 0 s")
         return found
 
     @property

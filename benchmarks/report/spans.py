@@ -5,12 +5,12 @@ from dataclasses import fields
 
 from ..results.records import Results, Row
 from ..results.summary import summarise_itself, summarise_loads
-from ..results.wording import seconds
+from ..results.wording import name_load, seconds
 from .charts import spans as charts
 from .charts import times
 from .charts.marks import Series, list_series
 from .page import Figure, Markup, el, fold, join, list_facts, list_items, render_page, show_section, show_table
-from .tables.cells import name_load, name_setting
+from .tables.cells import name_setting
 from .tables.endpoints import list_endpoints
 from .tables.spans import (
     list_boundary_errors,
@@ -37,7 +37,8 @@ def render_spans(results: Results) -> str:
     rows, curves = results.played, results.curves
     points = [row for curve in curves for row in curve.points]
     numbers, footings = list_curves(curves), list_footings(rows)
-    scored, load = [row for row in rows if row.backend], name_load(results.experiment.load.name)
+    scored = [row for row in rows if row.backend]
+    load = name_load(results.experiment.load.name, results.experiment.strategy)
     backends = list_series("backend", (row.backend for row in results.rows if row.backend))
     windows = "What a longer window buys. Grey lines are measured, with their 95 % intervals; flags mark the span of "
     windows += "each backend, marks what it heard in the longest window that is no longer."
@@ -177,7 +178,8 @@ def show_kinds(results: Results) -> Markup:
         el("p", f"Intervals are 95 %, by bootstrap over {results.units} {results.resampled}. ",
            other if origin.model != origin.timed_as else ""),
     )  # fmt: skip
-    how = f" ({origin.timed_dtype}, {experiment.padding} padding), {name_load(experiment.load.name)}{budget}:"
+    load = name_load(experiment.load.name, experiment.strategy)
+    how = f" ({origin.timed_dtype}, {experiment.padding} padding), {load}{budget}:"
     simulated = el(
         "div",
         el("h2", "Simulated" if "measured" not in kinds else "Measured or simulated"),

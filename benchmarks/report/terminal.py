@@ -14,8 +14,7 @@ from ..experiment.records import Run
 from ..results.curves import CurveSeries
 from ..results.evaluation import WordPair, worst_recordings
 from ..results.records import Results
-from ..results.wording import error_count, neutralise
-from .tables.cells import name_load
+from ..results.wording import error_count, name_load, neutralise
 from .tables.endpoints import list_endpoints
 from .tables.evaluation import find_excerpts, list_groups
 from .tables.series import conclude, list_points
@@ -84,7 +83,7 @@ def _title(results: Results) -> str:
     said = f"{origin.model} heard {results.data}, scored under {results.scoring}"
     if not results.simulated:
         return said
-    load = name_load(experiment.load.name)
+    load = name_load(experiment.load.name, experiment.strategy)
     return f"{said}; {origin.timed_as} timed, {load}, overload policy {experiment.overload}"
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from ...backends.gpu.runtimes import NOTE
 from ...speech.metrics.boundary import BoundaryErrors
 from ...speech.metrics.significance import Difference
-from ..experiment.experiment import Load
 from .comparison import REFERENCE
 from .endpoints import EndpointUse
 from .records import Candidate, Curve, Gain, Results, Row
@@ -15,11 +14,11 @@ from .wording import (
     error_count,
     interval,
     join_words,
+    name_load,
     name_load_briefly,
     percent,
     points,
     seconds,
-    stream_count,
 )
 
 _FEW_WORDS = 20  # below, a rate says nothing
@@ -57,8 +56,7 @@ def _spans(rows: Sequence[Row]) -> list[str]:
     """What backends sustain under a load."""
     if not rows:
         return []
-    load = Load.parse(rows[0].load)
-    return [f"At {stream_count(load.streams)} per device, a call every {load.step_s:g} s: {_list_spans(rows)}."]
+    return [f"At {name_load(rows[0].load, rows[0].strategy, ' per device')}: {_list_spans(rows)}."]
 
 
 def _list_spans(rows: Sequence[Row]) -> str:
@@ -129,13 +127,19 @@ def _gain(gain: Gain, difference: Difference) -> str:
 
 
 def _unheard(rows: Sequence[Row]) -> list[str]:
-    """The loads under which no backend hears anything."""
+    """The loads under which no backend keeps up, and those under which nothing was heard that one sustains."""
     loads: dict[str, list[Row]] = {}
     for row in rows:
         if row.plan and not row.is_asked:
             loads.setdefault(row.load, []).append(row)
-    none = [name_load_briefly(load) for load, own in loads.items() if all(row.window_s is None for row in own)]
-    return [f"Under {join_words(none)} no backend keeps up with a window that was heard."] if none else []
+    none = [name_load_briefly(load) for load, own in loads.items() if not any(row.span_s for row in own)]
+    unheard = [
+        name_load_briefly(load)
+        for load, own in loads.items()
+        if any(row.span_s for row in own) and all(row.window_s is None for row in own)
+    ]
+    said = [f"Under {join_words(none)} no backend keeps up with any window."] if none else []
+    return said + ([f"Under {join_words(unheard)} no window was heard that a backend sustains."] if unheard else [])
 
 
 def summarise_itself(results: Results) -> list[str]:

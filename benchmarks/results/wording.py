@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 
 from ...speech.metrics.significance import Difference
+from ...speech.strategies import step_of
+from ..experiment.experiment import Load
 
 
 def percent(rate: float | None) -> str:
@@ -44,6 +46,18 @@ def error_count(errors: int, ref_words: int) -> str:
 def stream_count(streams: int) -> str:
     """Return `1 stream`, `16 streams`."""
     return counted(streams, "stream")
+
+
+def name_load(load: str, strategy: str, each: str = "") -> str:
+    """Return a load in words, as `16 streams, a call every 0.25 s`; of strategies that set their own step without it.
+
+    each: after the streams, as ` per device`.
+    """
+    found = Load.parse(load)
+    step_s = step_of(strategy, found.step_s)
+    return (
+        f"{stream_count(found.streams)}{each}, {f'a call every {seconds(step_s)}' if step_s else f'{strategy} windows'}"
+    )
 
 
 def name_load_briefly(load: str) -> str:

@@ -8,8 +8,8 @@ import altair as alt
 
 from ....backends.workload.op import LONGEST_S
 from ...results.records import Row
-from ...results.wording import figures, seconds
-from ..tables.cells import describe_errors, describe_latency, describe_limit, describe_wer, name_load, name_setting
+from ...results.wording import figures, name_load, seconds
+from ..tables.cells import describe_errors, describe_latency, describe_limit, describe_wer, name_setting
 
 Chart = alt.Chart | alt.LayerChart | alt.HConcatChart
 SECONDS = [0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300]
@@ -72,7 +72,7 @@ def describe_row(row: Row) -> Values:
         "first": late and late.first_word_p50_s,
         "keeps_up": row.work is None or row.work.keeps_up,
         "setting": name_setting(row),
-        "load_said": name_load(row.load) if row.backend else "-",
+        "load_said": name_load(row.load, row.strategy) if row.backend else "-",
         "span_said": _describe_span(row),
         "service_said": seconds(plan and plan.service_s) + (f", {figures(100 * busy)} % of the step" if busy else ""),
         "wer_said": "not scored" if row.wer is None else describe_wer(row.wer, row.wer_ci95),
@@ -133,6 +133,16 @@ def is_chosen(*fields: str) -> str:
 def dim_others(*fields: str, full: float = 1, dim: float = 0.12) -> Any:
     """Return the opacity of marks that are chosen, and of those that are not."""
     return alt.when(is_chosen(*fields)).then(alt.value(full)).otherwise(alt.value(dim))
+
+
+def name_ends(values: Iterable[Mapping[str, Any]], x: alt.X, height: str, backends: "Series") -> list[alt.Chart]:
+    """Return the name of each backend to the right of the end of its line, over a halo that lines do not cross.
+
+    values: the ends. height: the field that says how high a name stands.
+    """
+    names = chart_values(values).encode(x=x, y=alt.Y(f"{height}:Q"), text="backend:N", opacity=dim_others("backend"))
+    halo = names.mark_text(style="halo", align="left", dx=9)
+    return [halo, names.mark_text(align="left", dx=9).encode(color=backends.colour)]
 
 
 def spread(heights: Sequence[float], least: float, most: float) -> list[float]:

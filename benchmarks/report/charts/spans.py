@@ -21,6 +21,7 @@ from .marks import (
     dim_others,
     layer,
     list_backends,
+    name_ends,
     place_seconds,
     spread,
     tell,
@@ -144,9 +145,7 @@ def _draw_lines(rows: Sequence[Row], backends: Series, title: str) -> Chart:
         found = spread([value["span"] for value in there], LONGEST_S / 18, LONGEST_S)
         heights |= {value["backend"]: height for value, height in zip(there, found, strict=True)}
     named = [{**value, "height": heights[value["backend"]]} for value in ends]
-    names = chart_values(named).encode(x=x, y=alt.Y("height:Q"), text="backend:N", opacity=dim_others("backend"))
-    halo = names.mark_text(style="halo", align="left", dx=9)  # under a name, so that lines do not cross it
-    return layer(*parts, halo, names.mark_text(align="left", dx=9).encode(color=backends.colour), title=title)
+    return layer(*parts, *name_ends(named, x, "height", backends), title=title)
 
 
 def draw_windows(curves: Sequence[Curve], rows: Sequence[Row], backends: Series) -> Chart:

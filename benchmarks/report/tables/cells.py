@@ -6,9 +6,9 @@ from ....backends.workload.op import LONGEST_S
 from ....speech.metrics.boundary import Place
 from ....speech.metrics.significance import Difference
 from ....speech.metrics.wer import ErrorRate
-from ...experiment.experiment import IMPORTED, Load
+from ...experiment.experiment import IMPORTED
 from ...results.records import Curve, Latency, Row
-from ...results.wording import interval, percent, seconds, stream_count
+from ...results.wording import interval, percent, seconds
 
 
 def name_setting(row: Row) -> str:
@@ -23,12 +23,6 @@ def name_setting(row: Row) -> str:
 def name_curve(curve: Curve) -> str:
     """Return strategy and step of a curve."""
     return curve.strategy + (f", step {seconds(curve.step_s)}" if curve.step_s else "")
-
-
-def name_load(load: str) -> str:
-    """Return a load in words."""
-    found = Load.parse(load)
-    return f"{stream_count(found.streams)}, a call every {seconds(found.step_s)}"
 
 
 def name_place(place: Place) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from ....speech.metrics.wer import ErrorRate
 from ...experiment.experiment import Load
 from ...results.records import Curve, Gain, Latency, Row
-from ...results.wording import figures, name_load_briefly, percent, seconds
+from ...results.wording import figures, name_load, name_load_briefly, percent, seconds
 from .cells import (
     describe_difference,
     describe_errors,
@@ -13,7 +13,6 @@ from .cells import (
     describe_limit,
     describe_wer,
     name_curve,
-    name_load,
     name_setting,
 )
 from .figures import write_csv
@@ -97,7 +96,7 @@ def list_played(rows: Sequence[Row]) -> Table | None:
         )
         for row in named
     ]
-    return Table(f"Spans at {name_load(named[0].load)}", columns, cells) if named else None
+    return Table(f"Spans at {name_load(named[0].load, named[0].strategy)}", columns, cells) if named else None
 
 
 def list_footings(rows: Sequence[Row]) -> Table | None:

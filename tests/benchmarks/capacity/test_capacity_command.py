@@ -83,7 +83,7 @@ def test_the_page_is_closed_and_says_what_is_measured(folder, study, capsys):
         "Streams for each kilowatt",
         "what streams cost",
         "cost, USD per hour of audio",
-        "Interval of truth",
+        "Every conclusion, and what overturns it",
         "No accelerator ran",
     ):
         assert said in page

@@ -98,12 +98,22 @@ def test_an_lpu_row_holds_its_schedule(bench, small_folder, tmp_path):
 
 
 def test_disjoint_rows(bench, small_folder, tmp_path):
-    code, *_ = bench("--dataset", small_folder, "--backends", "h100", "--strategy", "disjoint", "--latency", "4")
+    code, out, _ = bench("--dataset", small_folder, "--backends", "h100", "--strategy", "disjoint", "--latency", "4")
     assert code == 0
+    assert "At 10 streams per device, disjoint windows: h100 sustains" in out  # the step is the window
     for row in read_results(tmp_path / "out").played:
         assert row.span_s + row.plan.service_s <= 4
         assert row.plan.limited_by == "latency budget"
         assert row.plan.step_s == row.span_s
+
+
+def test_live_windows_are_those_of_the_strategy_that_spans_are_rounded_down_to(bench, small_folder, tmp_path):
+    code, out, _ = bench("--dataset", small_folder, "--strategy", "alignatt", "--loads", "6x1,16x1", "--windows", "5")
+    assert code == 0
+    results = read_results(tmp_path / "out")
+    assert {curve.strategy for curve in results.curves} == {"disjoint", "alignatt"}
+    assert {row.window_s for row in results.rows} <= {2.0, 8.0, 30.0, None}
+    assert "6 streams, a call every 1 s" in out
 
 
 def test_one_bad_recording_among_good_ones_is_skipped_and_the_exit_code_says_so(bench, broken, tmp_path):
