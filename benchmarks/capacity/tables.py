@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from ...backends.gpu.runtimes import NOTE
+from ..experiment.experiment import Load
 from ..report.tables.table import Table
 from ..report.terminal import show_table
 from ..results.wording import figures, name_load_briefly, neutralise, percent
@@ -64,7 +65,7 @@ def list_costs(study: CapacityStudy) -> Table:
 
     def describe(point: Point) -> str:
         usd, joules = point.usd_per_audio_h, point.joules_per_audio_h
-        return f"{_show(usd, '.3g')}/{_show(joules and joules / 1e3, ',.3g')}"
+        return "/".join("-" if value is None else figures(value) for value in (usd, joules and joules / 1e3))
 
     title = "An hour of audio, USD / kJ, by the latency that 99 of 100 words keep"
     about = (
@@ -133,10 +134,11 @@ def list_spans(study: CapacityStudy) -> Table:
     """Return the span of each backend under each load, planned and simulated."""
     backends = list(dict.fromkeys(one.backend for one in study.spans))
     rows = []
-    for load, strategy in dict.fromkeys((one.load, one.strategy) for one in study.spans):
+    cases = dict.fromkeys((one.load, one.strategy) for one in study.spans)
+    for load, strategy in sorted(cases, key=lambda case: Load.parse(case[0])):
         pairs = {one.backend: one for one in study.spans if (one.load, one.strategy) == (load, strategy)}
         spans = [" / ".join(dict.fromkeys(map(_span, (pairs[n].planned_s, pairs[n].simulated_s)))) for n in backends]
-        rows.append([name_load_briefly(load), strategy, *spans])
+        rows.append([name_load_briefly(load, strategy), strategy, *spans])
     about = (
         "Where the windows of all streams are clocked together (the planner, as in earspan bench), and where each "
         "stream calls at its own time (simulated); once where both are the same."

@@ -110,7 +110,7 @@ def show_loads(results: Results, backends: Series) -> list[Figure]:
         if len(charts.list_loads(planned)) > 1:
             maps = charts.draw_map(planned, most, results.experiment.load.name)
             lines = charts.draw_by_streams(planned, backends)
-            table = list_gains([gain for gain in results.gains if gain.model in models])
+            table = list_gains([gain for gain in results.gains if gain.model in models], results.experiment.strategy)
             below = [list_items(said)] if said else []
             below += [fold(table.title, show_table(table))] if table else []
             found.append(Figure(heading, told, [*maps, *lines], join(*below), [backends]))

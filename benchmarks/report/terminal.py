@@ -101,7 +101,9 @@ def _choose_tables(results: Results) -> list[Table | None]:
         replace(table, title=f"Text and time of one Whisper: {table.title}")
         for table in list_loads(results.as_heard, played)[:1]
     ]
-    gains = list_gains([gain for gain in results.gains if gain.model == results.provenance.timed_as])
+    gains = list_gains(
+        [gain for gain in results.gains if gain.model == results.provenance.timed_as], results.experiment.strategy
+    )
     return [footings, list_curves(results.curves), asked, list_played(results.played), *limits, *itself, spans, gains]
 
 

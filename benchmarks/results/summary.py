@@ -49,7 +49,7 @@ def summarise(results: Results) -> list[str]:
 def summarise_loads(results: Results) -> list[str]:
     """Return what faster backends buy under all loads, as far as the numbers say, with the timed model."""
     own = [gain for gain in results.gains if gain.model in ("", results.provenance.timed_as)]
-    return [*_gains(own), *_unheard(results.rows)]
+    return [*_gains(own, results.experiment.strategy), *_unheard(results.rows)]
 
 
 def _spans(rows: Sequence[Row]) -> list[str]:
@@ -95,11 +95,11 @@ def _ties(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _gains(gains: Sequence[Gain]) -> list[str]:
+def _gains(gains: Sequence[Gain], strategy: str) -> list[str]:
     """Where longer spans meant fewer errors, where more, and from which window on nothing certain."""
     known = [(gain, gain.difference) for gain in gains if gain.difference is not None]
     fewer, more = (
-        [_gain(gain, found) for gain, found in known if found.is_certain and (found.difference > 0) == more]
+        [_gain(gain, found, strategy) for gain, found in known if found.is_certain and (found.difference > 0) == more]
         for more in (False, True)
     )
     said = [f"Faster hardware buys fewer errors: {'; '.join(fewer)}."] if fewer else []
@@ -109,7 +109,7 @@ def _gains(gains: Sequence[Gain]) -> list[str]:
         return said
     ends: dict[float, list[str]] = {}
     for gain, _ in sorted(rest, key=lambda one: one[0].from_s):
-        ends.setdefault(gain.from_s, []).append(name_load_briefly(gain.load))
+        ends.setdefault(gain.from_s, []).append(name_load_briefly(gain.load, strategy))
     where = "; ".join(f"from {from_s:g} s on at {join_words(loads)}" for from_s, loads in ends.items())
     least, most = (100 * end(change for _, change in rest) for end in (min, max))
     change = f"{least:+.1f} to {most:+.1f}" if len(rest) > 1 else f"{least:+.1f}"
@@ -119,11 +119,12 @@ def _gains(gains: Sequence[Gain]) -> list[str]:
     ]
 
 
-def _gain(gain: Gain, difference: Difference) -> str:
+def _gain(gain: Gain, difference: Difference, strategy: str) -> str:
     slower, faster = (f" on {join_words(names)}" for names in (gain.slower, gain.faster))
     before, after = map(percent, gain.wer)
     change = f"WER {before}, then {after}, {points(difference)}"
-    return f"at {name_load_briefly(gain.load)} from {gain.from_s:g} s{slower} to {gain.to_s:g} s{faster} ({change})"
+    load = name_load_briefly(gain.load, strategy)
+    return f"at {load} from {gain.from_s:g} s{slower} to {gain.to_s:g} s{faster} ({change})"
 
 
 def _unheard(rows: Sequence[Row]) -> list[str]:
@@ -132,9 +133,11 @@ def _unheard(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row.plan and not row.is_asked:
             loads.setdefault(row.load, []).append(row)
-    none = [name_load_briefly(load) for load, own in loads.items() if not any(row.span_s for row in own)]
+    none = [
+        name_load_briefly(load, own[0].strategy) for load, own in loads.items() if not any(row.span_s for row in own)
+    ]
     unheard = [
-        name_load_briefly(load)
+        name_load_briefly(load, own[0].strategy)
         for load, own in loads.items()
         if any(row.span_s for row in own) and all(row.window_s is None for row in own)
     ]
@@ -159,8 +162,11 @@ def summarise_itself(results: Results) -> list[str]:
     opening = f"With {model} timed as itself, so that text and time are of one Whisper,"
     if differ(most) == (0, 0):
         return [f"{opening} backends differ at no load: {_list_spans(loads[most])}."]
-    said = _gains([gain for gain in results.gains if (gain.model, gain.load) == (model, most)])
-    found = f"{opening} backends differ most at {name_load_briefly(most)}: {_list_spans(loads[most])}."
+    said = _gains(
+        [gain for gain in results.gains if (gain.model, gain.load) == (model, most)], results.experiment.strategy
+    )
+    load = name_load_briefly(most, results.experiment.strategy)
+    found = f"{opening} backends differ most at {load}: {_list_spans(loads[most])}."
     return [" ".join([found, *said])]
 
 

@@ -60,9 +60,14 @@ def name_load(load: str, strategy: str, each: str = "") -> str:
     )
 
 
-def name_load_briefly(load: str) -> str:
-    """Return the load `16x0.25` as `16 x 0.25 s`: streams, and seconds between two calls of each."""
-    return f"{load.replace('x', ' x ')} s"
+def name_load_briefly(load: str, strategy: str) -> str:
+    """Return the load `16x0.25` as `16 x 0.25 s`: streams, and seconds between two calls of each.
+
+    Strategies that set their own step are named by streams alone.
+    """
+    found = Load.parse(load)
+    stepping = step_of(strategy, found.step_s)
+    return f"{found.streams} x {found.step_s:g} s" if stepping else stream_count(found.streams)
 
 
 def join_words(words: Sequence[str]) -> str:

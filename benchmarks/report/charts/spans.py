@@ -6,6 +6,7 @@ import altair as alt
 
 from ....backends.workload.op import LONGEST_S
 from ....speech.metrics.boundary import Place
+from ....speech.strategies import step_of
 from ...experiment.experiment import Load
 from ...results.records import Curve, Row
 from ...results.wording import name_load_briefly, percent, seconds
@@ -76,8 +77,8 @@ def draw_map(rows: Sequence[Row], most: float, played: str = "") -> list[Chart]:
 
     most: the rate that is darkest. played: the load that was played, which is marked with a star.
     """
-    names = {load: name_load_briefly(load).replace("x", "×") + (" *" if load == played else "")
-             for load in list_loads(rows)}  # fmt: skip
+    names = {row.load: name_load_briefly(row.load, row.strategy).replace("x", "×") for row in rows if row.plan}
+    names = {load: names[load] + (" *" if load == played else "") for load in list_loads(rows)}
     values = [{**describe_row(row), "at": names[row.load]} for row in rows if row.plan and row.backend]
     spans = [{**one, "share": one["span"] / LONGEST_S, "cell": f"{one['span']:.3g}" if one["span"] else "–"}
              for one in values]  # fmt: skip
@@ -113,12 +114,15 @@ def draw_by_streams(rows: Sequence[Row], backends: Series) -> list[Chart]:
     Steps of one load have none, and loads under which no backend keeps up are left out.
     """
     able = {row.load for row in rows if row.plan and row.span_s}
-    steps: dict[float, list[Row]] = {}
-    for load in map(Load.parse, list_loads(rows)):
-        steps.setdefault(load.step_s, []).extend(row for row in rows if row.load == load.name and load.name in able)
+    steps: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.plan and row.backend and row.load in able:
+            # of strategies that set their own step all loads are on the same lines
+            step_s = step_of(row.strategy, Load.parse(row.load).step_s)
+            steps.setdefault(f"a call every {step_s:g} s" if step_s else f"{row.strategy} windows", []).append(row)
     return [
-        _draw_lines([row for row in own if row.plan and row.backend], backends, f"a call every {step_s:g} s")
-        for step_s, own in steps.items()
+        _draw_lines(sorted(own, key=lambda row: Load.parse(row.load)), backends, title)
+        for title, own in sorted(steps.items())
         if len({row.load for row in own}) > 1
     ]
 

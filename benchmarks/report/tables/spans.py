@@ -36,7 +36,7 @@ def list_rows(rows: Sequence[Row]) -> Table | None:
     named = [row for row in rows if row.backend]
     cells = [_row(row) for row in named]
     extra = {
-        "Streams x step": [name_load_briefly(row.load) for row in named],
+        "Streams x step": [name_load_briefly(row.load, row.strategy) for row in named],
         "Timed as": [row.plan.model if row.plan else "" for row in named],
     }
     for name, values in extra.items():
@@ -121,7 +121,8 @@ def list_loads(rows: Sequence[Row], played: str = "") -> list[Table]:
         f"Span of {model} by load (streams x step), s (window heard, s: its WER, %); * was played": _describe_load,
         f"What limits the span of {model}": _name_limit,
     }
-    names = [name_load_briefly(load) + (" *" if load == played else "") for load in loads]
+    strategy = next(iter(planned.values())).strategy
+    names = [name_load_briefly(load, strategy) + (" *" if load == played else "") for load in loads]
     return [
         Table(title, ["Load", *(f"{backend}>" for backend in backends)], [
             [name, *("" if (row := planned.get((load, backend))) is None else describe(row) for backend in backends)]
@@ -142,15 +143,15 @@ def _describe_load(row: Row) -> str:
     return f"{row.span_s:g} ({heard})"
 
 
-def list_gains(gains: Sequence[Gain]) -> Table | None:
+def list_gains(gains: Sequence[Gain], strategy: str) -> Table | None:
     """Return what faster backends buy under each load, a line for each step from one window to a longer one.
 
-    gains: of one model that is timed. None where there is nothing to compare.
+    gains: of one model that is timed. strategy: how audio was cut. None where there is nothing to compare.
     """
     columns = ("Load", "Slower", "hear>", "Faster", "hear>", "WER>", "then>", "Points, paired>", "Errors")
     lines = [
         (
-            name_load_briefly(gain.load),
+            name_load_briefly(gain.load, strategy),
             ", ".join(gain.slower),
             seconds(gain.from_s),
             ", ".join(gain.faster),

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from earspan.benchmarks.capacity.page import render_capacity
 from earspan.benchmarks.capacity.records import CapacityStudy, is_study, read_study
+from earspan.benchmarks.capacity.tables import list_capacities, list_costs, list_windows, print_study
 from earspan.benchmarks.capacity.words import describe_winners, write_summary
 from earspan.benchmarks.commands import cli
 from earspan.benchmarks.results.records import write_results
@@ -64,6 +65,33 @@ def test_claims_name_what_overturns_them(study):
     assert "Settled" in text or "Not settled by the model's accuracy" in text
     assert "WER is tiny.en's on talks-clean" in text
     assert "Nobody has heard talks-clean in disjoint and alignatt windows" in text
+
+
+def test_tables_have_a_column_for_each_backend_and_a_row_for_each_promise(study):
+    streams, costs, windows = list_capacities(study), list_costs(study), list_windows(study)
+    assert [column.rstrip(">") for column in streams.columns] == ["Windows", "within", "l4", "groq-v1x8"]
+    assert [row[:2] for row in streams.rows] == [row[:2] for row in costs.rows] == [
+        [f"{strategy} 10 s", f"{latency_s} s"] for strategy in ("sliding", "alignatt") for latency_s in (1, 2)
+    ]  # fmt: skip
+    point = next(p for p in study.by_latency if (p.backend, p.slo.strategy, p.slo.latency_s) == ("l4", "sliding", 2))
+    assert [int(part.replace(",", "")) for part in streams.rows[1][2].split("/")] == [
+        point.streams, round(point.streams_per_kw), point.streams_per_rack,
+    ]  # fmt: skip
+    usd, kilojoules = map(float, costs.rows[1][2].replace(",", "").split("/"))
+    assert (usd, 1e3 * kilojoules) == pytest.approx((0.8 / point.streams, 72 * 3600 / point.streams), rel=0.01)
+    assert {row[0]: row[1].split("/")[1] for row in windows.rows} == {
+        "sliding 5 s": "20.0", "sliding 10 s": "15.0", "alignatt 5 s": "-", "alignatt 10 s": "-",
+    }  # fmt: skip
+
+
+def test_the_terminal_says_who_wins_and_leaves_each_conclusion_to_the_page(study, capsys):
+    print_study(study)
+    out = capsys.readouterr().out
+    for sentence in (*study.summary[:3], study.summary[-1]):
+        assert sentence in out
+    each = [sentence for sentence in study.summary if sentence.startswith("At ")]
+    assert len(each) == len(study.claims)
+    assert not any(sentence in out for sentence in each)
 
 
 def test_fleets_grow_and_are_checked(study):

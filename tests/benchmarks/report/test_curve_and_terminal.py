@@ -107,7 +107,7 @@ def test_the_answer_at_a_glance_fits_a_terminal_of_120_columns():
     )  # fmt: skip
     results = replace(planted.spans(), rows=rows)
     gain = Gain(2.0, 28.4, (0.105, 0.015), DIFFERENCE, "large-v3", "128x0.25", ("l4",), ("a100", "h100", "groq-v1x16"))
-    for table in (list_played(results.played), *list_loads(rows, "16x1"), list_gains([gain])):
+    for table in (list_played(results.played), *list_loads(rows, "16x1"), list_gains([gain], "sliding")):
         assert table
         cells = [tuple(column.rstrip(">") for column in table.columns), *table.rows]
         widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]

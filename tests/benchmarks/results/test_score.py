@@ -72,7 +72,7 @@ def test_a_curve_is_asked_for_the_longest_window_within_a_span():
 def test_what_a_longer_span_is_worth_is_said_by_paired_differences(interval: tuple[float, float], said: str):
     difference = Difference(sum(interval) / 2, interval, 0.01)
     gain = Gain(2.0, 8.5, (0.2, 0.2 + difference.difference), difference, "t", "9x0.5", ("t4",), ("l4", "h100"))
-    [sentence] = _gains([gain, replace(gain, difference=None)])
+    [sentence] = _gains([gain, replace(gain, difference=None)], "sliding")
     assert sentence.startswith(f"{said}at 9 x 0.5 s from 2 s on t4 to 8.5 s on l4 and h100 (WER 20.0 %, then ")
     assert f"{100 * difference.difference:+.1f} points" in sentence
 
@@ -81,13 +81,13 @@ def test_where_a_longer_span_is_worth_nothing_certain_is_said_by_windows():
     def gain(load: str, from_s: float, low: float) -> Gain:
         return Gain(from_s, 30.0, (0.2, 0.2), Difference(low / 2, (low, 0.0), 0.5), "t", load, ("t4",), ("l4",))
 
-    [sentence] = _gains([gain("1x1", 8.0, -0.05), gain("2x1", 3.0, -0.02), gain("3x1", 8.0, 0.0)])
+    [sentence] = _gains([gain("1x1", 8.0, -0.05), gain("2x1", 3.0, -0.02), gain("3x1", 8.0, 0.0)], "sliding")
     assert sentence == (
         "Faster hardware buys nothing certain on this sample from 3 s on at 2 x 1 s; from 8 s on at 1 x 1 s and 3 x "
         "1 s (-2.5 to +0.0 points, paired intervals around 0)."
     )
-    [sentence] = _gains([gain("1x1", 8.0, -0.05)])
-    assert sentence.endswith("from 8 s on at 1 x 1 s (-2.5 points, paired intervals around 0).")
+    [sentence] = _gains([gain("1x1", 8.0, -0.05)], "disjoint")
+    assert sentence.endswith("from 8 s on at 1 stream (-2.5 points, paired intervals around 0).")
 
 
 def loads_run(*heard: tuple[float, str], spans: dict[str, tuple[float | None, ...]], model: str = "t"):
