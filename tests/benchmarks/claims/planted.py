@@ -35,13 +35,15 @@ class Device:
         return self.name
 
 
-def curve(strategy: str, step_s: float | None, rates: Mapping[float, float], dataset: str = "planted") -> CurveSeries:
+def curve(
+    strategy: str, step_s: float | None, rates: Mapping[float, float], dataset: str = "talks-clean"
+) -> CurveSeries:
     """The same error rate in each of six recordings of 1000 words, by window."""
     points = tuple(
         CurvePoint(at, (ErrorRate(round(1000 * rate), 0, 0, 1000),) * 6, 1, 1, 1) for at, rate in rates.items()
     )
     names = tuple("abcdef")
-    return CurveSeries("tiny.en", "ab", "here", "torch", "greedy", dataset, "cd", 60.0, None, names, names, strategy,
+    return CurveSeries("tiny.en", "ab", "here", "torch", "greedy", dataset, "cd", 60.0, 40.0, names, names, strategy,
                        step_s, points)  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def test_faster_hardware_has_fewer_errors_where_a_slow_one_cannot_hear_enough():
 
 def test_faster_hardware_buys_nothing_where_errors_do_not_fall_or_all_hear_everything():
     assert conclude(check_speed(ground(falls=False)).cases) == DOES_NOT
-    quick = (Device("one", 1e-6), Device("other", 1e-7))
+    quick = (Device("one", 1e-8), Device("other", 1e-9))
     assert conclude(check_speed(ground(backends=quick)).cases) == DOES_NOT
 
 
