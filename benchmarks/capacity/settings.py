@@ -154,11 +154,16 @@ class CapacitySettings:
         found = []
         for strategy in self.strategies:
             for latency_s in self.latencies_s:
-                # a word waits for the end of its chunk, and then for its text
-                fitting = [window_s for window_s in self.windows_s if window_s < latency_s]
-                window_s = self.window_s if cutting_of(strategy).stepping else max(fitting, default=None)
+                window_s = self.window_within(strategy, latency_s)
                 found += [Slo(window_s, latency_s, strategy)] if window_s else []
         return tuple(found)
+
+    def window_within(self, strategy: str, latency_s: float) -> float | None:
+        """Return the window of a strategy that slides, or the longest chunk whose words can keep the latency, if any."""
+        if cutting_of(strategy).stepping:
+            return self.window_s
+        # a word waits for the end of its chunk, and then for its text
+        return max((window_s for window_s in self.windows_s if window_s < latency_s), default=None)
 
     @property
     def by_window(self) -> tuple[Slo, ...]:

@@ -45,7 +45,7 @@ def study_capacity(settings: CapacitySettings, progress: Progress | None = None)
         settings=settings,
         accuracy=accuracy,
         bills=scenario.bills,
-        break_even=find_break_even(scenario, Slo(settings.window_s, settings.latency_s, settings.strategies[0])),
+        break_even=find_break_even(scenario, _first_slo(settings, settings.latency_s)),
         references=REFERENCES,
         points=tuple(scenario.find_best(backend, slo) for slo in settings.slos for backend in scenario.backends),
         claims=claims,
@@ -68,7 +68,7 @@ def choose_slo(tier: TierShare, settings: CapacitySettings, accuracy: Accuracy) 
     """
     strategy = settings.strategies[0]
     if tier.wer is None:
-        return Slo(settings.window_s, tier.latency_s, strategy)
+        return _first_slo(settings, tier.latency_s)
     heard = {window_s: accuracy.at(strategy, window_s, tier.latency_s / 2) for window_s in sorted(settings.windows_s)}
     known = {window_s: way.wer for window_s, way in heard.items() if way is not None}
     window_s = next((window_s for window_s, rate in known.items() if rate <= tier.wer), None)
@@ -76,6 +76,12 @@ def choose_slo(tier: TierShare, settings: CapacitySettings, accuracy: Accuracy) 
         least = f"the least is {min(known.values()):.3f}" if known else "none was measured"
         raise InputError(f"tier {tier.name!r}: no {strategy} window has a WER of {tier.wer:g}; {least}")
     return Slo(window_s, tier.latency_s, strategy)
+
+
+def _first_slo(settings: CapacitySettings, latency_s: float) -> Slo:
+    """The SLO of the first strategy at a latency."""
+    strategy = settings.strategies[0]
+    return Slo(settings.window_within(strategy, latency_s) or settings.window_s, latency_s, strategy)
 
 
 def share_out(size: int, shares: Sequence[float]) -> list[int]:
