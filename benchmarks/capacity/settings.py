@@ -159,7 +159,7 @@ class CapacitySettings:
         return tuple(found)
 
     def window_within(self, strategy: str, latency_s: float) -> float | None:
-        """Return the window of a strategy that slides, or the longest chunk whose words can keep the latency, if any."""
+        """Return the window of a strategy that slides, or the longest chunk whose words can be in time, if any."""
         if cutting_of(strategy).stepping:
             return self.window_s
         # a word waits for the end of its chunk, and then for its text
