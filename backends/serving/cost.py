@@ -4,7 +4,7 @@ No price is made up. Where one is not known, the answer says for which device, a
 would break even with another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..devices.device import Device
@@ -18,6 +18,7 @@ from ..roofline import Roofline
 from ..timing import Backend
 from ..workload.workload import Workload
 
+_LEAST_USD, _MOST_USD = 1e-6, 1e6  # what a price for an hour may be: sums and quotients of such stay finite
 # Watts of devices in a rack: an assumption, that of four DGX H100 in the racks of NVIDIA's DGX SuperPOD reference
 # architecture: 32 GPUs of 700 W, in systems of 10.2 kW at most (DGX H100 data sheet; both recalled, not read again).
 RACK_W = 4 * 8 * 700.0
@@ -127,24 +128,24 @@ REFERENCES = (
 )
 
 
-def read_price(text: str) -> tuple[str, Price]:
+def read_price(text: str, own: Iterable[str] = ()) -> tuple[str, Price]:
     """Return the device and the price that a text such as `h100=2.5` or `groq-v1=0.4..2` gives.
 
-    The numbers are dollars for a card or chip and hour; a range stands for its geometric mean. Raises `InputError` for
-    any other text.
+    The numbers are dollars for a card or chip and hour; a range stands for its geometric mean. own: names of devices
+    beside those that ship. Raises `InputError` for any other text.
     """
     name, equals, amount = text.partition("=")
     if not equals:
         raise InputError(f"price {text!r}; expected DEVICE=USD_PER_HOUR, for example h100=2.5 or groq-v1=0.4..2")
-    if name not in (known := [*device_names(), "here"]):
+    if name not in (known := [*device_names(), "here", *own]):
         raise unknown("device", name, known)
     ends = amount.split("..")
     try:
         low, high = float(ends[0]), float(ends[-1])
     except ValueError:
         low = high = -1.0
-    if len(ends) > 2 or not 0 < low <= high < float("inf"):
-        raise InputError(f"price {text!r}; expected dollars per hour above 0, or LOW..HIGH")
+    if len(ends) > 2 or not _LEAST_USD <= low <= high <= _MOST_USD:
+        raise InputError(f"price {text!r}; expected dollars per hour, {_LEAST_USD:f} to {_MOST_USD:.0f}, or LOW..HIGH")
     return name, Price((low * high) ** 0.5, low, high, "given by the user")
 
 

@@ -25,7 +25,7 @@ def find_changes(search: Search, choices: Sequence[Choice]) -> Changes:
         prices=tuple(_limit_prices(search, choices)) if search.demand.measure == "usd" else (),
         streams=follow_streams(search, choices),
         kept_s=choices[0].latency_s,
-        sooner=_ask_sooner(search),
+        sooner=_ask_sooner(search, choices[0]),
         looser=_ask_looser(search, choices[0]),
     )
 
@@ -110,10 +110,10 @@ def follow_streams(search: Search, choices: Sequence[Choice]) -> StreamRange:
     )
 
 
-def _ask_sooner(search: Search) -> Elsewhere:
+def _ask_sooner(search: Search, first: Choice) -> Elsewhere:
     """What is first at half the latency."""
     sooner = search.ask(latency_s=search.demand.latency_s / 2)
-    ranked = sooner.rank(far=1, at_least=1)
+    ranked = sooner.rank(far=1, at_least=1, begin=first.backend)
     return Elsewhere(sooner.demand, ranked[0] if ranked else None)
 
 

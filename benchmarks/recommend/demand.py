@@ -4,12 +4,14 @@ import math
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from ...backends.errors import InputError, unknown
 from ...backends.serving.cost import Price, read_price
 from ...backends.serving.simulate import QUANTILES
 from ...backends.workload.workload import PADDINGS
 
+MOST_STREAMS = 10**9
 MEASURES = ("usd", "joules")
 _FLAGS = {
     "latency_s": "--latency",
@@ -55,8 +57,8 @@ class Demand:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.streams < 1:
-            raise InputError(f"streams is {self.streams}; expected at least 1")
+        if not 1 <= self.streams <= MOST_STREAMS:
+            raise InputError(f"streams is {self.streams}; expected at least 1, and at most {MOST_STREAMS:,}")
         for name in ("latency_s", "budget_usd_per_h"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -77,7 +79,9 @@ class Demand:
 
     def read_prices(self) -> dict[str, Price]:
         """Return the prices by device. Raises `InputError` for what cannot be read."""
-        return dict(map(read_price, self.prices))
+        # the device of a file of one's own is called as the file is
+        own = [Path(part).stem for name in self.backends for part in name.split("+") if ".toml" in part]
+        return dict(read_price(price, own) for price in self.prices)
 
 
 def type_command(demand: Demand) -> str:

@@ -82,15 +82,18 @@ class Search:
         """Return the search for the demand with these changes, which builds no server again."""
         return replace(self, demand=replace(self.demand, **changes))  # pyright: ignore[reportArgumentType]
 
-    def rank(self, *, far: float = _FAR, at_least: int = 2, most_cost: float = math.inf) -> list[Choice]:
+    def rank(
+        self, *, far: float = _FAR, at_least: int = 2, most_cost: float = math.inf, begin: str = ""
+    ) -> list[Choice]:
         """Return the best choice of each backend, best first.
 
         far: a choice that costs more than so many times the first is left out, but for the first `at_least` that are
         found; a price that may be lower counts at its low end. most_cost: what costs more is left out.
+        begin: a backend that is likely to be the first, whose cost then leaves out many others.
         """
         found: list[Choice] = []
         least = math.inf
-        for candidate in sorted(self.open_all(), key=lambda one: one.ways[0].least_cost):
+        for candidate in sorted(self.open_all(), key=lambda one: (one.backend.name != begin, one.ways[0].least_cost)):
             most = far * least * candidate.cost / candidate.least if len(found) >= at_least else math.inf
             choice = self.find_best(candidate, min(most, most_cost))
             if choice is not None:

@@ -83,7 +83,7 @@ def summarise(found: Recommendation) -> dict[str, list[str]]:
 def describe_demand(found: Recommendation) -> str:
     """Return what was asked for, in words."""
     asked = found.demand
-    budget = f", for at most {asked.budget_usd_per_h:,.2f} USD an hour" if asked.budget_usd_per_h else ""
+    budget = f", for at most {_usd(asked.budget_usd_per_h)} USD an hour" if asked.budget_usd_per_h else ""
     within = f"at most {counted(100 * asked.wer_within, 'point')} above the best" if asked.wer_within else "as the best"
     return (
         f"{stream_count(asked.streams)} of {asked.model}, {_share(asked)} of words within {asked.latency_s:g} s and a "
@@ -96,7 +96,7 @@ def _answer(found: Recommendation) -> Iterator[str]:
     yield f"For {describe_demand(found)}: {describe_choice(found.demand, first)}."
     if others:
         yield f"Runner-up: {describe_choice(found.demand, others[0])}."
-    else:
+    elif len(set(found.demand.backends)) > 1:
         yield "No other backend that was asked for, and whose cost is known, keeps the demand."
     if found.settled:
         prices = ", and at both ends of every range of prices" if found.demand.measure == "usd" else ""
@@ -133,8 +133,8 @@ def describe_changes(found: Recommendation, changes: Changes) -> Iterator[str]:
     first, asked = found.choices[0], found.demand
     prices = []
     for one in changes.prices:
-        now = "no price is known" if one.usd_per_h is None else f"now {one.usd_per_h:,.4g}"
-        prices.append(f"{one.device} {one.side} {one.limit_usd_per_h:,.3g} ({now}) makes {one.backend} first")
+        now = "no price is known" if one.usd_per_h is None else f"now {_usd(one.usd_per_h)}"
+        prices.append(f"{one.device} {one.side} {_usd(one.limit_usd_per_h)} ({now}) makes {one.backend} first")
     if prices:
         yield f"Prices, USD for a card or chip and hour: {'; '.join(prices)}."
     yield _say_streams(first, changes)
@@ -147,7 +147,9 @@ def _say_streams(first: Choice, changes: Changes) -> str:
     ends = [f"with {streams.least - 1:,} {streams.below} is" if streams.below else "",
             f"with {streams.most + 1:,} {streams.above} is" if streams.above else ""]  # fmt: skip
     beyond = f"; {', '.join(filter(None, ends))}" if any(ends) else ""
-    further = "" if streams.above else ", as far as was looked"
+    further = (
+        "" if (streams.above and streams.below) or (streams.least == 1 and streams.above) else ", as far as was looked"
+    )
     return f"Streams: {first.backend} is first from {streams.least:,} to {streams.most:,}{further}{beyond}."
 
 
@@ -205,7 +207,12 @@ def _describe_footing(found: Recommendation) -> Iterator[str]:
 
 def _say(price: Price) -> str:
     ranged = f" ({price.low:g} to {price.high:g})" if price.low < price.high else ""
-    return f"{price.usd_per_h:.4g}{ranged}"
+    return f"{_usd(price.usd_per_h)}{ranged}"
+
+
+def _usd(value: float) -> str:
+    """Dollars with four significant digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def describe_cut(choice: Choice) -> str:

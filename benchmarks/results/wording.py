@@ -35,7 +35,8 @@ def seconds(value: float | None) -> str:
 
 def counted(number: float, noun: str) -> str:
     """Return `1 error`, `2 errors`."""
-    return f"{number:,.6g} {noun}{'' if number == 1 else 's'}"
+    said = f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
+    return f"{said} {noun}{'' if number == 1 else 's'}"
 
 
 def error_count(errors: int, ref_words: int) -> str:

@@ -87,6 +87,18 @@ def test_prices_that_turn_only_together_are_told_so():
     assert first_of(priced(priced(demand, "l40s", 2.4), "h100", 2.3)) == "h100"
 
 
+def test_a_price_beyond_the_budget_turns_it_and_one_that_may_be_within_does():
+    demand = Demand(streams=40, backends=("l40s", "h100"), budget_usd_per_h=2.0, prices=("l40s=1..3", "h100=0.9..6"))
+    found = recommend(demand)
+    assert [one.backend for one in found.choices] == ["l40s"]
+    turns = {(turn.when, turn.backend) for turn in found.turns if turn.cause == "prices"}
+    assert turns == {("l40s at 3 USD", None), ("h100 at 0.9 USD", "h100")}
+
+
+def test_the_same_device_is_off_in_the_same_way():
+    assert recommend(Demand(streams=4, backends=("h100", "h100-graph"), prices=("h100=2",))).settled
+
+
 def test_what_the_models_may_be_off_is_tried_on_backends_that_do_not_keep_the_demand_too():
     found = recommend(Demand(latency_s=0.9, wer_within=0.02, backends=("t4", "l4")))
     assert [choice.backend for choice in found.choices] == ["l4"]
@@ -107,8 +119,9 @@ def test_backends_that_share_a_device_are_compared_by_how_much_of_it_they_have()
     limits = {(one.device, one.side): one.limit_usd_per_h for one in compare_prices(first, other)}
     # 2 a + 6 b against 12 a: a below 0.6, b above 5 / 3
     assert limits == {("a", "below"): pytest.approx(0.6), ("b", "above"): pytest.approx(5 / 3)}
-    assert first_at([first, other], {"a": 0.59}).backend == "large"
-    assert first_at([first, other], {"a": 0.61}).backend == "small"
+    assert first_at([first, other], {"a": 0.59}) == "large"
+    assert first_at([first, other], {"a": 0.61}) == "small"
+    assert first_at([first, other], {"a": 0.61}, budget=7.0) is None
 
 
 def test_what_would_change_it_is_told_in_few_lines():

@@ -2,10 +2,13 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import earspan
 import pytest
+from earspan.backends.devices import files
 from earspan.backends.errors import InputError
 from earspan.backends.registry import get_backend
 from earspan.backends.serving.arrivals import Traffic
@@ -18,7 +21,7 @@ from earspan.benchmarks.recommend.answer import recommend
 from earspan.benchmarks.recommend.demand import Demand
 from earspan.benchmarks.recommend.records import Recommendation
 from earspan.benchmarks.recommend.search import SURE, open_search
-from earspan.benchmarks.recommend.summary import list_choices, summarise
+from earspan.benchmarks.recommend.summary import CELLS, fill_rows, summarise
 from earspan.benchmarks.results.accuracy import read_accuracy
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,7 +65,7 @@ def test_the_first_choice_keeps_its_slo_under_other_draws_and_no_other_dominates
         assert not (all(a <= b for a, b in pairs) and any(a < b for a, b in pairs))
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(st.integers(1, 60), st.floats(1.5, 6.0), st.floats(0.0, 0.02), st.sampled_from(QUICK))
 def test_brute_force_finds_nothing_cheaper(streams: int, latency_s: float, wer_within: float, name: str):
     demand = Demand(streams=streams, latency_s=latency_s, wer_within=wer_within, backends=(name,))
@@ -120,12 +123,15 @@ def test_ones_own_run_says_the_error_rates(tmp_path):
     ("keywords", "expected"),
     [
         ({"streams": 0}, "at least 1"),
+        ({"streams": 10**10}, "at most 1,000,000,000"),
         ({"latency_s": float("nan")}, "latency_s is nan"),
         ({"quantile": 0.9}, "expected one of"),
         ({"headroom": 1.0}, "less than 1"),
         ({"measure": "dollars"}, "unknown measure"),
         ({"backends": ()}, "no backend"),
         ({"prices": ("h100",)}, "DEVICE=USD_PER_HOUR"),
+        ({"prices": ("h100=1e-300",)}, "0.000001 to 1000000"),
+        ({"prices": ("mine=2",)}, "unknown device"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(keywords, expected: str):
@@ -133,18 +139,18 @@ def test_what_cannot_be_asked_is_refused(keywords, expected: str):
         Demand(**keywords)
 
 
-def test_a_choice_says_how_it_is_run_and_tables_fit_a_terminal():
+def test_a_choice_says_how_it_is_run_and_what_it_costs():
     names = ("h100-trtllm-int8enc", "groq-v1x16", "h100+groq-v1x16")
-    found = answer(streams=20, backends=names, prices=("groq-v1=0.1",))
-    runs = {one.backend: (one.runtime, one.weights) for one in found.choices}
-    assert runs["h100-trtllm-int8enc"] == ("trtllm", "int8 encoder and fp16 decoder")
-    assert runs["groq-v1x16"] == ("static schedule", "int8")
-    assert runs["h100+groq-v1x16"] == ("graph + static schedule", "fp16 + int8")
-    [ways, costs] = list_choices(found)
-    for choice, way, cost in zip(found.choices, ways.rows, costs.rows, strict=True):
-        assert {f"{choice.servers} x {choice.backend}", choice.runtime, choice.weights} < set(way)
-        assert f"{choice.usd_per_h:,.2f}" in cost
-    assert [one.latency_s for one in found.choices] == [one.latency_p99_s for one in found.choices]
+    choices = open_search(Demand(streams=4, backends=names, prices=("groq-v1=0.1",), wer_within=0.002)).rank()
+    assert {one.backend: (one.runtime, one.weights) for one in choices} == {
+        "h100-trtllm-int8enc": ("trtllm", "int8 encoder and fp16 decoder"),
+        "groq-v1x16": ("static schedule", "int8"),
+        "h100+groq-v1x16": ("graph + static schedule", "fp16 + int8"),
+    }
+    for choice, row in zip(choices, fill_rows(choices, [*CELLS]), strict=True):
+        shown = {f"{choice.servers} x {choice.backend}", choice.runtime, choice.weights, f"{choice.usd_per_h:,.2f}"}
+        assert shown <= set(row)
+        assert choice.latency_s == choice.latency_p99_s
 
 
 def test_the_command_prints_what_the_api_says(earspan_command, capsys):
@@ -162,6 +168,20 @@ def test_the_command_prints_what_the_api_says(earspan_command, capsys):
 def earspan_command(request):
     """The command, under a name that leaves that of the package free."""
     return request.getfixturevalue("earspan")
+
+
+def test_the_device_of_a_file_of_ones_own_has_a_price_by_its_name(tmp_path):
+    path = shutil.copy(Path(files.__file__).with_name("l4.toml"), tmp_path / "mine.toml")
+    found = answer(backends=(str(path), "l4"), prices=("mine=0.2..0.8",))
+    assert [one.usd_per_h for one in found.choices] == [pytest.approx(0.4), pytest.approx(0.8)]
+
+
+def test_as_many_streams_as_there_may_be_are_answered_at_once():
+    found = answer(streams=10**9)
+    first = found.choices[0]
+    assert first.servers * first.streams_given >= 10**9
+    assert found.changes.streams.least <= 10**9 <= found.changes.streams.most
+    assert "1,000,000,000 streams" in said(found)
 
 
 def test_a_demand_is_kept_with_its_answer():
