@@ -31,7 +31,7 @@ from .marks import (
 _FEW_WORDS = 20  # a class of fewer words has no rate worth drawing
 _IN_TWO_LINES = "[split(datum.label, ' ')[0], join(slice(split(datum.label, ' '), 1), ' ')]"  # `to` over `0.25 s`
 _TYPICAL_S = 5.0  # of several windows of a strategy, the one next to this is drawn where there is room for one
-_CLOSE = 1.05  # spans nearer than this share a flag
+_CLOSE = 1.12  # spans nearer than this share a flag: on the axis of a phone their names would stand on each other
 _CELL_PX = 34
 
 
@@ -131,8 +131,9 @@ def _draw_lines(rows: Sequence[Row], backends: Series, title: str) -> Chart:
     """Lines that end where a backend no longer keeps up, each set apart by a hair so that none hides another."""
     values = [{**describe_row(row), "streams": Load.parse(row.load).streams} for row in rows]
     streams = sorted({value["streams"] for value in values})
-    x = alt.X("streams:Q", title="streams (logarithmic)", axis=alt.Axis(values=streams, format=",d", grid=False),
-              scale=alt.Scale(type="log", domain=[streams[0] / 1.15, streams[-1] * 1.15], nice=False))  # fmt: skip
+    ticks = alt.Axis(values=streams, format=",d", grid=False, labelOverlap=True, labelSeparation=6)
+    across = alt.Scale(type="log", domain=[streams[0] / 1.15, streams[-1] * 1.15], nice=False)
+    x = alt.X("streams:Q", title="streams (logarithmic)", axis=ticks, scale=across)
     y = alt.Y("span:Q", title="span, s", scale=alt.Scale(domain=[0, LONGEST_S], nice=False), axis=FEW_TICKS)
     parts, ends = [], []
     for number, name in enumerate(backends.names):
@@ -186,9 +187,16 @@ def _flags(rows: Sequence[Row]) -> list[Values]:
         else:
             found.append((row.span_s or 0, [row]))
     return [
-        {"window": at_s, "name": ", ".join(row.backend or "" for row in group) + f" {seconds(group[-1].span_s)}"}
+        {
+            "window": at_s,
+            "name": ", ".join(row.backend or "" for row in group) + _range([row.span_s or 0 for row in group]),
+        }
         for at_s, group in found
     ]
+
+
+def _range(spans_s: Sequence[float]) -> str:
+    return f" {seconds(spans_s[0])}" if spans_s[0] == spans_s[-1] else f" {spans_s[0]:g} to {spans_s[-1]:g} s"
 
 
 def find_typical(rows: Sequence[Row]) -> list[Row]:

@@ -84,6 +84,9 @@ def test_curves_flags_and_what_backends_heard_are_on_one_axis():
     chart = CHARTS["windows"]
     assert find(chart, curve="disjoint", window=2.0)["wer"] == pytest.approx(11.4)
     assert find(chart, name="h100 14.7 s")["window"] == 14.7
+    near = [planted.played(name, span_s, 0.03) for name, span_s in (("a100", 28.4), ("h100", 30.0), ("l4", 4.9))]
+    shared = charts.draw_windows(SPANS.curves, near, BACKENDS)
+    assert {value["name"] for value in values(shared) if "name" in value} == {"l4 4.9 s", "a100, h100 28.4 to 30 s"}
     assert find(chart, backend="h100")["window"] == 14.7
     close = [replace(row, plan=planted.plan(f"b{i}", span)) for i, (row, span) in enumerate(
         zip(SPANS.played[1:], (10.0, 10.2, 20.0), strict=True))]  # fmt: skip
