@@ -91,7 +91,7 @@ def test_curves_flags_and_what_backends_heard_are_on_one_axis():
     close = [replace(row, plan=planted.plan(f"b{i}", span)) for i, (row, span) in enumerate(
         zip(SPANS.played[1:], (10.0, 10.2, 20.0), strict=True))]  # fmt: skip
     named = {value["name"] for value in values(charts.draw_windows(SPANS.curves, close, BACKENDS)) if "name" in value}
-    assert named == {"l4, h100 10.2 s", "groq-v1x16 20 s"}
+    assert named == {"l4, h100 10 to 10.2 s", "groq-v1x16 20 s"}
 
 
 def test_classes_of_few_words_have_no_rate():
