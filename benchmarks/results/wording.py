@@ -61,6 +61,12 @@ def name_load(load: str, strategy: str, each: str = "") -> str:
     )
 
 
+def order_load(load: str, strategy: str) -> tuple[float, int]:
+    """Return what loads are sorted by: the step, where the strategy takes one, then streams."""
+    found = Load.parse(load)
+    return step_of(strategy, found.step_s) or 0.0, found.streams
+
+
 def name_load_briefly(load: str, strategy: str) -> str:
     """Return the load `16x0.25` as `16 x 0.25 s`: streams, and seconds between two calls of each.
 

@@ -9,7 +9,7 @@ from ....speech.metrics.boundary import Place
 from ....speech.strategies import step_of
 from ...experiment.experiment import Load
 from ...results.records import Curve, Row
-from ...results.wording import name_load_briefly, percent, seconds
+from ...results.wording import name_load_briefly, order_load, percent, seconds
 from ..tables.cells import describe_errors, name_curve, name_place, name_setting
 from .marks import (
     FEW_TICKS,
@@ -69,7 +69,8 @@ def draw_rates(rows: Sequence[Row], backends: Series) -> Chart:
 
 def list_loads(rows: Sequence[Row]) -> list[str]:
     """Return the loads of rows, those with the shortest step first, and of these those with the fewest streams."""
-    return sorted({row.load for row in rows if row.plan}, key=Load.parse)
+    orders = {row.load: order_load(row.load, row.strategy) for row in rows if row.plan}
+    return sorted(orders, key=orders.__getitem__)
 
 
 def draw_map(rows: Sequence[Row], most: float, played: str = "") -> list[Chart]:
@@ -121,7 +122,7 @@ def draw_by_streams(rows: Sequence[Row], backends: Series) -> list[Chart]:
             step_s = step_of(row.strategy, Load.parse(row.load).step_s)
             steps.setdefault(f"a call every {step_s:g} s" if step_s else f"{row.strategy} windows", []).append(row)
     return [
-        _draw_lines(sorted(own, key=lambda row: Load.parse(row.load)), backends, title)
+        _draw_lines(sorted(own, key=lambda row: order_load(row.load, row.strategy)), backends, title)
         for title, own in sorted(steps.items())
         if len({row.load for row in own}) > 1
     ]

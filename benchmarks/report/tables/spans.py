@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from ....speech.metrics.wer import ErrorRate
-from ...experiment.experiment import Load
 from ...results.records import Curve, Gain, Latency, Row
-from ...results.wording import figures, name_load, name_load_briefly, percent, seconds
+from ...results.wording import figures, name_load, name_load_briefly, order_load, percent, seconds
 from .cells import (
     describe_difference,
     describe_errors,
@@ -112,7 +111,8 @@ def list_loads(rows: Sequence[Row], played: str = "") -> list[Table]:
     rows: of one model that is timed. played: the load that was played, which is marked with a star.
     """
     planned = {(row.load, row.backend): row for row in rows if row.plan and row.backend}
-    loads = sorted({load for load, _ in planned}, key=Load.parse)
+    strategy = next((row.strategy for row in planned.values()), "")
+    loads = sorted({load for load, _ in planned}, key=lambda load: order_load(load, strategy))
     if len(loads) < 2:
         return []
     backends = list(dict.fromkeys(backend or "" for _, backend in planned))
@@ -121,7 +121,6 @@ def list_loads(rows: Sequence[Row], played: str = "") -> list[Table]:
         f"Span of {model} by load (streams x step), s (window heard, s: its WER, %); * was played": _describe_load,
         f"What limits the span of {model}": _name_limit,
     }
-    strategy = next(iter(planned.values())).strategy
     names = [name_load_briefly(load, strategy) + (" *" if load == played else "") for load in loads]
     return [
         Table(title, ["Load", *(f"{backend}>" for backend in backends)], [
@@ -164,7 +163,7 @@ def list_gains(gains: Sequence[Gain], strategy: str) -> Table | None:
             if gain.difference.difference < 0
             else "more",
         )
-        for gain in sorted(gains, key=lambda gain: Load.parse(gain.load))
+        for gain in sorted(gains, key=lambda gain: order_load(gain.load, strategy))
         if gain.difference
     ]
     return Table("What faster hardware buys, load by load", columns, lines) if lines else None

@@ -166,6 +166,9 @@ def test_the_maps_hold_every_backend_under_every_load():
     assert (l4["cell"], l4["under"], l4["at"]) == ("5.6", "4.9 s", "16 × 1 s *")
     assert l4["share"] == pytest.approx(0.557)  # of the 10 % that are darkest
     assert charts.list_loads(SPANS.rows) == ["1x0.25", "16x1"]
+    chunks = [replace(row, strategy="disjoint") for row in SPANS.rows]  # whose step is their window
+    assert charts.list_loads([*chunks, replace(chunks[0], load="2x9")]) == ["1x0.25", "2x9", "16x1"]
+    assert find(charts.draw_map(chunks, 0.1)[0], backend="h100", load="1x0.25")["at"] == "1 stream"
 
 
 def test_lines_are_of_one_step_and_end_where_a_backend_no_longer_keeps_up():
