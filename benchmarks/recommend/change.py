@@ -74,7 +74,7 @@ def _limit_unpriced(search: Search, first: Choice) -> Iterator[PriceLimit]:
 
 
 def follow_streams(search: Search, choices: Sequence[Choice]) -> StreamRange:
-    """Return over which numbers of streams the first stays the first, with whole servers.
+    """Return over which numbers of streams no other costs less than the first, with whole servers.
 
     Each backend is taken in the way in which a server of it carries most, which for many streams is the cheapest. The
     first can only change where one needs a server more or less, so only there it is looked at.
@@ -83,14 +83,13 @@ def follow_streams(search: Search, choices: Sequence[Choice]) -> StreamRange:
     fullest = search.ask(streams=_MANY, budget_usd_per_h=None).rank(far=math.inf)
     choices = sorted(fullest, key=lambda one: one.backend != first)
     ranks = [rank_by(search.demand.measure)(one) for one in choices]
-    order = sorted(range(len(choices)), key=lambda at: ranks[at][1:])  # of equal costs, the first wins
-    usable = np.array([search.usable(choices[at].streams_per_server) for at in order])
-    a_server = np.array([ranks[at][0] / choices[at].servers for at in order])
+    usable = np.array([search.usable(one.streams_per_server) for one in choices])
+    a_server = np.array([rank[0] / one.servers for rank, one in zip(ranks, choices, strict=True)])
 
     def find_turn(streams: list[int]) -> tuple[int, str] | None:
         """The first of these numbers for which another is first, and which."""
         costs = np.ceil(np.array(streams, dtype=float)[:, None] / usable) * a_server
-        firsts = [order[at] for at in np.argmin(np.round(costs, 9), axis=1)]
+        firsts = np.argmin(np.round(costs, 9), axis=1)  # of equal costs, that of the first
         return next(((n, choices[at].backend) for n, at in zip(streams, firsts, strict=True) if at), None)
 
     most = search.usable(choices[0].streams_per_server)

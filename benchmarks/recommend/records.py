@@ -110,10 +110,10 @@ class PriceLimit:
 
 @dataclass(frozen=True, slots=True)
 class StreamRange:
-    """Numbers of streams over which the first choice stays the first, by the capacities that were found.
+    """Numbers of streams over which no other costs less than the first choice, with the fullest servers of each.
 
     least, most: the range, with both ends. looked_from, looked_to: how far it was followed.
-    below, above: which backend is first just outside; None where the range goes on as far as it was followed.
+    below, above: which backend costs less just outside; None where the range goes on as far as it was followed.
     """
 
     least: int
