@@ -7,7 +7,7 @@ percentile over it; its device file or `backends.host` says where that figure is
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -84,7 +84,14 @@ def quantile_s(seconds: NDArray[np.float64], chance: NDArray[np.float64], jitter
 
 
 def quantile_of_spread(begin_s: NDArray[np.float64], width_s: NDArray[np.float64], quantile: float) -> float:
-    """Return a quantile of even spreads, each over [begin, begin + width] and as heavy as it is wide.
+    """Return one quantile, as `quantiles_of_spread`."""
+    return quantiles_of_spread(begin_s, width_s, (quantile,))[quantile]
+
+
+def quantiles_of_spread(
+    begin_s: NDArray[np.float64], width_s: NDArray[np.float64], quantiles: Iterable[float]
+) -> dict[float, float]:
+    """Return quantiles of even spreads, each over [begin, begin + width] and as heavy as it is wide, by quantile.
 
     Its distribution function at x is the sum of clip(x - begin, 0, width) over that of all widths; inverted to 1e-9 of
     its range.
@@ -97,8 +104,11 @@ def quantile_of_spread(begin_s: NDArray[np.float64], width_s: NDArray[np.float64
         begun, ended = int(np.searchsorted(begins, x, "right")), int(np.searchsorted(ends, x, "right"))
         return ((begun * x - to_begin[begun]) - (ended * x - to_end[ended])) / whole
 
-    low, high = float(begins[0]), float(ends[-1])
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if below(middle) < quantile else (low, middle)
-    return high
+    def find(quantile: float) -> float:
+        low, high = float(begins[0]), float(ends[-1])
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if below(middle) < quantile else (low, middle)
+        return high
+
+    return {quantile: find(quantile) for quantile in quantiles}

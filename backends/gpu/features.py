@@ -106,6 +106,7 @@ def spare_ended(rows: Rows, alive: float) -> Rows:
     return replace(rows, features=features)
 
 
+@lru_cache(maxsize=4096)
 def start_of(work: Workload) -> Workload:
     """Return the call up to its first token, which has the same time whatever number of decode steps follows."""
     # with full padding, all lengths of audio are one workload

@@ -124,7 +124,7 @@ def capacity(
         low,
         failed.cause,
         failed.reason,
-        {quantile: outcome.word_latency_s(quantile) for quantile in QUANTILES},
+        outcome.word_latencies_s(QUANTILES),
         outcome.stations[0].batch,
         max(use.utilisation for use in outcome.stations),
         outcome.late(),

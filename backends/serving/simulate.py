@@ -1,12 +1,13 @@
 """Simulates a server under load, call by call, and judges whether it carries the load."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..scatter import quantile_of_spread
+from ..scatter import quantiles_of_spread
 from .arrivals import Calls, Traffic, calls_of
 from .continuous import Continuous, serve_continuously
 from .server import Server
@@ -53,7 +54,11 @@ class Outcome:
         return float(np.mean(self.finish_s[mine] > self.calls.due_s[mine])) if mine.any() else 0.0
 
     def word_latency_s(self, quantile: float, load: int = 0) -> float:
-        """Return a quantile of word latency in seconds, from the end of a spoken word until it is shown.
+        """Return a quantile of word latency in seconds, from the end of a spoken word until it is shown."""
+        return self.word_latencies_s((quantile,), load)[quantile]
+
+    def word_latencies_s(self, quantiles: Iterable[float], load: int = 0) -> dict[float, float]:
+        """Return quantiles of word latency in seconds, as `word_latency_s`, by quantile: all for the price of one.
 
         Words end evenly over the audio that a call shows; they wait for the call, for the one that agrees if the
         strategy needs it, and for its text. The mixture of these even spreads, one for each call, is inverted exactly.
@@ -62,7 +67,7 @@ class Outcome:
         if not mine.any():
             raise InputError("no call shows words; simulate for longer")
         begin_s = (self.finish_s - self.calls.arrival_s + self.calls.wait_s)[mine]
-        return quantile_of_spread(begin_s, self.calls.shown_s[mine], quantile)
+        return quantiles_of_spread(begin_s, self.calls.shown_s[mine], quantiles)
 
     def queue(self, at_s: Array) -> NDArray[np.int64]:
         """Return how many calls have arrived and are not taken up yet, at each of these times; shape = (times,)."""

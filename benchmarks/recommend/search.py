@@ -16,7 +16,7 @@ from ...backends.serving.arrivals import Traffic
 from ...backends.serving.capacity import capacity, trial
 from ...backends.serving.cost import Bill, bill_of
 from ...backends.serving.server import MAX_BATCH, Server, server_of
-from ...backends.serving.simulate import verdict
+from ...backends.serving.simulate import QUANTILES, verdict
 from ...backends.timing import Backend, CapacityError
 from ...backends.workload.windows import TOKENS_PER_S, window_call
 from ...backends.workload.workload import Workload
@@ -231,7 +231,7 @@ class Search:
         outcome = trial(server, (replace(load, streams=given),), demand.seed)
         if not verdict(outcome, demand.latency_s, quantile=demand.quantile).valid:
             return None
-        p50_s, p95_s, p99_s, asked_s = map(outcome.word_latency_s, (0.5, 0.95, 0.99, demand.quantile))
+        late_s = outcome.word_latencies_s(QUANTILES)
         usd, watts = bill.usd_per_h(), bill.power_w
         runtime, weights = _describe_way_of_running(backend)
         return Choice(
@@ -248,10 +248,10 @@ class Search:
             step_s=heard.step_s,
             wer=heard.wer,
             wer_ci95=heard.wer_ci95,
-            latency_p50_s=p50_s,
-            latency_p95_s=p95_s,
-            latency_p99_s=p99_s,
-            latency_s=asked_s,
+            latency_p50_s=late_s[0.5],
+            latency_p95_s=late_s[0.95],
+            latency_p99_s=late_s[0.99],
+            latency_s=late_s[demand.quantile],
             streams_per_server=carried,
             streams_given=given,
             usd_per_h=None if usd is None else usd * servers,
