@@ -61,7 +61,7 @@ class Experiment:
     model: the Whisper that is heard, an official name or the path of a checkpoint.
     timed_as: the Whisper whose times are simulated; None for the model, or large-v3 where that is the default model.
     dataset: what is listened to: names or paths, see `earspan.open_dataset`.
-    recordings: how many are heard, the first ones; None for all.
+    recordings: how many are heard, the first ones, of several datasets in turn; None for all.
     head_s: how much of each is heard, if word times tell where to stop; None for all.
     longest_s: recordings longer than this are left out.
     hours: a sample of so many hours, drawn by `seed`.

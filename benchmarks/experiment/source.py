@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from ...backends.errors import InputError
 from ...datasets import Dataset, Entry, Recording, open_dataset
@@ -161,17 +162,24 @@ class Source:
 
 
 def _units(datasets: Sequence[Dataset], experiment: Experiment) -> list[Unit]:
-    """What is heard, each as one recording: entries or joined streams, all, the first, or a sample."""
-    units: list[Unit] = []
+    """What is heard, each as one recording: entries or joined streams, all, a sample, or the first.
+
+    The first are taken of several datasets in turn, so that each of them is heard.
+    """
+    parts: list[list[Unit]] = []
     for dataset in datasets:
         by, longest_s = experiment.join, experiment.longest_s
         own: list[Unit] = [*(join_streams(dataset.entries, by, experiment.gap_s) if by else dataset.entries)]
         own = [unit for unit in own if not longest_s or unit.duration_s <= longest_s]
         # Ids are unique within a dataset only.
-        units += [replace(unit, id=f"{dataset.name}:{unit.id}") for unit in own] if len(datasets) > 1 else own
+        parts.append([replace(unit, id=f"{dataset.name}:{unit.id}") for unit in own] if len(datasets) > 1 else own)
+    units = [unit for part in parts for unit in part]
     if experiment.hours:
         units = sample(units, experiment.hours, experiment.seed)
-    return units[: experiment.recordings]
+    ids = [{unit.id for unit in part} for part in parts]
+    turns = zip_longest(*([unit.id for unit in units if unit.id in own] for own in ids))
+    first = set([name for turn in turns for name in turn if name is not None][: experiment.recordings])
+    return [unit for unit in units if unit.id in first]
 
 
 def _portions(units: Sequence[Unit]) -> Iterator[list[Unit]]:

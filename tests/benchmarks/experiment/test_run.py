@@ -129,3 +129,14 @@ def test_a_run_needs_a_folder_that_can_be_written(tmp_path, engine):
     with pytest.raises(InputError, match="is a file; type another folder"):
         run(Experiment(), tmp_path / "taken", engine=engine)
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("recordings", "clean", "noisy"), [(1, 1, 0), (3, 2, 1), (4, 2, 2), (15, 8, 7), (None, 8, 8)])
+def test_the_first_recordings_are_those_of_each_dataset_in_turn(recordings: int | None, clean: int, noisy: int):
+    names = ("talks-clean", "talks-noisy")
+    whole = [[unit.id for unit in Source.open(Experiment(dataset=name)).units] for name in names]
+    assert list(map(len, whole)) == [8, 8]
+    units = Source.open(Experiment(dataset=names, recordings=recordings)).units
+    wanted = zip(names, whole, (clean, noisy), strict=True)
+    assert [unit.id for unit in units] == [f"{name}:{one}" for name, own, count in wanted for one in own[:count]]
+    assert [unit.id for unit in Source.open(Experiment(dataset=names[0], recordings=3)).units] == whole[0][:3]
