@@ -159,8 +159,11 @@ def _say_sooner(asked: Demand, first: Choice, changes: Changes) -> str:
     choice = changes.sooner.choice
     if choice is None:
         return f"{kept}; {half}, nothing is found."
-    same = "it stays" if _is_same(choice, first) else f"{describe_choice(asked, choice, brief=True)} is first"
-    return f"{kept}; {half}, {same}."
+    if (choice.backend, choice.servers) != (first.backend, first.servers):
+        return f"{kept}; {half}, {describe_choice(asked, choice, brief=True)} is first."
+    if describe_cut(choice) == describe_cut(first):
+        return f"{kept}; {half}, it stays as it is."
+    return f"{kept}; {half}, the same servers stay, with {describe_cut(choice)} (WER {percent(choice.wer)})."
 
 
 def _say_looser(asked: Demand, first: Choice, changes: Changes) -> str:
@@ -178,10 +181,6 @@ def _less(asked: Demand, first: Choice, other: Choice) -> str:
     before, after = pairs[asked.measure]
     unit = "cost" if asked.measure == "usd" else "energy"
     return f", {1 - after / before:.0%} less {unit}" if before and after is not None else ""
-
-
-def _is_same(one: Choice, other: Choice) -> bool:
-    return (one.backend, one.servers) == (other.backend, other.servers)
 
 
 def _describe_footing(found: Recommendation) -> Iterator[str]:
