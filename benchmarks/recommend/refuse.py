@@ -102,8 +102,11 @@ def _find_latency(search: Search, candidate: Candidate, way: Way) -> float:
 def _say(search: Search, name: str, nearest: Nearest) -> str:
     """What is wrong with one part of the demand, in a sentence."""
     asked, streams = search.demand, stream_count(search.demand.streams)
+    usd = nearest.choice.usd_per_h
     others = {
-        BUDGET: f"the least that carries {streams} so costs {nearest.choice.usd_per_h or 0:,.2f} USD an hour",
+        BUDGET: f"the least that carries {streams} so costs {usd:,.2f} USD an hour"
+        if usd is not None
+        else "nobody named a price for what works, so it cannot be held against one",
         LATENCY: f"{100 * asked.quantile:g} % of words are shown within {nearest.demand.latency_s:g} s at the soonest",
         ERRORS: f"the word error rate is at least {100 * nearest.demand.wer_within:.4g} points above the best",
     }

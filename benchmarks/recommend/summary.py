@@ -111,21 +111,21 @@ def _answer(found: Recommendation) -> Iterator[str]:
 
 def _refuse(found: Recommendation, refusal: Refusal) -> Iterator[str]:
     fails = join_words([f"the {name}" for name in refusal.fails])
-    said = f"What fails is {fails}"
+    said = f"What fails: {fails}"
     if refusal.together:
         said = f"{fails[0].upper()}{fails[1:]} fail only together: each can be kept without the other"
-    yield f"For {describe_demand(found)}: no answer. {said}: {refusal.reason}."
+    yield f"For {describe_demand(found)}: no answer. {said}. {refusal.reason[:1].upper()}{refusal.reason[1:]}."
     for nearest in refusal.nearest:
-        yield f"Works with {describe_nearest(nearest)}."
+        yield f"Works {describe_nearest(found.demand, nearest)}."
 
 
-def describe_nearest(nearest: Nearest) -> str:
-    """Return what to type for a demand that works, and its first choice."""
-    asked, fields = nearest.demand, [_FIELDS[name] for name in nearest.changed]
-    typed = " ".join(type_options(asked, fields))
-    if "budget_usd_per_h" in fields and asked.budget_usd_per_h is None:
-        typed = f"{typed} and without --budget".removeprefix(" and ")
-    return f"{typed}: {describe_choice(asked, nearest.choice)}"
+def describe_nearest(asked: Demand, nearest: Nearest) -> str:
+    """Return what to type for a demand that works instead of the one asked, and its first choice."""
+    instead = nearest.demand
+    typed = " ".join(type_options(instead, [_FIELDS[name] for name in nearest.changed]))
+    without = "without --budget" if asked.budget_usd_per_h and instead.budget_usd_per_h is None else ""
+    how = " and ".join(filter(None, (f"with {typed}" if typed else "", without)))
+    return f"{how}: {describe_choice(instead, nearest.choice)}"
 
 
 def describe_changes(found: Recommendation, changes: Changes) -> Iterator[str]:

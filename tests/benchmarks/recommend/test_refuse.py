@@ -30,6 +30,9 @@ CASES = {
     "budget and latency": ({"streams": 40, "budget_usd_per_h": 0.01, "latency_s": 0.05}, ("budget", "latency"), False),
     "no price": ({"streams": 40, "backends": ("groq-v1x16", "b200")}, ("prices",), False),
     "no price, and too soon": ({"backends": ("groq-v1x16",), "latency_s": 0.05}, ("prices", "latency"), False),
+    "a budget without a price": (
+        {"backends": ("groq-v1x16",), "budget_usd_per_h": 1.0, "measure": "joules"}, ("budget",), False,
+    ),
     "a model that is too large": ({"backends": ("groq-v1x4",)}, ("backends",), False),
 }  # fmt: skip
 
@@ -43,7 +46,15 @@ def test_what_fails_is_named_and_the_nearest_works(name: str):
     assert found.refusal.nearest
     for nearest in found.refusal.nearest:
         assert rank(nearest.demand)[0].backend == nearest.choice.backend
-        assert describe_nearest(nearest) in " ".join(summarise(found)["No answer"])
+        assert describe_nearest(found.demand, nearest) in " ".join(summarise(found)["No answer"])
+
+
+def test_a_budget_that_cannot_be_held_against_a_price_is_left_out():
+    for measure in ("usd", "joules"):
+        found = recommend(Demand(backends=("groq-v1x16",), budget_usd_per_h=1.0, measure=measure))
+        [nearest] = found.refusal.nearest
+        assert nearest.demand.budget_usd_per_h is None
+        assert "without --budget: 1 x groq-v1x16" in " ".join(summarise(found)["No answer"])
 
 
 def test_a_nearest_demand_is_as_near_as_can_be():
