@@ -142,4 +142,5 @@ def _tell_instead(search: Search, fails: str, reason: str, changes: Mapping[str,
         return Refusal((fails,), False, reason, (Nearest((fails,), other.demand, ranked[0]),))
     more = refuse(other)
     nearest = tuple(replace(one, changed=(fails, *one.changed)) for one in more.nearest)
-    return Refusal((fails, *more.fails), False, f"{reason}; {more.reason}", nearest)
+    either = f"one of {join_words(more.fails)} has to give way; " if more.together else ""
+    return Refusal((fails, *more.fails), False, f"{reason}; {either}{more.reason}", nearest)
