@@ -1,6 +1,7 @@
 """The reference curve as a picture, and as a page in Markdown: each series, what follows, what others published."""
 
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import vl_convert
 
 from ...backends.errors import InputError
 from ...speech.metrics.significance import paired_bootstrap
+from ...speech.strategies import OFFLINE
 from ..results.curves import CurveSeries
 from ..results.wording import interval, neutralise
 from .charts.marks import Chart, chart_values, tell
@@ -27,7 +29,8 @@ _INTRODUCTION = """\
 Word error rate of OpenAI's Whisper against the window that it hears at once, measured: each window is transcribed as
 `whisper.transcribe` hears it. *Disjoint* windows are heard once; *sliding* ones again every second, and a word
 counts when two calls in a row agree on it; *alignatt* hears them as often, is fed what was written before and decodes
-what is new, up to the newest 0.5 s. *Offline* is the whole recording at once. Written by `earspan curve --page`;
+what is new, up to the newest 0.5 s; *vad* hears pieces between pauses that are at most so long; the others are told
+[here](strategies.md). *Offline* is the whole recording at once. Written by `earspan curve --page`;
 `benchmarks/results/reference_curve.json` holds the counts of every recording; `speech-long` are 31 real recordings of
 about 38 speakers, which are not in the repository. To go on where it ends, or to measure your own:
 
@@ -37,6 +40,8 @@ earspan curve --print --page curve.md --picture curve.png    # needs runs/curve 
 ```
 
 Intervals are 95 %, recordings resampled; steps are paired: the same recordings in both windows. WER in percent:"""
+_BASELINE = "disjoint"  # the one whose band is drawn
+_ABOUT = "Band: 95 % of disjoint windows, by recording; dotted: all heard at once."
 _PUBLISHED_AT_S = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 0.0)  # 0: offline
 
 
@@ -49,7 +54,7 @@ def draw_curve(series: Sequence[CurveSeries], path: Path) -> None:
         raise InputError(f"--picture {path}: {path.suffix or 'no suffix'}; expected .png, .svg or .html")
     content: str | bytes
     if path.suffix == ".html":
-        about = "Bands: 95 %, recordings resampled; dotted: the whole recording heard at once."
+        about = _ABOUT
         figure = Figure("The reference curve", about, _frames(series, width="container", legend="bottom"))
         content = render_page("Earspan: the reference curve", [figure])
     else:
@@ -65,7 +70,7 @@ def draw_curve(series: Sequence[CurveSeries], path: Path) -> None:
 
 def write_curve_page(series: Sequence[CurveSeries]) -> str:
     """Return the text of the page in Markdown."""
-    ordered = sorted(series, key=lambda one: (one.dataset, one.model, one.strategy != "offline", one.strategy))
+    ordered = sorted(series, key=lambda one: (one.dataset, one.model, one.strategy != OFFLINE, one.strategy))
     tables = [(one, list_points(one)) for one in ordered if len(one.points) > 1]
     sections = [
         f"### {neutralise(name_series(one))}\n\n{write_markdown(table.columns, table.rows)}\n\n"
@@ -84,7 +89,7 @@ def _overview(series: Sequence[CurveSeries]) -> str:
     windows = sorted({point.window_s for one in series for point in one.points if len(one.points) > 1})
     rows = []
     for one in series:
-        if one.strategy != "offline":
+        if one.strategy != OFFLINE:
             found = {point.window_s: bare_percent(point.total) for point in one.points}
             part = f", first {one.head_s:g} s" if one.head_s else ""
             rates = [found.get(at, "-") for at in windows]
@@ -120,7 +125,7 @@ def _alike(a: CurveSeries, b: CurveSeries) -> bool:
 def _offline(one: CurveSeries, series: Sequence[CurveSeries]) -> str | None:
     """The rate of the same model, data and part of each recording when it hears all at once."""
     same = (one.dataset, one.model, one.head_s, one.audio_s)
-    floors = [o for o in series if (o.strategy, o.dataset, o.model, o.head_s, o.audio_s) == ("offline", *same)]
+    floors = [o for o in series if (o.strategy, o.dataset, o.model, o.head_s, o.audio_s) == (OFFLINE, *same)]
     return bare_percent(floors[-1].points[-1].total) if floors else None
 
 
@@ -150,23 +155,26 @@ def _provenance(series: Sequence[CurveSeries]) -> str:
 
 
 def draw_series(series: Sequence[CurveSeries]) -> Chart:
-    """Return the reference curve: a frame for each dataset, a line for each model and strategy, both logarithmic.
+    """Return the reference curve: a frame for each dataset, a line for each strategy and model, both axes logarithmic.
 
     Offline, where a recording is heard at once, is a dashed rule.
     """
     title = alt.TitleParams(
         "Word error rate against the window",
-        subtitle="bands: 95 %, recordings resampled; dotted: the whole recording heard at once",
+        subtitle=_ABOUT,
     )
     return alt.hconcat(*_frames(series, width=330, legend="right")).properties(title=title)
 
 
 def _frames(series: Sequence[CurveSeries], width: Any, legend: Any) -> list[alt.LayerChart]:
     """The curve of each dataset, `width` wide, with its legend at one side of it."""
-    # Of several steps the one with the most windows is drawn: the others have few, and are on the page.
+    # Of several steps, and of several parts of a dataset, the one with the most windows is drawn: the others have few,
+    # and are on the page.
     series = [one for one in series if len(one.points) >= max(len(o.points) for o in series if _alike(o, one))]
+    most = {name: _largest_part([one for one in series if one.dataset == name]) for name in {o.dataset for o in series}}
+    series = [one for one in series if one.recordings == most[one.dataset]]
     models = list(dict.fromkeys(one.model for one in series if len(one.points) > 1))
-    strategies = sorted({one.strategy for one in series if len(one.points) > 1})
+    strategies = sorted({one.strategy for one in series if one.strategy != OFFLINE})
     fit = {"autosize": alt.AutoSizeParams(type="fit-x", contains="padding")} if width == "container" else {}
     return [
         _frame([one for one in series if one.dataset == name], models, strategies, legend).properties(
@@ -176,26 +184,37 @@ def _frames(series: Sequence[CurveSeries], width: Any, legend: Any) -> list[alt.
     ]
 
 
+def _largest_part(series: Sequence[CurveSeries]) -> tuple[str, ...]:
+    """The recordings that were heard in the most windows, all series together."""
+    windows = Counter[tuple[str, ...]]()
+    for one in series:
+        windows[one.recordings] += len(one.points)
+    return windows.most_common(1)[0][0]
+
+
 def _frame(
     series: Sequence[CurveSeries], models: Sequence[str], strategies: Sequence[str], legend: Any
 ) -> alt.LayerChart:
-    colour = alt.Color("model:N", scale=alt.Scale(domain=models), title="model", legend=alt.Legend(orient=legend))
-    scale = alt.Scale(type="log")
+    same = alt.Scale(domain=strategies)  # in every frame
+    columns = 1 if legend == "right" else 4
+    colour = alt.Color("strategy:N", scale=same, title="windows", legend=alt.Legend(orient=legend, columns=columns))
+    scale = alt.Scale(type="log", nice=False)
     wer = alt.Y("wer:Q", scale=scale, title="word error rate, %")
     window = alt.X("window:Q", scale=alt.Scale(type="log", domain=[1, 30]), title="window, s",
                    axis=alt.Axis(values=[1, 2, 3, 5, 8, 10, 15, 20, 30]))  # fmt: skip
     names = {"model": "Model", "strategy": "Windows", "window": "Window, s", "said": "WER", "errors": "S / D / I"}
-    base = chart_values(value for one in series if len(one.points) > 1 for value in _points(one))
-    band = base.mark_area(opacity=0.15).encode(
+    base = chart_values(value for one in series if one.strategy != OFFLINE for value in _points(one))
+    plain = alt.FieldEqualPredicate(field="strategy", equal=_BASELINE) & alt.FieldEqualPredicate(
+        field="model", equal=models[0]
+    )
+    band = base.transform_filter(plain).mark_area(opacity=0.15).encode(
         window, alt.Y("low:Q", scale=scale, title="word error rate, %"), alt.Y2("high:Q"), colour,
-        alt.Detail("strategy:N"),
     )  # fmt: skip
-    same = alt.Scale(domain=strategies)  # in every frame
-    strokes = alt.Legend(symbolType="stroke", orient=legend, columns=1 if legend == "right" else 2)
-    dashes = alt.StrokeDash("strategy:N", title="windows", scale=same, legend=strokes)
+    strokes = alt.Legend(symbolType="stroke", orient=legend, columns=columns)
+    dashes = alt.StrokeDash("model:N", title="model", scale=alt.Scale(domain=models), legend=strokes)
     line = base.mark_line(point=alt.OverlayMarkDef(size=28)).encode(window, wer, colour, dashes, tooltip=tell(names))
-    offline = chart_values(value for one in series if len(one.points) == 1 for value in _points(one))
-    rule = offline.mark_rule(strokeDash=[2, 3], strokeWidth=1.5).encode(wer, colour, tooltip=tell(names))
+    offline = chart_values(value for one in series if one.strategy == OFFLINE for value in _points(one))
+    rule = offline.mark_rule(strokeDash=[2, 3], strokeWidth=1.5).encode(wer, tooltip=tell(names))
     return alt.LayerChart(layer=[band, line, rule])
 
 
