@@ -3,6 +3,10 @@
 For Whisper from SimulWhisper (Wang & Xu 2024, arXiv 2406.10052): what is committed is the decoder's forced prefix, so
 a step decodes new words only; as there, in one pass at temperature 0 without timestamps, for the policy says itself
 where a text ends. The oldest audio leaves the window together with the words that attend to it.
+
+What was committed is never taken back and begins every later call, so a loop would feed itself: a "you" that Whisper
+hears in silence, for as long as the recording lasts. So a text that says the same again and again is cut where that
+begins, and the next call decodes anew from the word before it. Text without a letter is not shown.
 """
 
 from collections.abc import Generator, Sequence
@@ -12,9 +16,12 @@ import numpy as np
 
 from ...backends.workload.cutting import ALIGNATT_MARGIN_S
 from ...backends.workload.op import SAMPLE_RATE
+from .alignment import keys
 from .base import Call, Heard, Strategy, check_step
 from .steps import Steps
 
+_WORD_TIMES, _TIMES, _LONGEST_LOOP = 4, 3, 8  # how often a word, or several, are said running before it is a loop
+_RECENT = 300  # words at the end of a text that are looked at: more than a call can write
 _LONG_WORD_S = 0.6  # a word in the margin may have begun so long before it
 
 
@@ -54,9 +61,31 @@ class AlignAtt(Strategy):
             before = " ".join(word for word, _ in inside)
             heard = yield Call(start_s, piece.end_s, prefix=before, margin_s=margin_s, mode="text")
             words = heard.text.split()
-            inside += zip(words, heard.word_times_s, strict=True)
-            heard.commit(words)
+            if not any(map(str.isalnum, heard.text)):
+                words = []
+            inside += zip(words, heard.word_times_s, strict=False)
+            begins = loop_start([word for word, _ in inside])
+            if begins is None:
+                heard.commit(words)
+            else:
+                heard.commit(words[: max(0, begins - (len(inside) - len(words)))])
+                kept_from_s = inside[begins - 1][1] if begins else start_s
+                inside = []
             piece = steps.next(heard.ready_at_s)
+
+
+def loop_start(words: Sequence[str]) -> int | None:
+    """Return where a text begins to say the same over and over, to its end or nearly; None if it does not.
+
+    That is a word four times running, or up to eight words three times.
+    """
+    said = keys(words)
+    for length in range(1, _LONGEST_LOOP + 1):
+        times = _WORD_TIMES if length == 1 else _TIMES
+        for first in range(max(0, len(said) - _RECENT), len(said) - times * length + 1):
+            if said[first : first + times * length] == times * said[first : first + length]:
+                return first
+    return None
 
 
 def words_before(cut_s: float, times_s: Sequence[float]) -> int:

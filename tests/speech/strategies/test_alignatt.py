@@ -1,9 +1,10 @@
 """AlignAtt with perfect attention: nothing is lost, and words come before the margin."""
 
+import numpy as np
 from earspan.datasets.recording import Word
 from earspan.speech.asr.hypothesis import DraftText
-from earspan.speech.strategies import AlignAtt
-from earspan.speech.strategies.alignatt import words_before
+from earspan.speech.strategies import AlignAtt, Heard
+from earspan.speech.strategies.alignatt import loop_start, words_before
 from earspan.speech.streaming.clock import Job, no_time, play
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -83,3 +84,40 @@ def test_a_cut_contradicts_as_few_word_times_as_can_be(times: list[int], cut: in
     assert wrong(found) == min(wrong(kept) for kept in range(len(times) + 1))
     if times == sorted(times):
         assert found == sum(t <= cut for t in times)
+
+
+def test_a_loop_is_not_shown_and_does_not_feed_itself():
+    # what is heard in each call, at which second each word is; the third call loops, and the fourth hears from anew
+    answers = [("one two", (0.5, 1.0)), ("three four", (2.2, 2.8)), ("five you you you you", (3.5, 4.0, 4.1, 4.2, 4.3)),
+               ("six seven", (4.2, 5.0)), (". .", (6.0, 6.1))]  # fmt: skip
+    strategy = AlignAtt(30.0, 2.0).run(np.zeros(10 * 16_000, np.float32))
+    call, calls, shown = next(strategy), [], []
+    for text, times in answers:
+        heard = Heard(text, call.end_s, word_times_s=times)
+        calls.append(call)
+        call = next_or_none(strategy, heard)
+        shown.append(heard.committed)
+    assert shown == [["one", "two"], ["three", "four"], ["five"], ["six", "seven"], []]
+    assert [(one.start_s, one.prefix) for one in calls] == [
+        (0.0, ""), (0.0, "one two"), (0.0, "one two three four"), (3.5, ""), (3.5, "six seven"),
+    ]  # fmt: skip
+
+
+def next_or_none(strategy, heard):
+    try:
+        return strategy.send(heard)
+    except StopIteration:
+        return None
+
+
+@given(
+    st.lists(st.sampled_from("abcdefghijklmnop"), max_size=30, unique=True),
+    st.integers(1, 8),
+    st.integers(4, 10),
+    st.integers(0, 7),
+)
+def test_a_planted_loop_is_found_where_it_begins(before: list[str], length: int, times: int, more: int):
+    phrase = [f"w{n}" for n in range(length)]
+    assert loop_start(before + times * phrase + phrase[: min(more, length)]) == len(before)
+    assert loop_start(before + 2 * phrase) is None
+    assert loop_start(before) is None
