@@ -7,11 +7,31 @@ from pathlib import Path
 
 # What of each page is shown, and how much of it.
 SHOWN = {
-    "bench": ("section:has(h2:text-matches('^Span map'))", 575),
     "strategies": ("section >> nth=0", 440),
-    "capacity": ("section >> nth=0", 615),
     "replay": ("main", 400),
 }
+# Whose charts are shown, the first so many side by side: as text, which can be taken anew.
+DRAWN = {
+    "bench": ("section:has(h2:text-matches('^Span map'))", 2),
+    "capacity": ("section >> nth=0", 2),
+}
+_JOIN = r"""(section, count) => {
+  const charts = [...section.querySelectorAll("svg.marks")].slice(0, count);
+  const style = getComputedStyle(document.documentElement);
+  let x = 0, height = 0;
+  const inner = charts.map((chart) => {
+    const copy = chart.cloneNode(true);
+    copy.setAttribute("x", x);
+    for (const part of [copy, ...copy.querySelectorAll("*")])
+      for (const name of part.getAttributeNames())
+        if (/^(aria|role|class|pointer)/.test(name)) part.removeAttribute(name);
+    x += chart.width.baseVal.value + 12;
+    height = Math.max(height, chart.height.baseVal.value);
+    return copy.outerHTML.replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
+  });
+  const font = "font-family: system-ui, sans-serif; background: white";
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${x}" height="${height}" style="${font}">${inner.join("")}</svg>`;
+}"""
 _BARE = "h2, .about { display: none } section { padding: 8px 0 }"  # the pictures stand beside words of their own
 
 
@@ -39,6 +59,16 @@ def main(pages: Path, pictures: Path) -> None:
                 box["height"] = min(box["height"], height)
                 page.screenshot(path=pictures / f"{name}.png", clip=box, full_page=True)
                 print(pictures / f"{name}.png", (pictures / f"{name}.png").stat().st_size)
+                page.close()
+        for name, (place, count) in DRAWN.items():
+            path = pages / f"{name}.html"
+            if path.exists():
+                page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme="light")
+                page.goto(path.absolute().as_uri())
+                page.wait_for_timeout(1500)
+                drawn = page.locator(place).first.evaluate(_JOIN, count)
+                (pictures / f"{name}.svg").write_text(drawn + "\n", encoding="utf-8")
+                print(pictures / f"{name}.svg", len(drawn))
                 page.close()
         browser.close()
 
