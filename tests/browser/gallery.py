@@ -29,8 +29,8 @@ _JOIN = r"""(section, count) => {
     height = Math.max(height, chart.height.baseVal.value);
     return copy.outerHTML.replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
   });
-  const font = "font-family: system-ui, sans-serif; background: white";
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${x}" height="${height}" style="${font}">${inner.join("")}</svg>`;
+  const size = `width="${x}" height="${height}" style="font-family: system-ui, sans-serif; background: white"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>${inner.join("")}</svg>`;
 }"""
 _BARE = "h2, .about { display: none } section { padding: 8px 0 }"  # the pictures stand beside words of their own
 
