@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +69,7 @@ class Traffic:
 
     def least_latency_s(self, quantile: float) -> float:
         """Return a quantile of word latency in seconds on a server that takes no time."""
-        waits, shown = (np.array([getattr(one, name) for one in self.pieces]) for name in ("wait_s", "shown_s"))
-        return quantile_of_spread(waits, shown, quantile)
+        return _least_latency_s(self.pieces, quantile)
 
     @property
     def calls_per_step(self) -> float:
@@ -107,6 +107,12 @@ class Traffic:
         chances = np.array([second_pass_chance(self.strategy, one) if self.continuing else 0.0 for one in heard_s])
         again = rng.random(len(which)) < chances[which] if chances.any() else np.zeros(len(which), bool)
         return tokens, again
+
+
+@lru_cache(maxsize=4096)  # a search asks it of the same few cuts for every backend
+def _least_latency_s(pieces: tuple[Piece, ...], quantile: float) -> float:
+    waits, shown = (np.array([getattr(one, name) for one in pieces]) for name in ("wait_s", "shown_s"))
+    return quantile_of_spread(waits, shown, quantile)
 
 
 @dataclass(frozen=True, slots=True)
