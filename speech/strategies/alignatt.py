@@ -5,12 +5,13 @@ a step decodes new words only; as there, in one pass at temperature 0 without ti
 where a text ends. The oldest audio leaves the window together with the words that attend to it.
 
 What was committed is never taken back and begins every later call, so a loop would feed itself: a "you" that Whisper
-hears in silence, for as long as the recording lasts. So a text that says the same again and again is cut where that
-begins, and the next call decodes anew from the word before it. Text without a letter is not shown.
+hears in silence, for as long as the recording lasts. So a text that ends by saying the same again and again is cut
+where that begins, and the next call decodes anew from the word before it. Text without a letter is not shown.
 """
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -21,7 +22,6 @@ from .base import Call, Heard, Strategy, check_step
 from .steps import Steps
 
 _WORD_TIMES, _TIMES, _LONGEST_LOOP = 4, 3, 8  # how often a word, or several, are said running before it is a loop
-_RECENT = 300  # words at the end of a text that are looked at: more than a call can write
 _LONG_WORD_S = 0.6  # a word in the margin may have begun so long before it
 
 
@@ -60,31 +60,30 @@ class AlignAtt(Strategy):
             margin_s = 0.0 if piece.end_s >= duration_s else self.margin_s
             before = " ".join(word for word, _ in inside)
             heard = yield Call(start_s, piece.end_s, prefix=before, margin_s=margin_s, mode="text")
-            words = heard.text.split()
+            timed = list(zip(heard.text.split(), heard.word_times_s, strict=True))
             if not any(map(str.isalnum, heard.text)):
-                words = []
-            inside += zip(words, heard.word_times_s, strict=False)
+                timed = []
+            inside += timed
             begins = loop_start([word for word, _ in inside])
-            if begins is None:
-                heard.commit(words)
-            else:
-                heard.commit(words[: max(0, begins - (len(inside) - len(words)))])
+            kept = len(timed) if begins is None else max(0, begins - (len(inside) - len(timed)))
+            heard.commit([word for word, _ in timed[:kept]])
+            if begins is not None:
                 kept_from_s = inside[begins - 1][1] if begins else start_s
                 inside = []
             piece = steps.next(heard.ready_at_s)
 
 
 def loop_start(words: Sequence[str]) -> int | None:
-    """Return where a text begins to say the same over and over, to its end or nearly; None if it does not.
+    """Return where a text begins to say the same over and over until it ends; None if it does not.
 
-    That is a word four times running, or up to eight words three times.
+    That is a word four times running, or up to eight words three times. What is said again and then goes on is speech.
     """
     said = keys(words)
     for length in range(1, _LONGEST_LOOP + 1):
-        times = _WORD_TIMES if length == 1 else _TIMES
-        for first in range(max(0, len(said) - _RECENT), len(said) - times * length + 1):
-            if said[first : first + times * length] == times * said[first : first + length]:
-                return first
+        again = takewhile(lambda pair: pair[0] == pair[1], zip(reversed(said), reversed(said[:-length]), strict=False))
+        alike = length + sum(1 for _ in again)
+        if alike >= length * (_WORD_TIMES if length == 1 else _TIMES):
+            return len(said) - alike
     return None
 
 

@@ -120,4 +120,5 @@ def test_a_planted_loop_is_found_where_it_begins(before: list[str], length: int,
     phrase = [f"w{n}" for n in range(length)]
     assert loop_start(before + times * phrase + phrase[: min(more, length)]) == len(before)
     assert loop_start(before + 2 * phrase) is None
+    assert loop_start(before + times * phrase + ["on"]) is None  # who goes on repeats for emphasis
     assert loop_start(before) is None
