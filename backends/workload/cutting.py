@@ -6,8 +6,12 @@ bundled speech.
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, unknown
 from .op import LONGEST_S
@@ -114,7 +118,9 @@ def pieces_of(strategy: str, window_s: float, step_s: float | None = None) -> tu
         step_s, wait_s = window_s * (1 - _OVERLAP), min(window_s, _OVERLAP_WAIT * _OVERLAP * window_s + _TWO_WORDS_S)
         return (Piece(step_s, window_s, step_s, wait_s),)
     if strategy == "vad":
-        return tuple(Piece(gap_s, heard_s, heard_s, wait_s) for gap_s, heard_s, wait_s in _between(VAD, window_s))
+        return tuple(
+            Piece(gap_s, heard_s, heard_s, wait_s) for gap_s, heard_s, wait_s in interpolate(VAD, window_s).tolist()
+        )
     return (Piece(window_s, window_s, window_s),)
 
 
@@ -124,18 +130,14 @@ def mean_heard_s(strategy: str, window_s: float, step_s: float | None = None) ->
     return sum(piece.heard_s for piece in pieces) / len(pieces)
 
 
-def _between(table: dict[float, tuple[tuple[float, ...], ...]], window_s: float) -> list[tuple[float, ...]]:
-    """The rows of a table by window, for any window: straight in between, and in proportion below the first."""
+def interpolate(table: Mapping[float, ArrayLike], window_s: float) -> NDArray[np.float64]:
+    """Return what a table by window says of any window: straight in between, and in proportion below the first."""
     windows = tuple(table)
     right = bisect_right(windows, window_s)
     if right == 0:
-        part = window_s / windows[0]
-        return [tuple(part * value for value in row) for row in table[windows[0]]]
+        return window_s / windows[0] * np.asarray(table[windows[0]], float)
     if right == len(windows):
-        return list(table[windows[-1]])
+        return np.asarray(table[windows[-1]], float)
     low_s, high_s = windows[right - 1], windows[right]
-    part = (window_s - low_s) / (high_s - low_s)
-    return [
-        tuple(low + part * (high - low) for low, high in zip(*rows, strict=True))
-        for rows in zip(table[low_s], table[high_s], strict=True)
-    ]
+    low, high = (np.asarray(table[at_s], float) for at_s in (low_s, high_s))
+    return low + (window_s - low_s) / (high_s - low_s) * (high - low)

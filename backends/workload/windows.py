@@ -1,10 +1,9 @@
 """From a window of audio to the workload of its call: what the planner and the simulation of servers share."""
 
 import math
-from bisect import bisect_right
 from dataclasses import replace
 
-from .cutting import cutting_of, mean_heard_s
+from .cutting import cutting_of, interpolate, mean_heard_s
 from .workload import Workload
 
 GRID_PER_S = 10  # windows are multiples of 0.1 s
@@ -24,13 +23,7 @@ def second_pass_chance(strategy: str, heard_s: float) -> float:
     """Return the part of the calls that hear so much which take a second pass; 0 for strategies of one pass."""
     if cutting_of(strategy).one_pass:
         return 0.0
-    windows = tuple(SECOND_PASS)
-    right = bisect_right(windows, heard_s)
-    if right in (0, len(windows)):
-        return SECOND_PASS[windows[max(0, right - 1)]]
-    low_s, high_s = windows[right - 1], windows[right]
-    low, high = SECOND_PASS[low_s], SECOND_PASS[high_s]
-    return low + (heard_s - low_s) / (high_s - low_s) * (high - low)
+    return float(interpolate(SECOND_PASS, heard_s))
 
 
 def strategy_call(

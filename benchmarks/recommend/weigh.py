@@ -12,9 +12,10 @@ from ...backends.serving.capacity import trial
 from ...backends.serving.simulate import verdict
 from ...backends.span import span
 from ...backends.timing import Backend
-from ...backends.workload.cutting import STRATEGIES, cutting_of
+from ...backends.workload.cutting import STRATEGIES
 from ...backends.workload.workload import Workload
 from ...speech.metrics.significance import Difference
+from ...speech.strategies import step_of
 from ...speech.weights.dims import find_dims
 from ..results.accuracy import Heard, pair_ways, read_accuracy
 from .demand import Demand
@@ -105,7 +106,7 @@ def _climb(search: Search, backend: Backend, strategy: str) -> Rung:
                 template.dims,
                 strategy=strategy,
                 streams=demand.streams,
-                step_s=heard.step_s if cutting_of(strategy).stepping else None,
+                step_s=step_of(strategy, heard.step_s),
                 latency_s=demand.latency_s,
                 padding=demand.padding,
             )
